@@ -1,0 +1,3 @@
+module github.com/resilgen/resilgen
+
+go 1.25
