@@ -1,0 +1,324 @@
+package resilience
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// Call is one call through a [Guard]. It lives on the caller's stack and is
+// used by one goroutine:
+//
+//	call := guard.Begin(ctx)
+//	defer call.End()
+//	for call.Next() {
+//		receipt, err = next.Charge(call.Context(), req)
+//		call.Record(err)
+//	}
+//	return receipt, call.Err()
+type Call struct {
+	guard  *Guard
+	plan   *plan           // nil: switched off
+	caller context.Context // as given
+	whole  context.Context // under the total timeout
+	ctx    context.Context // of the attempt
+
+	endWhole, endAttempt context.CancelFunc
+
+	attempts int
+	phase    phase
+	kinds    Kind  // of last
+	last     error // of the last execution
+	reason   error // why a policy ended the call
+	policy   string
+	start    time.Time // zero until a clock was needed
+	prev     time.Duration
+	random   rand.PCG
+	unwanted bool
+}
+
+type phase uint8
+
+const (
+	fresh   phase = iota
+	running       // an attempt is out
+	again         // another one may follow
+	over
+)
+
+// Begin begins a call under the caller's ctx; nil means context.Background.
+func (g *Guard) Begin(ctx context.Context) Call {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	return Call{guard: g, plan: g.plan.Load(), caller: ctx, whole: ctx, ctx: ctx}
+}
+
+// Next reports whether the delegate is to be called (again). It sleeps
+// between attempts.
+func (c *Call) Next() bool {
+	switch c.phase {
+	case fresh:
+		return c.first()
+	case again:
+		return c.repeat()
+	}
+	return false
+}
+
+func (c *Call) first() bool {
+	if c.plan == nil {
+		return c.attempt()
+	}
+	if err := c.caller.Err(); err != nil {
+		c.last, c.kinds = err, c.leftKind()
+		c.phase = over
+		return false
+	}
+	if c.plan.timed {
+		c.start = time.Now()
+		if c.plan.total > 0 {
+			c.whole, c.endWhole = context.WithDeadlineCause(c.caller, c.start.Add(c.plan.total), errTotal)
+			c.ctx = c.whole
+		}
+	}
+	return c.attempt()
+}
+
+// errTotal and errAttempt are the causes of contexts that a policy ended.
+var (
+	errTotal   = &cause{"timeout.total passed"}
+	errAttempt = &cause{"timeout.attempt passed"}
+)
+
+type cause struct{ text string }
+
+func (c *cause) Error() string { return c.text }
+func (c *cause) Is(target error) bool {
+	return target == ErrTimeout || target == context.DeadlineExceeded
+}
+
+func (c *Call) attempt() bool {
+	c.attempts++
+	c.phase = running
+	if c.plan != nil && c.plan.perTry > 0 {
+		c.ctx, c.endAttempt = context.WithTimeoutCause(c.whole, c.plan.perTry, errAttempt)
+	}
+	return true
+}
+
+// Context returns the context of the current attempt.
+func (c *Call) Context() context.Context { return c.ctx }
+
+// Record tells how the attempt ended.
+func (c *Call) Record(err error) { c.RecordResult(err, false, false) }
+
+// RecordResult is Record for methods whose results are judged: retry says that
+// a result without an error is unwanted and worth another attempt, record that
+// a breaker shall count it as a failure.
+func (c *Call) RecordResult(err error, retry, record bool) {
+	c.phase = over
+	c.last, c.unwanted = err, err == nil && retry
+	if c.plan == nil || err == nil && !retry {
+		c.kinds = 0
+		c.release()
+		return
+	}
+	c.judge()
+}
+
+// release ends the context of the attempt.
+func (c *Call) release() {
+	if c.endAttempt != nil {
+		c.endAttempt()
+		c.endAttempt = nil
+	}
+}
+
+// judge decides what follows a failed attempt.
+func (c *Call) judge() {
+	ended := context.Cause(c.ctx)
+	c.release()
+	if c.last != nil {
+		c.classify(ended)
+	}
+	switch {
+	case c.kinds&(KindCanceled|KindCallerDeadline) != 0 && c.caller.Err() != nil:
+	case ended == errTotal:
+		c.stop("timeout", nil)
+	case !c.plan.retries || !c.retryable():
+	case c.attempts >= c.plan.attempts:
+		c.exhausted()
+	default:
+		c.phase = again
+	}
+}
+
+// classify finds the kinds of the error and names the limit that caused it.
+func (c *Call) classify(ended error) {
+	if c.caller.Err() != nil {
+		// The caller left: whatever came back is no verdict on the peer.
+		c.kinds = c.leftKind()
+		return
+	}
+	switch ended {
+	case errTotal:
+		c.last = &timeoutError{"timeout.total", c.plan.total, c.last}
+	case errAttempt:
+		c.last = &timeoutError{"timeout.attempt", c.plan.perTry, c.last}
+	}
+	c.kinds = c.plan.Errors.kindsOf(c.last)
+}
+
+func (c *Call) leftKind() Kind {
+	if errors.Is(c.caller.Err(), context.DeadlineExceeded) {
+		return KindCallerDeadline
+	}
+	return KindCanceled
+}
+
+func (c *Call) retryable() bool {
+	if c.unwanted {
+		return true
+	}
+	r := &c.plan.Retry
+	if r.AbortOn.matches(c.last, c.kinds) {
+		return false
+	}
+	if r.RetryOn.Kinds&c.kinds != 0 {
+		return true // by name, which lifts the floor
+	}
+	if c.kinds&floor != 0 {
+		return false
+	}
+	return !r.RetryOn.given() || r.RetryOn.matches(c.last, c.kinds)
+}
+
+func (c *Call) exhausted() {
+	if c.unwanted && c.plan.Retry.FailOnExhaustedResult {
+		c.stop("retry", ErrUnwantedResult)
+	}
+}
+
+func (c *Call) stop(policy string, reason error) {
+	c.phase, c.policy, c.reason = over, policy, reason
+}
+
+// repeat sleeps and begins another attempt, unless the sleep would pass a
+// deadline or somebody left during it.
+func (c *Call) repeat() bool {
+	c.phase = over
+	d, ok := c.delay()
+	if !ok || !c.sleep(d) {
+		c.exhausted()
+		return false
+	}
+	return c.attempt()
+}
+
+// delay returns the wait before the next attempt; false if it is longer than
+// the policy allows.
+func (c *Call) delay() (time.Duration, bool) {
+	n := c.attempts - 1
+	if n == 0 {
+		c.prev = orDuration(c.plan.backoff.InitialDelay, 100*time.Millisecond)
+		c.random = newSource(c.guard.rt.seed, c.guard.rt.streams.Add(1))
+	}
+	r := float64(c.random.Uint64()>>11) / (1 << 53)
+	c.prev = c.plan.backoff.delay(n, c.prev, r)
+	if after, ok := c.retryAfter(); ok {
+		if after > c.plan.wait {
+			return 0, false
+		}
+		return after + time.Duration(r*float64(min(after/10, time.Second))), true
+	}
+	return c.prev, true
+}
+
+// retryAfter returns what the peer asked for.
+func (c *Call) retryAfter() (time.Duration, bool) {
+	if c.last == nil || c.plan.Retry.RetryAfter.Ignore {
+		return 0, false
+	}
+	var asked interface {
+		RetryAfter() (time.Duration, bool)
+	}
+	if errors.As(c.last, &asked) {
+		after, ok := asked.RetryAfter()
+		return max(after, 0), ok
+	}
+	if of := c.plan.Errors.RetryAfterOf; of != nil {
+		after, ok := of(c.last)
+		return max(after, 0), ok
+	}
+	return 0, false
+}
+
+func (c *Call) sleep(d time.Duration) bool {
+	limit := max(c.plan.Retry.MaxDuration, 0)
+	if d <= 0 && limit == 0 {
+		return c.whole.Err() == nil
+	}
+	now := time.Now()
+	if c.start.IsZero() {
+		c.start = now
+	}
+	if deadline, ok := c.whole.Deadline(); ok && !now.Add(d).Before(deadline) {
+		return false
+	}
+	if limit > 0 && now.Add(d).Sub(c.start) >= limit {
+		return false
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return c.whole.Err() == nil
+	case <-c.whole.Done():
+		return false
+	}
+}
+
+// WantsFallback reports whether the policy's fallback is to answer: the call
+// failed, and not because the caller left, for good, or switched off.
+func (c *Call) WantsFallback() bool {
+	if c.plan == nil || !c.plan.mayFall || c.last == nil && c.reason == nil {
+		return false
+	}
+	f := &c.plan.Fallback
+	if c.last != nil && f.SkipOn.matches(c.last, c.kinds) {
+		return false
+	}
+	if f.ApplyOn.Kinds&c.kinds != 0 {
+		return true
+	}
+	if c.kinds&(KindCanceled|KindCallerDeadline|KindPermanent) != 0 {
+		return false
+	}
+	return !f.ApplyOn.given() || c.last != nil && f.ApplyOn.matches(c.last, c.kinds)
+}
+
+// Err returns nil after success, the delegate's own error if no policy did
+// anything, else an *[Error].
+func (c *Call) Err() error {
+	if c.reason == nil && (c.last == nil || c.attempts <= 1 && c.policy == "") {
+		return c.last
+	}
+	e := &Error{Method: c.guard.name, Attempts: c.attempts, Policy: c.policy, reason: c.reason, last: c.last}
+	if e.Policy == "" {
+		e.Policy = "retry"
+	}
+	if !c.start.IsZero() {
+		e.Elapsed = time.Since(c.start)
+	}
+	return e
+}
+
+// End releases what the call holds, also when the delegate panicked.
+func (c *Call) End() {
+	c.release()
+	if c.endWhole != nil {
+		c.endWhole()
+	}
+}
