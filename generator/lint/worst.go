@@ -1,0 +1,90 @@
+package lint
+
+import (
+	"math"
+	"time"
+
+	"github.com/resilgen/resilgen/generator/policy"
+)
+
+// Worst is how long a call may take.
+type Worst struct {
+	Bounded    bool          // there is a timeout
+	Limit      time.Duration // the longest call
+	Unbounded  time.Duration // attempts and sleeps, without timeout.total
+	RetryAfter time.Duration // the longest call when the peer asks for waits; 0 if not longer
+}
+
+// WorstCase is A·T + D (docs/policy.md), cut by timeout.total.
+func WorstCase(e *policy.Effective) Worst {
+	attempt, total := e.Dur("timeout.attempt"), e.Dur("timeout.total")
+	n := 1
+	var sleeps, prev time.Duration
+	if e.Has("retry") {
+		n = e.Int("retry.maxAttempts")
+		_, prev = Delay(e, 0, 0)
+		for i := range n - 1 {
+			_, prev = Delay(e, i, prev)
+			sleeps += prev
+		}
+	}
+	w := Worst{Bounded: attempt > 0 || total > 0, Unbounded: time.Duration(n)*attempt + sleeps}
+	w.Limit = w.Unbounded
+	if e.Has("retry") && e.Bool("retry.retryAfter.honor") {
+		w.RetryAfter = time.Duration(n)*attempt + time.Duration(n-1)*max(e.Dur("retry.retryAfter.max"), 0)
+	}
+	if total > 0 {
+		if attempt == 0 {
+			w.Limit = total
+		}
+		w.Limit, w.RetryAfter = min(w.Limit, total), min(w.RetryAfter, total)
+	}
+	if w.RetryAfter <= w.Limit {
+		w.RetryAfter = 0
+	}
+	return w
+}
+
+// Delay returns the least and the largest wait before retry n, counted from 0,
+// after a wait of prev. The formulas are those of docs/policy.md.
+func Delay(e *policy.Effective, n int, prev time.Duration) (low, high time.Duration) {
+	initial, limit := e.Dur("retry.backoff.initialDelay"), e.Dur("retry.backoff.maxDelay")
+	b, c := float64(initial), float64(limit)
+	var d float64
+	switch e.Str("retry.backoff.strategy") {
+	case "none":
+		return 0, 0
+	case "constant":
+		d = b
+	case "linear":
+		d = b * float64(n+1)
+	case "fibonacci":
+		x, y := 1.0, 2.0
+		for range min(n, 1000) {
+			x, y = y, x+y
+		}
+		d = b * x
+	case "sequence":
+		v, _ := e.Get("retry.backoff.delays")
+		if list, _ := v.V.([]time.Duration); len(list) > 0 {
+			d = float64(list[min(n, len(list)-1)])
+		}
+	default:
+		d = b * math.Pow(e.Float("retry.backoff.multiplier"), float64(n))
+	}
+	d = min(d, c)
+	switch e.Str("retry.backoff.jitter") {
+	case "none":
+		return time.Duration(d), time.Duration(d)
+	case "equal":
+		return time.Duration(d / 2), time.Duration(d)
+	case "ratio":
+		f := e.Float("retry.backoff.jitterFactor")
+		return time.Duration(d * (1 - f)), time.Duration(min(d*(1+f), c))
+	case "decorrelated":
+		return min(initial, limit), time.Duration(min(3*math.Max(float64(prev), b), c))
+	case "decorrelatedV2":
+		return 0, limit
+	}
+	return 0, time.Duration(d)
+}

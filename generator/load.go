@@ -1,0 +1,280 @@
+package generator
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/tools/go/packages"
+
+	"github.com/resilgen/resilgen/generator/policy"
+	"github.com/resilgen/resilgen/templates"
+)
+
+// goPackage is the Go package that policies stand beside.
+type goPackage struct {
+	Name, Path string
+	fset       *token.FileSet
+	types      *types.Package
+	syntax     []*ast.File
+	foreign    map[string]*types.Package // loaded for interfaces of other packages
+}
+
+// goInterface is an interface to wrap.
+type goInterface struct {
+	typ     types.Type
+	pkg     *types.Package
+	name    string
+	methods []*types.Func
+}
+
+// load reads the package in dir and those of foreign interfaces. The package
+// may be ill-typed, since code that uses the generated names is so before the
+// first run.
+func load(ctx context.Context, dir string, foreign []string) (*goPackage, error) {
+	conf := &packages.Config{
+		Context: ctx, Dir: dir, Fset: token.NewFileSet(), ParseFile: parseUnlessOurs,
+		Mode: packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles | packages.NeedImports |
+			packages.NeedTypes | packages.NeedSyntax | packages.NeedTypesInfo | packages.NeedModule,
+	}
+	pkgs, err := packages.Load(conf, append([]string{"."}, foreign...)...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: the go command failed; is Go installed and is there a go.mod? %w", dir, err)
+	}
+	p := &goPackage{fset: conf.Fset, foreign: map[string]*types.Package{}}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, pkg := range pkgs {
+		if slices.Contains(foreign, pkg.PkgPath) {
+			p.foreign[pkg.PkgPath] = pkg.Types
+		}
+		if p.types == nil && (len(pkg.GoFiles) > 0 && filepath.Dir(pkg.GoFiles[0]) == abs || !slices.Contains(foreign, pkg.PkgPath)) {
+			p.Name, p.Path, p.types, p.syntax = pkg.Name, pkg.PkgPath, pkg.Types, pkg.Syntax
+			if err := fatal(dir, pkg); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if p.types == nil || p.Name == "" {
+		return nil, fmt.Errorf("%s: no Go package here; run resilgen in a directory with Go files", dir)
+	}
+	return p, nil
+}
+
+// fatal returns errors that leave nothing to work with.
+func fatal(dir string, pkg *packages.Package) error {
+	for _, e := range pkg.Errors {
+		switch {
+		case e.Kind == packages.ParseError:
+			return fmt.Errorf("%s: %s; resilgen needs files that parse", e.Pos, e.Msg)
+		case strings.Contains(e.Msg, "go.mod file not found"):
+			return fmt.Errorf("%s: no go.mod here or above; run go mod init first", dir)
+		case e.Kind == packages.ListError && len(pkg.GoFiles) == 0:
+			return fmt.Errorf("%s: %s", dir, e.Msg)
+		}
+	}
+	return nil
+}
+
+// parseUnlessOurs parses only the package clause of our own output: what is
+// stale must not stop its renewal.
+func parseUnlessOurs(fset *token.FileSet, name string, src []byte) (*ast.File, error) {
+	mode := parser.ParseComments | parser.SkipObjectResolution
+	if bytes.HasPrefix(src, []byte(templates.Header)) {
+		mode = parser.PackageClauseOnly
+	}
+	return parser.ParseFile(fset, name, src, mode)
+}
+
+// find returns the interface that of names.
+func (p *goPackage) find(of string) (*goInterface, string) {
+	pkg, name := p.types, of
+	if i := strings.LastIndexByte(of, '.'); i >= 0 {
+		pkg, name = p.foreign[of[:i]], of[i+1:]
+		if pkg == nil || len(pkg.Scope().Names()) == 0 {
+			return nil, fmt.Sprintf("no package %q; is it in go.mod?", of[:i])
+		}
+	}
+	obj, ok := pkg.Scope().Lookup(name).(*types.TypeName)
+	if !ok {
+		return nil, fmt.Sprintf("no interface %s in package %s%s", name, pkg.Path(), hint(name, interfaces(pkg)))
+	}
+	return p.check(obj, pkg)
+}
+
+func (p *goPackage) check(obj *types.TypeName, pkg *types.Package) (*goInterface, string) {
+	iface, ok := obj.Type().Underlying().(*types.Interface)
+	if !ok {
+		return nil, fmt.Sprintf("%s is no interface but %s", obj.Name(), types.TypeString(obj.Type().Underlying(), types.RelativeTo(p.types)))
+	}
+	generic, _ := obj.Type().(interface{ TypeParams() *types.TypeParamList })
+	switch {
+	case generic != nil && generic.TypeParams().Len() > 0:
+		return nil, obj.Name() + " has type parameters: not available yet"
+	case !iface.IsMethodSet():
+		return nil, obj.Name() + " is a constraint: no value can be wrapped"
+	case iface.NumMethods() == 0:
+		return nil, obj.Name() + " has no methods"
+	}
+	i := &goInterface{typ: obj.Type(), pkg: pkg, name: obj.Name()}
+	for j := range iface.NumMethods() {
+		m := iface.Method(j)
+		if !m.Exported() && m.Pkg() != p.types {
+			return nil, fmt.Sprintf("%s has the unexported method %s of another package: not available yet", obj.Name(), m.Name())
+		}
+		if why := p.spellable(m.Signature()); why != "" {
+			return nil, fmt.Sprintf("%s.%s: %s", obj.Name(), m.Name(), why)
+		}
+		i.methods = append(i.methods, m)
+	}
+	slices.SortStableFunc(i.methods, func(a, b *types.Func) int { // as declared; embedded ones of others last
+		if (a.Pkg() == pkg) != (b.Pkg() == pkg) {
+			if a.Pkg() == pkg {
+				return -1
+			}
+			return 1
+		}
+		if a.Pkg() == p.types {
+			return int(a.Pos()) - int(b.Pos())
+		}
+		return strings.Compare(a.Name(), b.Name())
+	})
+	return i, ""
+}
+
+// spellable says which type of sig cannot be written in the package.
+func (p *goPackage) spellable(sig *types.Signature) string {
+	why := ""
+	for _, t := range []*types.Tuple{sig.Params(), sig.Results()} {
+		for i := range t.Len() {
+			visit(t.At(i).Type(), func(obj *types.TypeName, invalid bool) {
+				switch {
+				case invalid:
+					why = "a type of its signature is unknown; does the package build?"
+				case obj.Pkg() != nil && obj.Pkg() != p.types && obj.Pkg().Path() != p.Path && !obj.Exported():
+					why = fmt.Sprintf("its signature names %s.%s, which is not exported", obj.Pkg().Name(), obj.Name())
+				case obj.Pkg() != nil && !canImport(p.Path, obj.Pkg().Path()):
+					why = fmt.Sprintf("its signature names %s of the internal package %s", obj.Name(), obj.Pkg().Path())
+				}
+			})
+		}
+	}
+	return why
+}
+
+// canImport applies the rule of internal packages.
+func canImport(from, path string) bool {
+	i := strings.LastIndex("/"+path+"/", "/internal/")
+	if i < 0 {
+		return true
+	}
+	root := strings.TrimSuffix(path[:max(i-1, 0)], "/")
+	return root != "" && (from == root || strings.HasPrefix(from, root+"/"))
+}
+
+// visit calls do for every named type within t, and for invalid ones.
+func visit(t types.Type, do func(obj *types.TypeName, invalid bool)) {
+	tuple := func(t *types.Tuple) {
+		for i := range t.Len() {
+			visit(t.At(i).Type(), do)
+		}
+	}
+	args := func(list *types.TypeList) {
+		for i := range list.Len() {
+			visit(list.At(i), do)
+		}
+	}
+	switch t := t.(type) {
+	case *types.Named:
+		do(t.Obj(), false)
+		args(t.TypeArgs())
+	case *types.Alias:
+		do(t.Obj(), false)
+		args(t.TypeArgs())
+	case *types.Basic:
+		if t.Kind() == types.Invalid {
+			do(nil, true)
+		}
+	case *types.Pointer:
+		visit(t.Elem(), do)
+	case *types.Slice:
+		visit(t.Elem(), do)
+	case *types.Array:
+		visit(t.Elem(), do)
+	case *types.Chan:
+		visit(t.Elem(), do)
+	case *types.Map:
+		visit(t.Key(), do)
+		visit(t.Elem(), do)
+	case *types.Signature:
+		tuple(t.Params())
+		tuple(t.Results())
+	case *types.Struct:
+		for i := range t.NumFields() {
+			visit(t.Field(i).Type(), do)
+		}
+	case *types.Interface:
+		for i := range t.NumEmbeddeds() {
+			visit(t.EmbeddedType(i), do)
+		}
+		for i := range t.NumExplicitMethods() {
+			visit(t.ExplicitMethod(i).Type(), do)
+		}
+	}
+}
+
+// lookup resolves a matcher's identifier as the package's files would.
+func (p *goPackage) lookup(n policy.Name) (types.Object, string) {
+	first, last, qualified := strings.Cut(n.Text, ".")
+	if !qualified {
+		if obj := p.types.Scope().Lookup(first); obj != nil {
+			return obj, ""
+		}
+		return nil, "does not resolve to a Go identifier" + hint(first, append(p.types.Scope().Names(), builtinNames()...))
+	}
+	for _, imp := range p.types.Imports() {
+		if imp.Name() != first {
+			continue
+		}
+		if obj := imp.Scope().Lookup(last); obj != nil && obj.Exported() {
+			return obj, ""
+		}
+		return nil, fmt.Sprintf("package %s has no %s%s", imp.Path(), last, hint(last, imp.Scope().Names()))
+	}
+	return nil, fmt.Sprintf("no file of the package imports %s", first)
+}
+
+func builtinNames() []string {
+	var names []string
+	for name := range policy.Builtin {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func interfaces(pkg *types.Package) []string {
+	var names []string
+	for _, name := range pkg.Scope().Names() {
+		if obj, ok := pkg.Scope().Lookup(name).(*types.TypeName); ok && types.IsInterface(obj.Type()) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func hint(word string, candidates []string) string {
+	if near := policy.Nearest(word, candidates); near != "" {
+		return " (did you mean " + near + "?)"
+	}
+	return ""
+}

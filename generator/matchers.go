@@ -1,0 +1,61 @@
+package generator
+
+import (
+	"go/types"
+
+	"github.com/resilgen/resilgen/generator/policy"
+	"github.com/resilgen/resilgen/templates"
+)
+
+var errorType = types.Universe.Lookup("error").Type().Underlying().(*types.Interface)
+
+// matcher resolves a list. kinds are the runtime's constants; m is nil if the
+// list names nothing of the user's own.
+func (r *resolver) matcher(key string, list policy.List) (kinds templates.Consts, m *templates.Matcher) {
+	m = &templates.Matcher{}
+	for _, n := range list.Names {
+		if kind := policy.Builtin[n.Text]; kind != "" && r.pkg.types.Scope().Lookup(n.Text) == nil {
+			kinds = append(kinds, kind)
+			continue
+		}
+		obj, why := r.pkg.lookup(n)
+		if why == "" {
+			why = add(m, obj)
+		}
+		if why != "" {
+			r.complain(n.Pos, "RG092", key, n.Text+": "+why)
+		}
+	}
+	if len(m.Is)+len(m.As)+len(m.Call) == 0 {
+		m = nil
+	}
+	return kinds, m
+}
+
+// add puts obj into m as what it is: an error variable, an error type, or a
+// func(error) bool.
+func add(m *templates.Matcher, obj types.Object) string {
+	switch obj := obj.(type) {
+	case *types.Var:
+		if types.Implements(obj.Type(), errorType) {
+			m.Is = append(m.Is, obj)
+			return ""
+		}
+	case *types.TypeName:
+		for _, t := range []types.Type{obj.Type(), types.NewPointer(obj.Type())} {
+			if types.Implements(t, errorType) {
+				m.As = append(m.As, t)
+				return ""
+			}
+		}
+	case *types.Func:
+		sig := obj.Signature()
+		if sig.Params().Len() == 1 && sig.Results().Len() == 1 && !sig.Variadic() &&
+			types.Identical(sig.Params().At(0).Type(), types.Universe.Lookup("error").Type()) &&
+			types.Identical(sig.Results().At(0).Type(), types.Typ[types.Bool]) {
+			m.Call = append(m.Call, obj)
+			return ""
+		}
+	}
+	return "want an error variable, an error type or a func(error) bool; have " + types.ObjectString(obj, types.RelativeTo(obj.Pkg()))
+}

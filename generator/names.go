@@ -1,0 +1,153 @@
+package generator
+
+import (
+	"go/token"
+	"go/types"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/resilgen/resilgen/templates"
+)
+
+const (
+	runtimePath = "github.com/resilgen/resilgen/runtime/resilience"
+	contextPath = "context"
+)
+
+// names hands out the identifiers of one file. Nothing else does.
+type names struct {
+	taken   map[string]bool   // at package level, imports included
+	imports map[string]string // path → name
+}
+
+func newNames(pkg *types.Package) *names {
+	n := &names{taken: map[string]bool{}, imports: map[string]string{}}
+	for _, name := range pkg.Scope().Names() {
+		n.taken[name] = true
+	}
+	return n
+}
+
+// choose returns the first free one of base, base2, base3 … and takes it.
+func choose(base string, taken map[string]bool) string {
+	name := base
+	for i := 2; taken[name] || token.IsKeyword(name); i++ {
+		name = base + strconv.Itoa(i)
+	}
+	taken[name] = true
+	return name
+}
+
+// addImport gives the package its name in the file.
+func (n *names) addImport(path, name string) {
+	if _, ok := n.imports[path]; !ok {
+		n.imports[path] = choose(name, n.taken)
+	}
+}
+
+// list returns the imports, sorted by path.
+func (n *names) list() []templates.Import {
+	var list []templates.Import
+	for path, name := range n.imports {
+		list = append(list, templates.Import{Name: name, Path: path})
+	}
+	slices.SortFunc(list, func(a, b templates.Import) int { return strings.Compare(a.Path, b.Path) })
+	return list
+}
+
+// lower makes an identifier unexported: HTTPGateway is httpGateway.
+func lower(name string) string {
+	runes := []rune(name)
+	for i := range runes {
+		if i > 0 && i+1 < len(runes) && unicode.IsLower(runes[i+1]) {
+			break
+		}
+		runes[i] = unicode.ToLower(runes[i])
+	}
+	return string(runes)
+}
+
+func upper(name string) string {
+	r, size := utf8.DecodeRuneInString(name)
+	return string(unicode.ToUpper(r)) + name[size:]
+}
+
+// vars names parameters or results. What the body refers to must not be
+// shadowed, so taken begins with the imports that it uses.
+func vars(t *types.Tuple, taken map[string]bool) []templates.Var {
+	list := make([]templates.Var, t.Len())
+	for i := range list {
+		v := t.At(i)
+		base := v.Name()
+		if base == "" || base == "_" {
+			base = nameOf(v.Type())
+		}
+		list[i] = templates.Var{Name: choose(base, taken), Type: v.Type()}
+	}
+	return list
+}
+
+// nameOf names a value after its type.
+func nameOf(t types.Type) string {
+	switch t := t.(type) {
+	case *types.Named:
+		switch t.Obj().Name() {
+		case "error":
+			return "err"
+		case "Context":
+			return "ctx"
+		}
+		return local(t.Obj().Name())
+	case *types.Alias:
+		return local(t.Obj().Name())
+	case *types.Pointer:
+		return nameOf(t.Elem())
+	case *types.Slice:
+		if b, ok := t.Elem().(*types.Basic); ok && b.Kind() == types.Byte {
+			return "data"
+		}
+		return plural(nameOf(t.Elem()))
+	case *types.Array:
+		return plural(nameOf(t.Elem()))
+	case *types.Basic:
+		return basicName(t)
+	case *types.Map:
+		return "m"
+	case *types.Chan:
+		return "ch"
+	case *types.Signature:
+		return "fn"
+	}
+	return "v"
+}
+
+func local(name string) string {
+	if l := lower(name); l != name {
+		return l
+	}
+	return "v"
+}
+
+func plural(name string) string {
+	if strings.HasSuffix(name, "s") {
+		return name
+	}
+	return name + "s"
+}
+
+func basicName(t *types.Basic) string {
+	switch {
+	case t.Info()&types.IsString != 0:
+		return "s"
+	case t.Info()&types.IsBoolean != 0:
+		return "ok"
+	case t.Info()&types.IsInteger != 0:
+		return "n"
+	case t.Info()&types.IsNumeric != 0:
+		return "f"
+	}
+	return "p"
+}

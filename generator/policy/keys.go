@@ -1,0 +1,177 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+)
+
+// Type is the type of a key's value.
+type Type string
+
+// The types of values.
+const (
+	Part       Type = "mapping"
+	Duration   Type = "duration"
+	Int        Type = "integer"
+	Float      Type = "number"
+	Bool       Type = "boolean"
+	Enum       Type = "name"
+	Matchers   Type = "list of matchers"
+	Durations  Type = "list of durations"
+	FuncName   Type = "Go func"
+	Expression Type = "Go expression"
+	Text       Type = "text"
+	Switch     Type = "true or mapping" // fallback
+)
+
+// Key is a key of the policy language.
+type Key struct {
+	Path    string // "retry.backoff.initialDelay"
+	Type    Type
+	Default string // as written in YAML, "" if there is none
+	Range   string // of numbers, in words; Min is what the reader checks
+	Min     float64
+	Max     float64 // 0: no limit
+	Doc     string
+	Example string
+	Built   bool
+	GoField string     // path in resilience.Policy: "Retry.Backoff.InitialDelay"
+	Values  []Constant // of an Enum
+}
+
+// Constant is a value of an Enum and the runtime's constant for it.
+type Constant struct{ Name, Go string }
+
+// table is the one table of keys. Adding a key is one entry here and its
+// meaning in the runtime.
+var table = []*Key{
+	{Path: "idempotent", Type: Bool, Built: true, Doc: "the method may be executed twice without harm; a retry needs it", Example: "true"},
+	{Path: "timeout", Type: Part, Built: true, GoField: "Timeout", Doc: "bounds the time of a call"},
+	{Path: "timeout.total", Type: Duration, Built: true, GoField: "Timeout.Total", Range: "> 0", Min: 1, Doc: "the whole call: sleeps, queues, attempts; not the fallback", Example: "20s"},
+	{Path: "timeout.attempt", Type: Duration, Built: true, GoField: "Timeout.Attempt", Range: "> 0", Min: 1, Doc: "one execution of the delegate; never longer than what is left of total", Example: "2s"},
+	{Path: "timeout.open", Type: Duration, Doc: "until the method returns; then the context lives on until the caller's ends"},
+	{Path: "timeout.mode", Type: Enum, Default: "cooperative", Doc: "cooperative cancels the context and waits; abandon returns at the deadline"},
+	{Path: "retry", Type: Part, Built: true, GoField: "Retry", Doc: "repeats failed attempts"},
+	{Path: "retry.maxAttempts", Type: Int, Default: "3", Built: true, GoField: "Retry.MaxAttempts", Range: "≥ 1", Min: 1, Doc: "total executions, the first included", Example: "4"},
+	{Path: "retry.maxDuration", Type: Duration, Built: true, GoField: "Retry.MaxDuration", Range: "> 0", Min: 1, Doc: "no new attempt starts and no sleep begins past it", Example: "10s"},
+	{Path: "retry.backoff", Type: Part, Built: true, GoField: "Retry.Backoff", Doc: "the delays between attempts"},
+	{Path: "retry.backoff.strategy", Type: Enum, Default: "exponential", Built: true, GoField: "Retry.Backoff.Strategy", Doc: "how delays grow", Values: []Constant{
+		{"none", "NoBackoff"}, {"constant", "Constant"}, {"linear", "Linear"}, {"exponential", "Exponential"}, {"fibonacci", "Fibonacci"}, {"sequence", "Sequence"}}},
+	{Path: "retry.backoff.initialDelay", Type: Duration, Default: "100ms", Built: true, GoField: "Retry.Backoff.InitialDelay", Range: "≥ 0", Doc: "the first delay", Example: "50ms"},
+	{Path: "retry.backoff.multiplier", Type: Float, Default: "2", Built: true, GoField: "Retry.Backoff.Multiplier", Range: "≥ 1", Min: 1, Doc: "growth of exponential delays", Example: "1.5"},
+	{Path: "retry.backoff.maxDelay", Type: Duration, Default: "10s", Built: true, GoField: "Retry.Backoff.MaxDelay", Range: "≥ 0", Doc: "holds before jitter and after it", Example: "1s"},
+	{Path: "retry.backoff.jitter", Type: Enum, Default: "full", Built: true, GoField: "Retry.Backoff.Jitter", Doc: "how delays are spread", Values: []Constant{
+		{"none", "NoJitter"}, {"full", "FullJitter"}, {"equal", "EqualJitter"}, {"ratio", "RatioJitter"}, {"decorrelated", "DecorrelatedJitter"}, {"decorrelatedV2", "DecorrelatedJitterV2"}}},
+	{Path: "retry.backoff.jitterFactor", Type: Float, Default: "0.5", Built: true, GoField: "Retry.Backoff.JitterFactor", Range: "0 to 1", Max: 1, Doc: "spread of ratio jitter", Example: "0.2"},
+	{Path: "retry.backoff.delays", Type: Durations, Built: true, GoField: "Retry.Backoff.Delays", Doc: "of strategy sequence; the last one repeats", Example: "[1s, 5s, 30s]"},
+	{Path: "retry.retryOn", Type: Matchers, Built: true, GoField: "Retry.RetryOn", Doc: "errors worth another attempt; any over the floor if not given", Example: "[ErrUnavailable, Transient]"},
+	{Path: "retry.abortOn", Type: Matchers, Built: true, GoField: "Retry.AbortOn", Doc: "errors that end the call; wins over retryOn", Example: "[ErrDeclined]"},
+	{Path: "retry.retryAfter", Type: Part, Built: true, GoField: "Retry.RetryAfter", Doc: "what is made of the wait that a peer asks for"},
+	{Path: "retry.retryAfter.honor", Type: Bool, Default: "true", Built: true, GoField: "Retry.RetryAfter.Ignore", Doc: "it replaces the computed delay", Example: "false"},
+	{Path: "retry.retryAfter.max", Type: Duration, Default: "30s", Built: true, GoField: "Retry.RetryAfter.Max", Range: "≥ 0", Doc: "a longer one ends the call", Example: "1m"},
+	{Path: "fallback", Type: Switch, Built: true, GoField: "Fallback", Doc: "true: a method of the generated Fallback interface answers after the policies gave up", Example: "true"},
+	{Path: "fallback.applyOn", Type: Matchers, Built: true, GoField: "Fallback.ApplyOn", Doc: "errors that it answers for; any over the floor if not given", Example: "[Timeout]"},
+	{Path: "fallback.skipOn", Type: Matchers, Built: true, GoField: "Fallback.SkipOn", Doc: "errors that it does not answer for; wins over applyOn", Example: "[ErrNotFound]"},
+	{Path: "fallback.func", Type: FuncName, Doc: "a func of the package answers"},
+	{Path: "fallback.to", Type: Text, Doc: "a second implementation answers"},
+	{Path: "fallback.value", Type: Text, Doc: "zero values answer"},
+	{Path: "retry.retryOnResult", Type: FuncName, Doc: "results worth another attempt"},
+	{Path: "retry.failOnExhaustedResult", Type: Bool, Doc: "an unwanted result that stays is an error"},
+	{Path: "retry.budget", Type: Part, Doc: "share of executions that may be retries"},
+	{Path: "circuitBreaker", Type: Part, Doc: "stops calls to a peer that fails"},
+	{Path: "bulkhead", Type: Part, Doc: "limits the executions in flight"},
+	{Path: "rateLimit", Type: Part, Doc: "limits the calls in a period"},
+	{Path: "adaptive", Type: Part, Doc: "limits that follow the peer"},
+	{Path: "hedge", Type: Part, Doc: "a second attempt while the first is out"},
+	{Path: "cache", Type: Part, Doc: "keeps results"},
+	{Path: "deadLetter", Type: Part, Doc: "keeps calls that finally failed"},
+	{Path: "checkpoint", Type: Part, Doc: "keeps results durably"},
+	{Path: "chaos", Type: Part, Doc: "injects faults"},
+	{Path: "health", Type: Part, Doc: "reports the health of the method"},
+	{Path: "order", Type: Part, Doc: "overrides the nesting"},
+}
+
+var byPath = func() map[string]*Key {
+	m := make(map[string]*Key, len(table))
+	for _, k := range table {
+		m[k.Path] = k
+	}
+	return m
+}()
+
+// Keys returns the table, in the order of the reference.
+func Keys() []*Key { return slices.Clone(table) }
+
+// constant returns the runtime's constant for a value of an enum.
+func (k *Key) constant(name string) (string, bool) {
+	for _, c := range k.Values {
+		if c.Name == name {
+			return c.Go, true
+		}
+	}
+	return "", false
+}
+
+// names lists the values of an enum.
+func (k *Key) names() string {
+	var list []string
+	for _, c := range k.Values {
+		list = append(list, c.Name)
+	}
+	return strings.Join(list, ", ")
+}
+
+// foreign answers keys of other libraries.
+var foreign = map[string]string{
+	"maxRetries":                   "write retry.maxAttempts: N+1, it counts the first attempt too",
+	"maxRetryAttempts":             "write retry.maxAttempts: N+1, it counts the first attempt too",
+	"attempts":                     "write retry.maxAttempts",
+	"perTryTimeout":                "write timeout.attempt, with a unit",
+	"timeoutDuration":              "write timeout.attempt, or timeout.total for all attempts together",
+	"waitDuration":                 "write retry.backoff.initialDelay, with a unit",
+	"intervalFunction":             "write retry.backoff.strategy",
+	"retryExceptions":              "write retry.retryOn",
+	"ignoreExceptions":             "write retry.abortOn",
+	"backoffMultiplier":            "write retry.backoff.multiplier",
+	"exponentialBackoffMultiplier": "write retry.backoff.multiplier",
+	"maxDelayDuration":             "write retry.backoff.maxDelay",
+}
+
+// Nearest returns the nearest of the candidates, "" if none is near.
+func Nearest(word string, candidates []string) string {
+	best, at := "", max(2, len(word)/3)+1
+	for _, c := range candidates {
+		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < at {
+			best, at = c, d
+		}
+	}
+	return best
+}
+
+// distance is the edit distance of Levenshtein (1965).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// Constant returns the runtime's constant for a value of an enum that the
+// reader accepted.
+func (k *Key) Constant(name string) string {
+	c, _ := k.constant(name)
+	return c
+}

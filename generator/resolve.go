@@ -1,0 +1,305 @@
+package generator
+
+import (
+	"go/types"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/resilgen/resilgen/generator/lint"
+	"github.com/resilgen/resilgen/generator/policy"
+	"github.com/resilgen/resilgen/templates"
+)
+
+// resolver brings one policy file and the package together.
+type resolver struct {
+	pkg   *goPackage
+	file  *policy.File
+	names *names
+	errs  policy.Errors
+}
+
+// resolve returns a file for each policy file, or every complaint.
+func resolve(c Config, set *policy.Set, pkg *goPackage) ([]*templates.File, error) {
+	var files []*templates.File
+	var all policy.Errors
+	for _, f := range set.Files {
+		r := &resolver{pkg: pkg, file: f, names: newNames(pkg.types)}
+		files = append(files, r.run())
+		all = append(all, append(r.errs, f.Warnings()...)...)
+	}
+	var errs policy.Errors
+	for _, e := range all.Sorted() {
+		if !e.Warning {
+			errs = append(errs, e)
+		} else if c.Warn != nil {
+			c.Warn(e)
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	return files, nil
+}
+
+func (r *resolver) complain(pos policy.Pos, id, key, msg string) {
+	r.errs = append(r.errs, r.file.Error(pos, id, key, msg))
+}
+
+func (r *resolver) run() *templates.File {
+	out := &templates.File{Package: r.pkg.Name, Path: r.pkg.Path, Sources: filepath.Base(r.file.Path)}
+	r.names.addImport(runtimePath, "resilience")
+	r.names.addImport("time", "time")
+	r.names.addImport(contextPath, "context")
+	r.names.addImport("errors", "errors")
+	var found []*goInterface
+	for _, i := range r.file.Interfaces {
+		face, why := r.pkg.find(i.Of)
+		found = append(found, face)
+		if why != "" {
+			r.complain(i.Pos, "RG091", "interfaces", why)
+			continue
+		}
+		r.importsOf(face)
+	}
+	for n, i := range r.file.Interfaces {
+		if found[n] != nil {
+			out.Wrappers = append(out.Wrappers, r.wrapper(i, found[n]))
+		}
+	}
+	out.Imports = r.names.list()
+	return out
+}
+
+// importsOf names the packages of every signature before a line is emitted.
+func (r *resolver) importsOf(face *goInterface) {
+	var pkgs []*types.Package
+	add := func(obj *types.TypeName, _ bool) {
+		if obj != nil && obj.Pkg() != nil && obj.Pkg().Path() != r.pkg.Path && !slices.Contains(pkgs, obj.Pkg()) {
+			pkgs = append(pkgs, obj.Pkg())
+		}
+	}
+	visit(face.typ, add)
+	for _, m := range face.methods {
+		visit(m.Type(), add)
+	}
+	for _, pkg := range pkgs {
+		r.names.addImport(pkg.Path(), pkg.Name())
+	}
+}
+
+// wrapper resolves one interface.
+func (r *resolver) wrapper(i *policy.Interface, face *goInterface) *templates.Wrapper {
+	effective, errs := i.Resolve(shapes(face))
+	r.errs = append(r.errs, errs...)
+	name := upper(i.Name)
+	w := &templates.Wrapper{
+		Key: r.pkg.Name + "." + i.Name, Iface: face.typ, Short: face.name, Link: face.name,
+		Type: choose("Resilient"+name, r.names.taken), New: choose("NewResilient"+name, r.names.taken),
+		Source: filepath.Base(r.file.Path), Unwrap: true,
+	}
+	if face.pkg != r.pkg.types {
+		w.Link = face.pkg.Path() + "." + face.name
+		w.Key = face.pkg.Name() + "." + i.Name
+	}
+	fields := map[string]bool{"next": true, "fallback": true}
+	for _, m := range face.methods {
+		fields[m.Name()] = true // a field and a method of one name do not compile
+		w.Unwrap = w.Unwrap && m.Name() != "Unwrap"
+	}
+	for n, m := range face.methods {
+		method := r.method(i, w, m, effective[n])
+		method.Field = choose(lower(m.Name()), fields)
+		w.Methods = append(w.Methods, method)
+		if method.Fallback && w.Fallback == "" {
+			w.Fallback = choose(name+"Fallback", r.names.taken)
+		}
+	}
+	w.Summary = summary(w, effective)
+	return w
+}
+
+// shapes tells the policy what it needs to know of the methods.
+func shapes(face *goInterface) []policy.Method {
+	var list []policy.Method
+	for _, m := range face.methods {
+		list = append(list, policy.Method{Name: m.Name(), Closer: isCloser(m)})
+	}
+	return list
+}
+
+// isCloser reports whether m frees a resource.
+func isCloser(m *types.Func) bool {
+	sig := m.Signature()
+	in, out := sig.Params().Len(), sig.Results().Len()
+	fails := out == 1 && errorIndex(sig) == 0
+	switch m.Name() {
+	case "Close":
+		return in == 0 && fails
+	case "Shutdown":
+		return in == 1 && contextIndex(sig) == 0 && fails
+	case "Stop":
+		return in == 0 && (out == 0 || fails)
+	}
+	return false
+}
+
+func errorIndex(sig *types.Signature) int {
+	for i := sig.Results().Len() - 1; i >= 0; i-- {
+		if types.Identical(sig.Results().At(i).Type(), types.Universe.Lookup("error").Type()) {
+			return i
+		}
+	}
+	return -1
+}
+
+func contextIndex(sig *types.Signature) int {
+	for i := range sig.Params().Len() {
+		if types.TypeString(types.Unalias(sig.Params().At(i).Type()), nil) == "context.Context" {
+			return i
+		}
+	}
+	return -1
+}
+
+// method resolves one method under its policy.
+func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Func, e *policy.Effective) *templates.Method {
+	sig := m.Signature()
+	out := &templates.Method{Name: m.Name(), Variadic: sig.Variadic(), Ctx: contextIndex(sig), Err: errorIndex(sig)}
+	r.lint(i, out, sig, e)
+	// The body refers to these imports; no parameter may hide them.
+	taken := map[string]bool{r.names.imports[contextPath]: true}
+	out.Params = vars(sig.Params(), taken)
+	out.Results = vars(sig.Results(), taken)
+	out.Recv = choose("g", taken)
+	out.Call = choose("call", taken)
+	if e.None() || out.Err < 0 {
+		out.Doc = m.Name() + " calls the wrapped " + w.Short + "."
+		return out
+	}
+	out.Loop, out.Fallback = e.Has("retry"), e.Has("fallback")
+	out.Policy = r.literal(w, out, e)
+	out.Doc = sentence(w, out, e)
+	return out
+}
+
+func (r *resolver) lint(i *policy.Interface, out *templates.Method, sig *types.Signature, e *policy.Effective) {
+	named := slices.ContainsFunc(i.LeaveOut, func(n policy.Name) bool { return n.Text == out.Name })
+	for _, f := range lint.Run(&lint.Method{Policy: e, Sig: sig, Ctx: out.Ctx, Err: out.Err, LeaveOut: i.LeaveOutAll || named}) {
+		d := r.file.Error(e.Pos, f.ID, i.Key+"."+out.Name, f.Msg)
+		d.Warning = !f.Error
+		r.errs = append(r.errs, d)
+	}
+}
+
+// literal builds the policy literal from what the policy was given. The table
+// of keys says which field of the runtime a key is.
+func (r *resolver) literal(w *templates.Wrapper, m *templates.Method, e *policy.Effective) *templates.Literal {
+	root := &templates.Literal{Type: "Policy"}
+	if r.file.Preset != "" {
+		root.Fields = append(root.Fields, templates.Field{Name: "Preset", Value: templates.Const(upper(r.file.Preset))})
+	}
+	for _, k := range policy.Keys() {
+		v, given := e.Given(k.Path)
+		if !given || k.GoField == "" {
+			continue
+		}
+		path := strings.Split(k.GoField, ".")
+		if k.Type == policy.Part || k.Type == policy.Switch {
+			continue
+		}
+		if value := r.fieldValue(w, m, k, v); value != nil {
+			part(root, path[:len(path)-1]).Fields = append(part(root, path[:len(path)-1]).Fields,
+				templates.Field{Name: path[len(path)-1], Value: value})
+		}
+	}
+	for _, on := range []struct{ part, field string }{{"retry", "Retry"}, {"fallback", "Fallback"}} {
+		if e.Has(on.part) && (on.part == "fallback" || len(part(root, []string{on.field}).Fields) == 0) {
+			p := part(root, []string{on.field})
+			p.Fields = slices.Insert(p.Fields, 0, templates.Field{Name: "On", Value: true})
+		}
+	}
+	return root
+}
+
+// part returns the literal at path, made if it is missing.
+func part(l *templates.Literal, path []string) *templates.Literal {
+	for _, name := range path {
+		i := slices.IndexFunc(l.Fields, func(f templates.Field) bool { return f.Name == name })
+		if i < 0 {
+			l.Fields = append(l.Fields, templates.Field{Name: name, Value: &templates.Literal{Type: name}})
+			i = len(l.Fields) - 1
+		}
+		l = l.Fields[i].Value.(*templates.Literal)
+	}
+	return l
+}
+
+func (r *resolver) fieldValue(w *templates.Wrapper, m *templates.Method, k *policy.Key, v policy.Value) any {
+	switch {
+	case v.None && k.Type == policy.Matchers:
+		return nil
+	case v.None:
+		return templates.Const("None")
+	}
+	switch value := v.V.(type) {
+	case policy.List:
+		return r.matcherLiteral(w, m, k, value)
+	case string:
+		return templates.Const(k.Constant(value))
+	case bool: // honor: false is Ignore: true
+		if value {
+			return nil
+		}
+		return true
+	case int, float64:
+		if value == 0 || value == 0.0 {
+			return templates.Const("None")
+		}
+		return value
+	default:
+		return value
+	}
+}
+
+func (r *resolver) matcherLiteral(w *templates.Wrapper, m *templates.Method, k *policy.Key, list policy.List) any {
+	kinds, own := r.matcher(k.Path, list)
+	l := &templates.Literal{Type: "Matcher"}
+	if list.Any {
+		l.Fields = append(l.Fields, templates.Field{Name: "Any", Value: true})
+	}
+	if len(kinds) > 0 {
+		l.Fields = append(l.Fields, templates.Field{Name: "Kinds", Value: kinds})
+	}
+	if own != nil {
+		verb := k.Path[strings.LastIndexByte(k.Path, '.')+1:]
+		own.Func = choose(strings.TrimSuffix(verb, "On")+strings.TrimPrefix(w.Type, "Resilient")+m.Name, r.names.taken)
+		own.Doc = own.Func + " " + matcherDoc[verb] + "."
+		r.importMatcher(own)
+		m.Matchers = append(m.Matchers, own)
+		l.Fields = append(l.Fields, templates.Field{Name: "Match", Value: templates.Func(own.Func)})
+	}
+	return l
+}
+
+var matcherDoc = map[string]string{
+	"retryOn": "reports whether another attempt may mend err",
+	"abortOn": "reports whether err ends the call",
+	"applyOn": "reports whether the fallback answers for err",
+	"skipOn":  "reports whether the fallback stays out of err",
+}
+
+func (r *resolver) importMatcher(m *templates.Matcher) {
+	for _, obj := range append(slices.Clone(m.Is), m.Call...) {
+		if obj.Pkg().Path() != r.pkg.Path {
+			r.names.addImport(obj.Pkg().Path(), obj.Pkg().Name())
+		}
+	}
+	for _, t := range m.As {
+		visit(t, func(obj *types.TypeName, _ bool) {
+			if obj.Pkg() != nil && obj.Pkg().Path() != r.pkg.Path {
+				r.names.addImport(obj.Pkg().Path(), obj.Pkg().Name())
+			}
+		})
+	}
+}

@@ -1,0 +1,89 @@
+// Package templates is the shape of generated code, and nothing else: it turns
+// a [File], whose names are all chosen, into Go source.
+package templates
+
+import "go/types"
+
+// File is one generated file.
+type File struct {
+	Package string // name of the package
+	Path    string // import path of the package: its names stand unqualified
+	Sources string // what it was made from, for the header
+	Imports []Import
+	// Wrappers are in the order of the policy file.
+	Wrappers []*Wrapper
+}
+
+// Import is a package that the file refers to, under its final name.
+type Import struct{ Name, Path string }
+
+// Wrapper is one generated type.
+type Wrapper struct {
+	Key      string // name in statistics and errors: "payments.Gateway"
+	Type     string // ResilientGateway
+	New      string // NewResilientGateway
+	Fallback string // GatewayFallback, "" if no method has one
+	Iface    types.Type
+	Short    string   // name of the interface in comments: Gateway
+	Link     string   // doc link to it: Gateway, net/http.RoundTripper
+	Summary  []string // one line a method
+	Source   string   // resilience.yaml
+	Unwrap   bool
+	Methods  []*Method
+}
+
+// Method is one method of a [Wrapper].
+type Method struct {
+	Name     string
+	Field    string // of its guard
+	Recv     string // name of the receiver
+	Call     string // name of the call
+	Doc      string // a sentence or two
+	Params   []Var
+	Results  []Var
+	Variadic bool
+	Ctx      int      // index of the context parameter, -1 if none
+	Err      int      // index of the error result, -1 if none
+	Policy   *Literal // nil: pass straight through
+	Loop     bool
+	Fallback bool
+	Matchers []*Matcher
+}
+
+// Var is a parameter or a result.
+type Var struct {
+	Name string
+	Type types.Type
+}
+
+// Matcher is a generated func that reports whether an error is listed.
+type Matcher struct {
+	Func string
+	Doc  string
+	Is   []types.Object // errors.Is
+	As   []types.Type   // errors.As
+	Call []types.Object // func(error) bool
+}
+
+// Literal is a composite literal of the runtime's types.
+type Literal struct {
+	Type   string // Policy, Retry, …
+	Fields []Field
+}
+
+// Field is a field of a [Literal]. Value is a *Literal, a time.Duration, an
+// int, a float64, a bool, a string, a []time.Duration, a [Const], a [Consts]
+// or a [Func].
+type Field struct {
+	Name  string
+	Value any
+}
+
+// Const is a constant of the runtime; Consts are several, or-ed.
+type (
+	Const  string
+	Consts []string
+)
+
+// Func is a func of the generated file.
+type Func string

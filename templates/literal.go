@@ -1,0 +1,84 @@
+package templates
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/dave/jennifer/jen"
+)
+
+const (
+	runtimePath = "github.com/resilgen/resilgen/runtime/resilience"
+	errorsPath  = "errors"
+	contextPath = "context"
+)
+
+func rt(name string) *jen.Statement { return jen.Qual(runtimePath, name) }
+
+// literal prints l: nested parts on lines of their own, the rest in one.
+func literal(l *Literal) *jen.Statement {
+	fields := make([]jen.Code, len(l.Fields))
+	nested := false
+	for i, f := range l.Fields {
+		sub, ok := f.Value.(*Literal)
+		nested = nested || ok && (l.Type == "Policy" || len(sub.Fields) > 3)
+		fields[i] = jen.Id(f.Name).Op(":").Add(value(f.Value))
+	}
+	if nested {
+		return rt(l.Type).Custom(jen.Options{Open: "{", Close: "}", Separator: ",", Multi: true}, fields...)
+	}
+	return rt(l.Type).Values(fields...)
+}
+
+func value(v any) *jen.Statement {
+	switch v := v.(type) {
+	case *Literal:
+		return literal(v)
+	case time.Duration:
+		return duration(v)
+	case []time.Duration:
+		list := make([]jen.Code, len(v))
+		for i, d := range v {
+			list[i] = duration(d)
+		}
+		return jen.Index().Qual("time", "Duration").Values(list...)
+	case Const:
+		return rt(string(v))
+	case Consts:
+		s := rt(v[0])
+		for _, name := range v[1:] {
+			s = s.Op("|").Add(rt(name))
+		}
+		return s
+	case Func:
+		return jen.Id(string(v))
+	case float64:
+		return jen.Op(strconv.FormatFloat(v, 'g', -1, 64)) // 2, not 2.0
+	}
+	return jen.Lit(v)
+}
+
+var units = []struct {
+	unit time.Duration
+	name string
+}{
+	{time.Hour, "Hour"}, {time.Minute, "Minute"}, {time.Second, "Second"},
+	{time.Millisecond, "Millisecond"}, {time.Microsecond, "Microsecond"}, {time.Nanosecond, "Nanosecond"},
+}
+
+// duration prints d as a person writes it: 2 * time.Second.
+func duration(d time.Duration) *jen.Statement {
+	if d <= 0 {
+		return rt("None")
+	}
+	for _, u := range units {
+		if d%u.unit != 0 {
+			continue
+		}
+		if d == u.unit {
+			return jen.Qual("time", u.name)
+		}
+		return jen.Op(itoa(int64(d/u.unit))).Op("*").Qual("time", u.name)
+	}
+	panic("unreachable: every duration is a number of nanoseconds")
+}

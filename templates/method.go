@@ -1,0 +1,152 @@
+package templates
+
+import (
+	"strconv"
+
+	"github.com/dave/jennifer/jen"
+)
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// method prints m and the matchers that stand beside it.
+func method(f *jen.File, w *Wrapper, m *Method) {
+	comment(f, m.Doc)
+	fn := f.Func().Params(jen.Id(m.Recv).Op("*").Id(w.Type)).Id(m.Name).Params(params(m)...)
+	if m.Policy == nil {
+		fn.Add(plainResults(m)).Block(pass(m))
+		f.Line()
+		return
+	}
+	results := make([]jen.Code, len(m.Results))
+	for i, r := range m.Results {
+		results[i] = jen.Id(r.Name).Add(typeOf(r.Type))
+	}
+	fn.Params(results...).Block(body(m)...)
+	f.Line()
+	for _, x := range m.Matchers {
+		matcher(f, x)
+	}
+}
+
+func params(m *Method) []jen.Code {
+	list := make([]jen.Code, len(m.Params))
+	for i, p := range m.Params {
+		t := typeOf(p.Type)
+		if m.Variadic && i == len(m.Params)-1 {
+			t = variadicOf(p.Type)
+		}
+		list[i] = jen.Id(p.Name).Add(t)
+	}
+	return list
+}
+
+func plainResults(m *Method) *jen.Statement {
+	list := make([]jen.Code, len(m.Results))
+	for i, r := range m.Results {
+		list[i] = typeOf(r.Type)
+	}
+	switch len(list) {
+	case 0:
+		return jen.Null()
+	case 1:
+		return jen.Add(list[0])
+	}
+	return jen.Params(list...)
+}
+
+// pass is the whole body of a method without a policy.
+func pass(m *Method) jen.Code {
+	call := jen.Id(m.Recv).Dot("next").Dot(m.Name).Call(args(m, nil)...)
+	if len(m.Results) == 0 {
+		return call
+	}
+	return jen.Return(call)
+}
+
+// args are the arguments of a call of the delegate; ctx replaces the context.
+func args(m *Method, ctx *jen.Statement) []jen.Code {
+	list := make([]jen.Code, len(m.Params))
+	for i, p := range m.Params {
+		switch {
+		case i == m.Ctx && ctx != nil:
+			list[i] = ctx
+		case m.Variadic && i == len(m.Params)-1:
+			list[i] = jen.Id(p.Name).Op("...")
+		default:
+			list[i] = jen.Id(p.Name)
+		}
+	}
+	return list
+}
+
+func body(m *Method) []jen.Code {
+	begin := jen.Qual(contextPath, "Background").Call()
+	if m.Ctx >= 0 {
+		begin = jen.Id(m.Params[m.Ctx].Name)
+	}
+	loop := jen.If
+	if m.Loop {
+		loop = jen.For
+	}
+	lines := []jen.Code{
+		jen.Id(m.Call).Op(":=").Id(m.Recv).Dot(m.Field).Dot("Begin").Call(begin),
+		jen.Defer().Id(m.Call).Dot("End").Call(),
+		loop(jen.Id(m.Call).Dot("Next").Call()).Block(
+			jen.List(resultNames(m)...).Op("=").Id(m.Recv).Dot("next").Dot(m.Name).
+				Call(args(m, jen.Id(m.Call).Dot("Context").Call())...),
+			jen.Id(m.Call).Dot("Record").Call(jen.Id(m.Results[m.Err].Name)),
+		),
+	}
+	if m.Fallback {
+		lines = append(lines, fallbackAnswer(m))
+	}
+	last := resultNames(m)
+	last[m.Err] = jen.Id(m.Call).Dot("Err").Call()
+	return append(lines, jen.Return(last...))
+}
+
+func fallbackAnswer(m *Method) jen.Code {
+	list := make([]jen.Code, 0, len(m.Params)+1)
+	for _, p := range m.Params {
+		list = append(list, jen.Id(p.Name))
+	}
+	list = append(list, jen.Id(m.Call).Dot("Err").Call())
+	return jen.If(jen.Id(m.Call).Dot("WantsFallback").Call()).Block(
+		jen.Return(jen.Id(m.Recv).Dot("fallback").Dot(m.Name + "Fallback").Call(list...)),
+	)
+}
+
+func resultNames(m *Method) []jen.Code {
+	list := make([]jen.Code, len(m.Results))
+	for i, r := range m.Results {
+		list[i] = jen.Id(r.Name)
+	}
+	return list
+}
+
+// matcher prints a func of errors.Is, errors.As and calls.
+func matcher(f *jen.File, m *Matcher) {
+	comment(f, m.Doc)
+	var terms []jen.Code
+	var before []jen.Code
+	for _, obj := range m.Is {
+		terms = append(terms, jen.Qual(errorsPath, "Is").Call(jen.Err(), jen.Qual(obj.Pkg().Path(), obj.Name())))
+	}
+	for i, t := range m.As {
+		name := "target"
+		if i > 0 {
+			name += strconv.Itoa(i + 1)
+		}
+		before = append(before, jen.Var().Id(name).Add(typeOf(t)))
+		terms = append(terms, jen.Qual(errorsPath, "As").Call(jen.Err(), jen.Op("&").Id(name)))
+	}
+	for _, obj := range m.Call {
+		terms = append(terms, jen.Qual(obj.Pkg().Path(), obj.Name()).Call(jen.Err()))
+	}
+	or := jen.Add(terms[0])
+	for _, t := range terms[1:] {
+		or = or.Op("||").Add(t)
+	}
+	f.Func().Id(m.Func).Params(jen.Err().Error()).Bool().Block(append(before, jen.Return(or))...)
+	f.Line()
+}
