@@ -8,6 +8,7 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -39,6 +40,13 @@ type goInterface struct {
 // may be ill-typed, since code that uses the generated names is so before the
 // first run.
 func load(ctx context.Context, dir string, foreign []string) (*goPackage, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if !inModule(abs) {
+		return nil, fmt.Errorf("%s: no go.mod here or above; run go mod init first", dir)
+	}
 	conf := &packages.Config{
 		Context: ctx, Dir: dir, Fset: token.NewFileSet(), ParseFile: parseUnlessOurs,
 		Mode: packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles | packages.NeedImports |
@@ -46,13 +54,9 @@ func load(ctx context.Context, dir string, foreign []string) (*goPackage, error)
 	}
 	pkgs, err := packages.Load(conf, append([]string{"."}, foreign...)...)
 	if err != nil {
-		return nil, fmt.Errorf("%s: the go command failed; is Go installed and is there a go.mod? %w", dir, err)
+		return nil, fmt.Errorf("%s: the go command failed; is Go installed? %w", dir, err)
 	}
 	p := &goPackage{fset: conf.Fset, foreign: map[string]*types.Package{}}
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, err
-	}
 	for _, pkg := range pkgs {
 		if slices.Contains(foreign, pkg.PkgPath) {
 			p.foreign[pkg.PkgPath] = pkg.Types
@@ -70,14 +74,25 @@ func load(ctx context.Context, dir string, foreign []string) (*goPackage, error)
 	return p, nil
 }
 
+// inModule reports whether dir or a directory above it has a go.mod.
+func inModule(dir string) bool {
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return true
+		}
+		if filepath.Dir(dir) == dir {
+			return false
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
 // fatal returns errors that leave nothing to work with.
 func fatal(dir string, pkg *packages.Package) error {
 	for _, e := range pkg.Errors {
 		switch {
 		case e.Kind == packages.ParseError:
 			return fmt.Errorf("%s: %s; resilgen needs files that parse", e.Pos, e.Msg)
-		case strings.Contains(e.Msg, "go.mod file not found"):
-			return fmt.Errorf("%s: no go.mod here or above; run go mod init first", dir)
 		case e.Kind == packages.ListError && len(pkg.GoFiles) == 0:
 			return fmt.Errorf("%s: %s", dir, e.Msg)
 		}

@@ -2,6 +2,7 @@ package generator
 
 import (
 	"go/types"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -170,6 +171,7 @@ func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Fu
 	// The body refers to these imports; no parameter may hide them.
 	taken := map[string]bool{r.names.imports[contextPath]: true}
 	out.Params = vars(sig.Params(), taken)
+	out.Cause = choose("cause", maps.Clone(taken))
 	out.Results = vars(sig.Results(), taken)
 	out.Recv = choose("g", taken)
 	out.Call = choose("call", taken)

@@ -38,6 +38,7 @@ type Method struct {
 	Field    string // of its guard
 	Recv     string // name of the receiver
 	Call     string // name of the call
+	Cause    string // name of the fallback's last parameter
 	Doc      string // a sentence or two
 	Params   []Var
 	Results  []Var

@@ -62,12 +62,12 @@ func fallbackType(f *jen.File, w *Wrapper) {
 			if !m.Fallback {
 				continue
 			}
-			g.Comment("// " + m.Name + "Fallback answers a call of " + m.Name + " that failed because of cause.")
+			g.Comment("// " + m.Name + "Fallback answers a call of " + m.Name + " that failed because of " + m.Cause + ".")
 			list := make([]jen.Code, 0, len(m.Params)+1)
 			for _, p := range m.Params {
 				list = append(list, jen.Id(p.Name).Add(typeOf(p.Type)))
 			}
-			list = append(list, jen.Id("cause").Error())
+			list = append(list, jen.Id(m.Cause).Error())
 			g.Id(m.Name + "Fallback").Params(list...).Add(plainResults(m))
 		}
 	})

@@ -81,6 +81,9 @@ func Run(m *Method) []Finding {
 		case c.Shape && m.LeaveOut:
 			m.Policy.Drop(c.Part, msg)
 		default:
+			if c.Shape {
+				msg = c.Part + " cannot act: " + msg + "; drop it here, or say leaveOut: all"
+			}
 			list = append(list, Finding{c.ID, c.Error, c.Part, msg})
 		}
 	}

@@ -1,0 +1,111 @@
+// Gateway is a payment gateway that misbehaves: it is slow, throttles, resets
+// connections, answers 5xx, hangs, and is dead for some seconds. It prints its
+// address, serves until its standard input ends, then prints what it saw.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/resilgen/resilgen/examples/payments"
+)
+
+// Seen is what the gateway counted.
+type Seen struct{ Requests, WhileDead int }
+
+type gateway struct {
+	dieAt, reviveAt time.Time
+
+	mu     sync.Mutex
+	random *rand.Rand
+	seen   Seen
+}
+
+func main() {
+	dieAt := flag.Duration("dead-after", 3*time.Second, "when the gateway dies")
+	deadFor := flag.Duration("dead-for", 4*time.Second, "how long it stays dead")
+	seed := flag.Uint64("seed", 1, "of its moods")
+	flag.Parse()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	begin := time.Now()
+	g := &gateway{dieAt: begin.Add(*dieAt), reviveAt: begin.Add(*dieAt + *deadFor), random: rand.New(rand.NewPCG(*seed, 1))}
+	fmt.Println(listener.Addr())
+	server := &http.Server{Handler: g, ReadHeaderTimeout: time.Second}
+	go func() {
+		// The parent holds the other end: when it goes, for whatever reason, so
+		// does the gateway.
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		_ = json.NewEncoder(os.Stdout).Encode(g.seen)
+		os.Exit(0)
+	}()
+	log.Fatal(server.Serve(listener))
+}
+
+// mood draws a number in [0,1) and counts the request.
+func (g *gateway) mood() (r float64, dead bool) {
+	now := time.Now()
+	dead = now.After(g.dieAt) && now.Before(g.reviveAt)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.seen.Requests++
+	if dead {
+		g.seen.WhileDead++
+	}
+	return g.random.Float64(), dead
+}
+
+func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var req payments.ChargeRequest
+	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	mood, dead := g.mood()
+	switch {
+	case dead || mood < 0.08:
+		reset(w)
+	case mood < 0.16:
+		w.WriteHeader(http.StatusServiceUnavailable)
+	case mood < 0.22:
+		w.Header().Set("Retry-After", "0.2")
+		w.WriteHeader(http.StatusTooManyRequests)
+	case mood < 0.26:
+		<-r.Context().Done() // hangs until the client gives up
+	case mood < 0.36:
+		time.Sleep(250 * time.Millisecond)
+		answer(w, req)
+	default:
+		time.Sleep(5 * time.Millisecond)
+		answer(w, req)
+	}
+}
+
+// reset ends the connection without an answer.
+func reset(w http.ResponseWriter) {
+	conn, _, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		return
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // RST, not FIN
+	}
+	_ = conn.Close()
+}
+
+func answer(w http.ResponseWriter, req payments.ChargeRequest) {
+	_ = json.NewEncoder(w).Encode(payments.Receipt{ID: "r-" + req.ID})
+}

@@ -1,0 +1,156 @@
+package generator
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+
+	"github.com/resilgen/resilgen/generator/policy"
+)
+
+var update = flag.Bool("update", false, "record golden files; only what compiles and vets is recorded")
+
+// TestGolden generates every case of testdata/*.txtar: the files of a package,
+// and either want/NAME files or stderr. Each case is one behaviour.
+func TestGolden(t *testing.T) {
+	paths, err := filepath.Glob("../testdata/*.txtar")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	root := newModule(t)
+	var compiled []string
+	for _, path := range paths {
+		name := strings.TrimSuffix(filepath.Base(path), ".txtar")
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(root, name)
+			archive, err := txtar.ParseFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			unpack(t, dir, archive)
+			files, messages := run(t, dir)
+			if messages == "" || strings.HasPrefix(messages, "warning") {
+				compiled = append(compiled, "./"+name)
+			}
+			compare(t, path, archive, files, messages)
+		})
+	}
+	if out, err := goTool(root, append([]string{"vet"}, compiled...)...); err != nil {
+		t.Errorf("generated code does not vet: %v\n%s", err, out)
+	}
+}
+
+// newModule returns a module that uses this one, with a copy of its go.sum.
+func newModule(t *testing.T) string {
+	root := t.TempDir()
+	repo, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mod := "module example.com\n\ngo 1.25.0\n\nrequire github.com/resilgen/resilgen v0.0.0\n\nreplace github.com/resilgen/resilgen => " + repo + "\n"
+	if err := os.WriteFile(filepath.Join(root, "go.mod"), []byte(mod), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+func goTool(dir string, args ...string) ([]byte, error) {
+	cmd := exec.Command("go", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod")
+	return cmd.CombinedOutput()
+}
+
+func unpack(t *testing.T, dir string, archive *txtar.Archive) {
+	for _, f := range archive.Files {
+		if strings.HasPrefix(f.Name, "want/") || f.Name == "stderr" {
+			continue
+		}
+		path := filepath.Join(dir, f.Name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, f.Data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// run generates twice, the second time over the first output: nothing may
+// change.
+func run(t *testing.T, dir string) (files []File, messages string) {
+	var text strings.Builder
+	warn := func(e *policy.Error) { text.WriteString("warning: " + e.Error() + "\n") }
+	files, err := Generate(context.Background(), Config{Dir: dir, Warn: warn})
+	if err != nil {
+		text.WriteString(err.Error() + "\n")
+	}
+	for _, f := range files {
+		if err := os.WriteFile(f.Path, f.Content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again, _ := Generate(context.Background(), Config{Dir: dir})
+	if len(again) != len(files) {
+		t.Fatalf("the second run made %d files, the first %d", len(again), len(files))
+	}
+	for i := range again {
+		if !bytes.Equal(again[i].Content, files[i].Content) {
+			t.Errorf("%s differs in the second run", files[i].Path)
+		}
+	}
+	return files, strings.ReplaceAll(text.String(), dir+string(filepath.Separator), "")
+}
+
+func compare(t *testing.T, path string, archive *txtar.Archive, files []File, messages string) {
+	got := map[string]string{}
+	if messages != "" {
+		got["stderr"] = messages
+	}
+	for _, f := range files {
+		got["want/"+filepath.Base(f.Path)] = string(f.Content)
+	}
+	want := map[string]string{}
+	for _, f := range archive.Files {
+		if strings.HasPrefix(f.Name, "want/") || f.Name == "stderr" {
+			want[f.Name] = string(f.Data)
+		}
+	}
+	diff := cmp.Diff(want, got)
+	if diff != "" && *update {
+		record(t, path, archive, files, messages)
+		return
+	}
+	if diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func record(t *testing.T, path string, archive *txtar.Archive, files []File, messages string) {
+	out := &txtar.Archive{Comment: archive.Comment}
+	for _, f := range archive.Files {
+		if !strings.HasPrefix(f.Name, "want/") && f.Name != "stderr" {
+			out.Files = append(out.Files, f)
+		}
+	}
+	for _, f := range files {
+		if report, err := goTool(filepath.Dir(f.Path), "vet", "."); err != nil {
+			t.Fatalf("not recorded: %v\n%s", err, report)
+		}
+		out.Files = append(out.Files, txtar.File{Name: "want/" + filepath.Base(f.Path), Data: f.Content})
+	}
+	if messages != "" {
+		out.Files = append(out.Files, txtar.File{Name: "stderr", Data: []byte(messages)})
+	}
+	if err := os.WriteFile(path, txtar.Format(out), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
