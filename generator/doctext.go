@@ -28,6 +28,12 @@ func sentence(w *templates.Wrapper, m *templates.Method, e *policy.Effective) st
 	if total > 0 {
 		fmt.Fprintf(&b, ", within %s in all", nice(total))
 	}
+	if e.Has("circuitBreaker") {
+		b.WriteString(", while the breaker lets it")
+	}
+	if e.Has("bulkhead") {
+		fmt.Fprintf(&b, ", no more than %d at a time", e.Int("bulkhead.maxConcurrent"))
+	}
 	b.WriteString(".")
 	if m.Fallback {
 		b.WriteString(" If that fails, fallback answers.")
@@ -86,6 +92,12 @@ func describe(m *templates.Method, e *policy.Effective) string {
 	}
 	if total > 0 {
 		parts = append(parts, nice(total)+" in all")
+	}
+	if e.Has("circuitBreaker") {
+		parts = append(parts, "breaker")
+	}
+	if e.Has("bulkhead") {
+		parts = append(parts, fmt.Sprintf("%d at a time", e.Int("bulkhead.maxConcurrent")))
 	}
 	if e.Has("fallback") {
 		parts = append(parts, "fallback")

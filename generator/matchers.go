@@ -15,6 +15,9 @@ func (r *resolver) matcher(key string, list policy.List) (kinds templates.Consts
 	m = &templates.Matcher{}
 	for _, n := range list.Names {
 		if kind := policy.Builtin[n.Text]; kind != "" && r.pkg.types.Scope().Lookup(n.Text) == nil {
+			if n.Text == "Panic" && key != "circuitBreaker.ignoreOn" {
+				r.complain(n.Pos, "RG092", key, "Panic may stand in circuitBreaker.ignoreOn only: nothing can be retried while a panic unwinds")
+			}
 			kinds = append(kinds, kind)
 			continue
 		}

@@ -215,7 +215,7 @@ func (r *resolver) literal(w *templates.Wrapper, m *templates.Method, e *policy.
 				templates.Field{Name: path[len(path)-1], Value: value})
 		}
 	}
-	for _, on := range []struct{ part, field string }{{"retry", "Retry"}, {"fallback", "Fallback"}} {
+	for _, on := range []struct{ part, field string }{{"retry", "Retry"}, {"circuitBreaker", "Breaker"}, {"bulkhead", "Bulkhead"}, {"fallback", "Fallback"}} {
 		if e.Has(on.part) && (on.part == "fallback" || len(part(root, []string{on.field}).Fields) == 0) {
 			p := part(root, []string{on.field})
 			p.Fields = slices.Insert(p.Fields, 0, templates.Field{Name: "On", Value: true})
@@ -248,9 +248,15 @@ func (r *resolver) fieldValue(w *templates.Wrapper, m *templates.Method, k *poli
 	case policy.List:
 		return r.matcherLiteral(w, m, k, value)
 	case string:
-		return templates.Const(k.Constant(value))
-	case bool: // honor: false is Ignore: true
-		if value {
+		if k.Type == policy.Enum {
+			return templates.Const(k.Constant(value))
+		}
+		return value
+	case bool:
+		if k.Path == "retry.retryAfter.honor" {
+			value = !value // the field is Ignore
+		}
+		if !value {
 			return nil
 		}
 		return true
@@ -285,10 +291,12 @@ func (r *resolver) matcherLiteral(w *templates.Wrapper, m *templates.Method, k *
 }
 
 var matcherDoc = map[string]string{
-	"retryOn": "reports whether another attempt may mend err",
-	"abortOn": "reports whether err ends the call",
-	"applyOn": "reports whether the fallback answers for err",
-	"skipOn":  "reports whether the fallback stays out of err",
+	"retryOn":  "reports whether another attempt may mend err",
+	"recordOn": "reports whether the breaker counts err as a failure",
+	"ignoreOn": "reports whether the breaker takes no notice of err",
+	"abortOn":  "reports whether err ends the call",
+	"applyOn":  "reports whether the fallback answers for err",
+	"skipOn":   "reports whether the fallback stays out of err",
 }
 
 func (r *resolver) importMatcher(m *templates.Matcher) {

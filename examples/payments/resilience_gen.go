@@ -17,8 +17,8 @@ const _ = resilience.Version1
 // ResilientGateway is a [Gateway] that calls another one under the policies of
 // resilience.yaml:
 //
-//	Charge  6 attempts of 400ms each, 12s in all, fallback; at worst 5.5s, with Retry-After 12s
-//	Refund  timeout 400ms, 12s in all; at worst 400ms; without retry: not marked idempotent
+//	Charge  6 attempts of 400ms each, 12s in all, breaker, 200 at a time, fallback; at worst 5.5s, with Retry-After 12s
+//	Refund  timeout 400ms, 12s in all, breaker, 200 at a time; at worst 400ms; without retry: not marked idempotent
 //
 // It is safe for concurrent use if the Gateway it calls is.
 type ResilientGateway struct {
@@ -50,16 +50,21 @@ func NewResilientGateway(rt *resilience.Runtime, next Gateway, fallback GatewayF
 			RetryOn:     resilience.Matcher{Kinds: resilience.KindTransient},
 			AbortOn:     resilience.Matcher{Match: abortGatewayCharge},
 		},
+		Breaker:  resilience.Breaker{Window: resilience.Window{Type: resilience.TimeWindow, Duration: 2 * time.Second}, MinimumCalls: 40, FailureRateThreshold: 60, OpenDuration: 500 * time.Millisecond, IgnoreOn: resilience.Matcher{Match: ignoreGatewayCharge}},
+		Bulkhead: resilience.Bulkhead{MaxConcurrent: 200},
 		Fallback: resilience.Fallback{On: true},
 	})
 	g.refund = w.Guard("Refund", resilience.Policy{
-		Timeout: resilience.Timeout{Total: 12 * time.Second, Attempt: 400 * time.Millisecond},
+		Timeout:  resilience.Timeout{Total: 12 * time.Second, Attempt: 400 * time.Millisecond},
+		Breaker:  resilience.Breaker{Window: resilience.Window{Type: resilience.TimeWindow, Duration: 2 * time.Second}, MinimumCalls: 40, FailureRateThreshold: 60, OpenDuration: 500 * time.Millisecond, IgnoreOn: resilience.Matcher{Match: ignoreGatewayRefund}},
+		Bulkhead: resilience.Bulkhead{MaxConcurrent: 200},
 	})
 	return g, w.Err()
 }
 
 // Charge calls the wrapped Gateway, up to 6 times and for 400ms each time,
-// within 12s in all. If that fails, fallback answers.
+// within 12s in all, while the breaker lets it, no more than 200 at a time. If
+// that fails, fallback answers.
 func (g *ResilientGateway) Charge(ctx context.Context, req ChargeRequest) (receipt Receipt, err error) {
 	call := g.charge.Begin(ctx)
 	defer call.End()
@@ -78,7 +83,13 @@ func abortGatewayCharge(err error) bool {
 	return errors.Is(err, ErrDeclined)
 }
 
-// Refund calls the wrapped Gateway, for at most 400ms, within 12s in all.
+// ignoreGatewayCharge reports whether the breaker takes no notice of err.
+func ignoreGatewayCharge(err error) bool {
+	return errors.Is(err, ErrDeclined)
+}
+
+// Refund calls the wrapped Gateway, for at most 400ms, within 12s in all, while
+// the breaker lets it, no more than 200 at a time.
 func (g *ResilientGateway) Refund(ctx context.Context, receipt Receipt) (err error) {
 	call := g.refund.Begin(ctx)
 	defer call.End()
@@ -87,6 +98,11 @@ func (g *ResilientGateway) Refund(ctx context.Context, receipt Receipt) (err err
 		call.Record(err)
 	}
 	return call.Err()
+}
+
+// ignoreGatewayRefund reports whether the breaker takes no notice of err.
+func ignoreGatewayRefund(err error) bool {
+	return errors.Is(err, ErrDeclined)
 }
 
 // Unwrap returns the wrapped Gateway.

@@ -5,6 +5,7 @@ package lint
 import (
 	"fmt"
 	"go/types"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,6 +49,8 @@ var checks = []Check{
 	{ID: "RG080", Doc: "a policy needs an error result", Part: "retry", Shape: true, Error: true, Find: noError},
 	{ID: "RG080", Doc: "a policy needs an error result", Part: "timeout", Shape: true, Error: true, Find: noError},
 	{ID: "RG080", Doc: "a policy needs an error result", Part: "fallback", Shape: true, Error: true, Find: noError},
+	{ID: "RG080", Doc: "a policy needs an error result", Part: "circuitBreaker", Shape: true, Error: true, Find: noError},
+	{ID: "RG080", Doc: "a policy needs an error result", Part: "bulkhead", Shape: true, Error: true, Find: noError},
 	{ID: "RG005", Doc: "a timeout needs a context", Part: "timeout", Shape: true, Error: true, Find: noContext},
 	{ID: "RG081", Doc: "a timeout would end what outlives the call", Part: "timeout", Shape: true, Error: true, Find: outlives},
 	{ID: "RG082", Doc: "an argument that is read once cannot be sent again", Part: "retry", Shape: true, Error: true, Find: readOnce},
@@ -57,6 +60,10 @@ var checks = []Check{
 	{ID: "RG003", Doc: "every attempt can run", Part: "retry", Find: worstAboveTotal},
 	{ID: "RG016", Doc: "back-off numbers are sane", Part: "retry", Error: true, Find: maxBelowInitial},
 	{ID: "RG018", Doc: "abortOn leaves something to retry", Part: "retry", Error: true, Find: abortCoversRetry},
+	{ID: "RG022", Doc: "the minimum can be reached", Part: "circuitBreaker", Error: true, Find: minimumAboveSize},
+	{ID: "RG02A", Doc: "a half-open breaker can close", Part: "circuitBreaker", Error: true, Find: thresholdAbovePermitted},
+	{ID: "RG02B", Doc: "one call cannot open the circuit", Part: "circuitBreaker", Find: oneCallOpens},
+	{ID: "RG043", Doc: "ignoreOn leaves something to record", Part: "circuitBreaker", Error: true, Find: ignoreCoversRecord},
 }
 
 // Run returns what is wrong with m. Parts that cannot act are dropped from its
@@ -231,18 +238,68 @@ func maxBelowInitial(m *Method) string {
 }
 
 func abortCoversRetry(m *Method) string {
-	on, off := m.Policy.List("retry.retryOn"), m.Policy.List("retry.abortOn")
-	if on.Any || len(on.Names) == 0 {
+	if covers(m.Policy.List("retry.abortOn"), m.Policy.List("retry.retryOn")) {
+		return "abortOn covers every entry of retryOn: nothing is ever retried"
+	}
+	return ""
+}
+
+func ignoreCoversRecord(m *Method) string {
+	if covers(m.Policy.List("circuitBreaker.ignoreOn"), m.Policy.List("circuitBreaker.recordOn")) {
+		return "ignoreOn covers every entry of recordOn: the breaker never counts a failure"
+	}
+	return ""
+}
+
+// covers reports whether every entry of list is in by, too.
+func covers(by, list policy.List) bool {
+	if list.Any || len(list.Names) == 0 {
+		return false
+	}
+	for _, n := range list.Names {
+		if !slices.ContainsFunc(by.Names, func(b policy.Name) bool { return b.Text == n.Text }) {
+			return false
+		}
+	}
+	return true
+}
+
+func minimumAboveSize(m *Method) string {
+	_, given := m.Policy.Given("circuitBreaker.minimumCalls")
+	minimum, size := m.Policy.Int("circuitBreaker.minimumCalls"), m.Policy.Int("circuitBreaker.window.size")
+	if given && m.Policy.Str("circuitBreaker.window.type") == "count" && minimum > size {
+		return fmt.Sprintf("circuitBreaker.minimumCalls %d is greater than window.size %d and can never be reached", minimum, size)
+	}
+	return ""
+}
+
+func thresholdAbovePermitted(m *Method) string {
+	_, given := m.Policy.Given("circuitBreaker.halfOpen.successThreshold")
+	if given && m.Policy.Str("circuitBreaker.halfOpen.mode") == "rate" {
+		threshold, permitted := m.Policy.Int("circuitBreaker.halfOpen.successThreshold"), 10
+		if _, ok := m.Policy.Given("circuitBreaker.halfOpen.permittedCalls"); ok {
+			permitted = m.Policy.Int("circuitBreaker.halfOpen.permittedCalls")
+		}
+		if threshold > permitted {
+			return fmt.Sprintf("halfOpen.successThreshold %d is greater than permittedCalls %d: the breaker can never close", threshold, permitted)
+		}
+	}
+	return ""
+}
+
+func oneCallOpens(m *Method) string {
+	if !m.Policy.Has("retry") {
 		return ""
 	}
-	for _, n := range on.Names {
-		covered := false
-		for _, a := range off.Names {
-			covered = covered || a.Text == n.Text
-		}
-		if !covered {
-			return ""
-		}
+	attempts, needed := m.Policy.Int("retry.maxAttempts"), m.Policy.Int("circuitBreaker.minimumCalls")
+	if c := m.Policy.Int("circuitBreaker.consecutiveFailures"); c > 0 {
+		needed = min(needed, c)
 	}
-	return "abortOn covers every entry of retryOn: nothing is ever retried"
+	if m.Policy.Str("circuitBreaker.window.type") == "count" {
+		needed = min(needed, m.Policy.Int("circuitBreaker.window.size"))
+	}
+	if attempts >= needed {
+		return fmt.Sprintf("retry.maxAttempts %d reaches the %d failures that open the breaker: one call can open it for everybody", attempts, needed)
+	}
+	return ""
 }

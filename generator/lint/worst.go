@@ -15,9 +15,13 @@ type Worst struct {
 	RetryAfter time.Duration // the longest call when the peer asks for waits; 0 if not longer
 }
 
-// WorstCase is A·T + D (docs/policy.md), cut by timeout.total.
+// WorstCase is A·(T+Q) + D (docs/policy.md), cut by timeout.total.
 func WorstCase(e *policy.Effective) Worst {
 	attempt, total := e.Dur("timeout.attempt"), e.Dur("timeout.total")
+	bounded := attempt > 0 || total > 0
+	if bounded {
+		attempt += e.Dur("bulkhead.maxWait")
+	}
 	n := 1
 	var sleeps, prev time.Duration
 	if e.Has("retry") {
@@ -28,13 +32,13 @@ func WorstCase(e *policy.Effective) Worst {
 			sleeps += prev
 		}
 	}
-	w := Worst{Bounded: attempt > 0 || total > 0, Unbounded: time.Duration(n)*attempt + sleeps}
+	w := Worst{Bounded: bounded, Unbounded: time.Duration(n)*attempt + sleeps}
 	w.Limit = w.Unbounded
 	if e.Has("retry") && e.Bool("retry.retryAfter.honor") {
 		w.RetryAfter = time.Duration(n)*attempt + time.Duration(n-1)*max(e.Dur("retry.retryAfter.max"), 0)
 	}
 	if total > 0 {
-		if attempt == 0 {
+		if e.Dur("timeout.attempt") == 0 {
 			w.Limit = total
 		}
 		w.Limit, w.RetryAfter = min(w.Limit, total), min(w.RetryAfter, total)

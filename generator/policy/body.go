@@ -135,6 +135,11 @@ func (k *Key) parse(n *yaml.Node) (v any, msg, id string) {
 			return nil, "want one of " + k.names() + ", not " + quoted(n.Value), ""
 		}
 		return n.Value, "", ""
+	case Text:
+		if n.Value == "" {
+			return nil, "is empty", ""
+		}
+		return n.Value, "", ""
 	case Duration:
 		return k.parseDuration(n.Value)
 	case Int:
@@ -159,6 +164,9 @@ func quoted(s string) string {
 }
 
 func (k *Key) outside(f float64, text string) string {
+	if strings.HasSuffix(k.Path, "RateThreshold") && f < 1 {
+		return "must be in (0,100] (is " + text + "); it is percent: write 50 for 50 %, not 0.5"
+	}
 	if f < k.Min || k.Max > 0 && f > k.Max {
 		if k.Path == "retry.maxAttempts" {
 			return "must be ≥ 1 (is " + text + "); it counts the first attempt, so “maxRetries: 3” means maxAttempts: 4"
@@ -172,6 +180,8 @@ func (k *Key) rangeID() string {
 	switch k.Path {
 	case "retry.maxAttempts":
 		return "RG010"
+	case "circuitBreaker.failureRateThreshold", "circuitBreaker.slowCallRateThreshold":
+		return "RG020"
 	case "retry.backoff.multiplier", "retry.backoff.jitterFactor":
 		return "RG016"
 	}

@@ -10,7 +10,7 @@ var Builtin = map[string]string{
 	"Canceled": "KindCanceled", "CallerDeadline": "KindCallerDeadline", "Timeout": "KindTimeout",
 	"CircuitOpen": "KindCircuitOpen", "BulkheadFull": "KindBulkheadFull",
 	"Transient": "KindTransient", "Permanent": "KindPermanent", "ConnectionError": "KindConnectionError",
-	"HTTP429": "KindHTTP429", "HTTP5xx": "KindHTTP5xx", "SQLRetryable": "KindSQLRetryable",
+	"HTTP429": "KindHTTP429", "HTTP5xx": "KindHTTP5xx", "Panic": "KindPanic", "SQLRetryable": "KindSQLRetryable",
 }
 
 // isName reports whether s is an identifier, or one qualified by a package.

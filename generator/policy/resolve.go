@@ -255,7 +255,7 @@ func (e *Effective) Has(part string) bool {
 
 // None reports whether nothing is on.
 func (e *Effective) None() bool {
-	return !e.Has("retry") && !e.Has("timeout") && !e.Has("fallback")
+	return !e.Has("retry") && !e.Has("timeout") && !e.Has("circuitBreaker") && !e.Has("bulkhead") && !e.Has("fallback")
 }
 
 // Own reports whether a part was written for the method itself.

@@ -26,11 +26,16 @@ type Call struct {
 
 	endWhole, endAttempt context.CancelFunc
 
-	attempts int
+	attempts int // executions
+	tries    int // attempts and rejections
 	phase    phase
-	kinds    Kind  // of last
-	last     error // of the last execution
-	reason   error // why a policy ended the call
+	admitted bool // by the breaker, which still waits for a verdict
+	slot     bool // of the bulkhead is held
+	permit   permit
+	begun    time.Duration // of the attempt; only if the breaker times calls
+	kinds    Kind          // of last
+	last     error         // of the last execution
+	reason   error         // why a policy ended the call
 	policy   string
 	start    time.Time // zero until a clock was needed
 	prev     time.Duration
@@ -99,13 +104,111 @@ func (c *cause) Is(target error) bool {
 	return target == ErrTimeout || target == context.DeadlineExceeded
 }
 
+// epoch is where the times of breakers begin; a century ago, because a
+// synctest bubble lives before the start of its process.
+var epoch = time.Now().Add(-century)
+
+const century = 100 * 365 * 24 * time.Hour
+
+func sinceEpoch() time.Duration { return time.Since(epoch) }
+
+// attempt lets the delegate be called, unless breaker or bulkhead reject it.
 func (c *Call) attempt() bool {
+	c.tries++
+	if c.plan != nil && (c.plan.breaker != nil || c.plan.bulkhead != nil) && !c.admit() {
+		return c.phase == again && c.repeat()
+	}
 	c.attempts++
 	c.phase = running
 	if c.plan != nil && c.plan.perTry > 0 {
 		c.ctx, c.endAttempt = context.WithTimeoutCause(c.whole, c.plan.perTry, errAttempt)
 	}
 	return true
+}
+
+func (c *Call) admit() bool {
+	if b := c.plan.breaker; b != nil {
+		p, ok := b.allow(sinceEpoch)
+		if !ok {
+			c.rejected("circuitBreaker", KindCircuitOpen, b.reject())
+			return false
+		}
+		c.permit, c.admitted = p, true
+	}
+	if h := c.plan.bulkhead; h != nil {
+		if err := h.acquire(c.whole); err != nil {
+			c.verdict(outcomeIgnored) // the breaker's probe permit goes back
+			c.turnedAway(err)
+			return false
+		}
+		c.slot = true
+	}
+	if b := c.plan.breaker; b != nil && b.needsClock() {
+		c.begun = sinceEpoch()
+	}
+	return true
+}
+
+// turnedAway ends a call that got no slot.
+func (c *Call) turnedAway(err error) {
+	switch {
+	case err == ErrBulkheadFull:
+		c.rejected("bulkhead", KindBulkheadFull, err)
+	case c.caller.Err() != nil:
+		c.phase, c.kinds = over, c.leftKind()
+		if c.last == nil {
+			c.last = err
+		}
+	default:
+		c.kinds = KindTimeout
+		c.stop("timeout", &timeoutError{"timeout.total", c.plan.total, nil})
+	}
+}
+
+// rejected ends the call, or has it tried again where retryOn names the kind.
+func (c *Call) rejected(policy string, kind Kind, reason error) {
+	c.kinds, c.unwanted = kind, false
+	c.stop(policy, reason)
+	if c.plan.retries && c.plan.Retry.RetryOn.Kinds&kind != 0 && c.tries < c.plan.attempts {
+		c.phase = again
+	}
+}
+
+// verdict tells the breaker how the attempt ended.
+func (c *Call) verdict(o outcome) {
+	if !c.admitted {
+		return
+	}
+	c.admitted = false
+	b := c.plan.breaker
+	var took time.Duration
+	if b.needsClock() && o != outcomeIgnored {
+		now := sinceEpoch()
+		took = now - c.begun
+		b.record(func() time.Duration { return now }, c.permit, o, took)
+		return
+	}
+	b.record(sinceEpoch, c.permit, o, took)
+}
+
+// outcome judges the attempt for the breaker.
+func (c *Call) outcome(record bool) outcome {
+	conf := &c.plan.Breaker
+	switch {
+	case c.last == nil && record:
+		return outcomeFailure
+	case c.last == nil:
+		return outcomeSuccess
+	case conf.IgnoreOn.matches(c.last, c.kinds):
+		return outcomeIgnored
+	case conf.RecordOn.Kinds&c.kinds != 0:
+		return outcomeFailure
+	case c.kinds&floor != 0:
+		return outcomeIgnored
+	case conf.RecordOn.given() && !conf.RecordOn.matches(c.last, c.kinds):
+		return outcomeSuccess
+	}
+	return outcomeFailure
 }
 
 // Context returns the context of the current attempt.
@@ -120,12 +223,31 @@ func (c *Call) Record(err error) { c.RecordResult(err, false, false) }
 func (c *Call) RecordResult(err error, retry, record bool) {
 	c.phase = over
 	c.last, c.unwanted = err, err == nil && retry
-	if c.plan == nil || err == nil && !retry {
-		c.kinds = 0
-		c.release()
+	c.kinds, c.reason, c.policy = 0, nil, ""
+	c.freeSlot()
+	if c.plan == nil {
 		return
 	}
-	c.judge()
+	var ended error
+	if err != nil {
+		ended = context.Cause(c.ctx) // before release, which would be the cause
+		c.classify(ended)
+	}
+	c.release()
+	if c.admitted {
+		c.verdict(c.outcome(record))
+	}
+	if err != nil || retry {
+		c.judge(ended)
+	}
+}
+
+// freeSlot gives the bulkhead's slot back: the delegate has returned.
+func (c *Call) freeSlot() {
+	if c.slot {
+		c.slot = false
+		c.plan.bulkhead.release()
+	}
 }
 
 // release ends the context of the attempt.
@@ -137,18 +259,13 @@ func (c *Call) release() {
 }
 
 // judge decides what follows a failed attempt.
-func (c *Call) judge() {
-	ended := context.Cause(c.ctx)
-	c.release()
-	if c.last != nil {
-		c.classify(ended)
-	}
+func (c *Call) judge(ended error) {
 	switch {
-	case c.kinds&(KindCanceled|KindCallerDeadline) != 0 && c.caller.Err() != nil:
+	case c.caller.Err() != nil:
 	case ended == errTotal:
 		c.stop("timeout", nil)
 	case !c.plan.retries || !c.retryable():
-	case c.attempts >= c.plan.attempts:
+	case c.tries >= c.plan.attempts:
 		c.exhausted()
 	default:
 		c.phase = again
@@ -220,7 +337,7 @@ func (c *Call) repeat() bool {
 // delay returns the wait before the next attempt; false if it is longer than
 // the policy allows.
 func (c *Call) delay() (time.Duration, bool) {
-	n := c.attempts - 1
+	n := c.tries - 1
 	if n == 0 {
 		c.prev = orDuration(c.plan.backoff.InitialDelay, 100*time.Millisecond)
 		c.random = newSource(c.guard.rt.seed, c.guard.rt.streams.Add(1))
@@ -315,8 +432,18 @@ func (c *Call) Err() error {
 	return e
 }
 
-// End releases what the call holds, also when the delegate panicked.
+// End releases what the call holds, also when the delegate panicked or ended
+// its goroutine. A panic is a failure for the breaker unless IgnoreOn names it;
+// nothing recovers it, so its stack stays as it is.
 func (c *Call) End() {
+	c.freeSlot()
+	if c.admitted {
+		o := outcomeFailure
+		if c.plan.Breaker.IgnoreOn.Kinds&KindPanic != 0 {
+			o = outcomeIgnored
+		}
+		c.verdict(o)
+	}
 	c.release()
 	if c.endWhole != nil {
 		c.endWhole()

@@ -17,15 +17,17 @@ type Runtime struct {
 	name   string   // of the instances made with it, see Named
 	parent *Runtime // what Named was called on
 
-	mu      sync.Mutex
-	seed    uint64
-	preset  Preset
-	pinned  bool // the environment chose the preset: Apply leaves it alone
-	closed  bool
-	enabled map[string]bool // "" is everything
-	guards  []*Guard
-	count   map[string]int // instances by name
-	streams atomic.Uint64  // one for each call that draws random numbers
+	mu        sync.Mutex
+	seed      uint64
+	preset    Preset
+	pinned    bool // the environment chose the preset: Apply leaves it alone
+	closed    bool
+	enabled   map[string]bool // "" is everything
+	guards    []*Guard
+	count     map[string]int // instances by name
+	breakers  map[string]*breaker
+	bulkheads map[string]*bulkhead
+	streams   atomic.Uint64 // one for each call that draws random numbers
 }
 
 // Options are what [Open] takes. The zero value is the default.
@@ -138,6 +140,9 @@ func (rt *Runtime) Close() error {
 	defer root.mu.Unlock()
 	root.closed = true
 	root.recompile()
+	for _, b := range root.breakers {
+		b.stop()
+	}
 	return err
 }
 
@@ -188,7 +193,9 @@ func (rt *Runtime) compile(g *Guard) *plan {
 	if rt.closed || !rt.isEnabled(g, preset) {
 		return nil
 	}
-	return newPlan(g.policy, preset)
+	p := newPlan(g.policy, preset)
+	p.breaker, p.bulkhead = rt.breakerFor(g, preset), rt.bulkheadFor(g)
+	return p
 }
 
 func (rt *Runtime) isEnabled(g *Guard, preset Preset) bool {
@@ -201,11 +208,15 @@ func (rt *Runtime) isEnabled(g *Guard, preset Preset) bool {
 }
 
 // add registers g and gives it its first plan.
-func (rt *Runtime) add(g *Guard) {
+func (rt *Runtime) add(g *Guard) error {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
+	if err := rt.conflict(g); err != nil {
+		return err
+	}
 	rt.guards = append(rt.guards, g)
 	g.plan.Store(rt.compile(g))
+	return nil
 }
 
 // instance returns the suffix of another instance of the wrapper name.

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/resilgen/resilgen/examples/payments"
+	"github.com/resilgen/resilgen/runtime/resilience"
 )
 
 // The load: every interval one charge, as customers come.
@@ -61,6 +62,7 @@ func run(ctx context.Context, args []string) error {
 type result struct {
 	succeeded, failed, deferred int
 	took                        []time.Duration
+	transitions                 int64
 	seen                        struct{ Requests, WhileDead int }
 }
 
@@ -95,6 +97,9 @@ func measure(ctx context.Context, command, name string, wrap func(*payments.Clie
 	r, err := load(ctx, name, gateway)
 	if err != nil {
 		return nil, err
+	}
+	if b := (*resilience.Runtime)(nil).Breaker("payments.Gateway.Charge"); b != nil {
+		r.transitions = b.Snapshot().Transitions
 	}
 	return r, r.readSeen(stdin, output)
 }
@@ -167,6 +172,7 @@ func table(bare, wrapped *result) {
 	row("longest", func(r *result) any { return r.quantile(1) })
 	row("attempts", func(r *result) any { return r.seen.Requests })
 	row("sent while it was dead", func(r *result) any { return r.seen.WhileDead })
+	row("breaker transitions", func(r *result) any { return r.transitions })
 	_ = w.Flush()
 	switch {
 	case wrapped.failed == 0:
