@@ -35,8 +35,15 @@ func sentence(w *templates.Wrapper, m *templates.Method, e *policy.Effective) st
 		fmt.Fprintf(&b, ", no more than %d at a time", e.Int("bulkhead.maxConcurrent"))
 	}
 	b.WriteString(".")
-	if m.Fallback {
+	switch {
+	case m.Fallback.Method:
 		b.WriteString(" If that fails, fallback answers.")
+	case m.Fallback.Func != nil:
+		b.WriteString(" If that fails, " + m.Fallback.Func.Name() + " answers.")
+	case m.Fallback.Secondary:
+		b.WriteString(" If that fails, secondary answers.")
+	case m.Fallback.Zero:
+		b.WriteString(" If that fails, it returns zero values and no error.")
 	}
 	return b.String()
 }

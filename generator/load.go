@@ -30,10 +30,12 @@ type goPackage struct {
 
 // goInterface is an interface to wrap.
 type goInterface struct {
-	typ     types.Type
-	pkg     *types.Package
-	name    string
-	methods []*types.Func
+	typ      types.Type
+	pkg      *types.Package
+	name     string
+	params   *types.TypeParamList
+	methods  []*types.Func
+	promoted []string // methods that the package cannot name
 }
 
 // load reads the package in dir and those of foreign interfaces. The package
@@ -127,29 +129,31 @@ func (p *goPackage) find(of string) (*goInterface, string) {
 }
 
 func (p *goPackage) check(obj *types.TypeName, pkg *types.Package) (*goInterface, string) {
-	iface, ok := obj.Type().Underlying().(*types.Interface)
+	typ, params := instantiated(obj)
+	iface, ok := typ.Underlying().(*types.Interface)
 	if !ok {
 		return nil, fmt.Sprintf("%s is no interface but %s", obj.Name(), types.TypeString(obj.Type().Underlying(), types.RelativeTo(p.types)))
 	}
-	generic, _ := obj.Type().(interface{ TypeParams() *types.TypeParamList })
 	switch {
-	case generic != nil && generic.TypeParams().Len() > 0:
-		return nil, obj.Name() + " has type parameters: not available yet"
 	case !iface.IsMethodSet():
 		return nil, obj.Name() + " is a constraint: no value can be wrapped"
 	case iface.NumMethods() == 0:
 		return nil, obj.Name() + " has no methods"
 	}
-	i := &goInterface{typ: obj.Type(), pkg: pkg, name: obj.Name()}
+	i := &goInterface{typ: typ, pkg: pkg, name: obj.Name(), params: params}
 	for j := range iface.NumMethods() {
 		m := iface.Method(j)
 		if !m.Exported() && m.Pkg() != p.types {
-			return nil, fmt.Sprintf("%s has the unexported method %s of another package: not available yet", obj.Name(), m.Name())
+			i.promoted = append(i.promoted, m.Name())
+			continue
 		}
 		if why := p.spellable(m.Signature()); why != "" {
 			return nil, fmt.Sprintf("%s.%s: %s", obj.Name(), m.Name(), why)
 		}
 		i.methods = append(i.methods, m)
+	}
+	if len(i.promoted) > 0 && params.Len() > 0 {
+		return nil, fmt.Sprintf("%s has type parameters and the unexported method %s of another package, which only embedding could provide", obj.Name(), i.promoted[0])
 	}
 	slices.SortStableFunc(i.methods, func(a, b *types.Func) int { // as declared; embedded ones of others last
 		if (a.Pkg() == pkg) != (b.Pkg() == pkg) {
@@ -164,6 +168,25 @@ func (p *goPackage) check(obj *types.TypeName, pkg *types.Package) (*goInterface
 		return strings.Compare(a.Name(), b.Name())
 	})
 	return i, ""
+}
+
+// instantiated returns the type of obj; a generic one with its own type
+// parameters as arguments.
+func instantiated(obj *types.TypeName) (types.Type, *types.TypeParamList) {
+	generic, ok := obj.Type().(interface{ TypeParams() *types.TypeParamList })
+	if !ok || generic.TypeParams().Len() == 0 {
+		return obj.Type(), nil
+	}
+	params := generic.TypeParams()
+	args := make([]types.Type, params.Len())
+	for i := range args {
+		args[i] = params.At(i)
+	}
+	t, err := types.Instantiate(nil, obj.Type(), args, false)
+	if err != nil {
+		return obj.Type(), nil
+	}
+	return t, params
 }
 
 // spellable says which type of sig cannot be written in the package.
@@ -239,6 +262,12 @@ func visit(t types.Type, do func(obj *types.TypeName, invalid bool)) {
 		}
 	case *types.Interface:
 		for i := range t.NumEmbeddeds() {
+			if u, ok := t.EmbeddedType(i).(*types.Union); ok {
+				for j := range u.Len() {
+					visit(u.Term(j).Type(), do)
+				}
+				continue
+			}
 			visit(t.EmbeddedType(i), do)
 		}
 		for i := range t.NumExplicitMethods() {

@@ -18,6 +18,8 @@ type resolver struct {
 	file  *policy.File
 	names *names
 	errs  policy.Errors
+	// classes is what every policy of the file says about errors; nil: nothing.
+	classes *templates.Literal
 }
 
 // resolve returns a file for each policy file, or every complaint.
@@ -63,6 +65,7 @@ func (r *resolver) run() *templates.File {
 		}
 		r.importsOf(face)
 	}
+	r.classify(out)
 	for n, i := range r.file.Interfaces {
 		if found[n] != nil {
 			out.Wrappers = append(out.Wrappers, r.wrapper(i, found[n]))
@@ -81,6 +84,9 @@ func (r *resolver) importsOf(face *goInterface) {
 		}
 	}
 	visit(face.typ, add)
+	for i := range face.params.Len() {
+		visit(face.params.At(i).Constraint(), add)
+	}
 	for _, m := range face.methods {
 		visit(m.Type(), add)
 	}
@@ -103,7 +109,14 @@ func (r *resolver) wrapper(i *policy.Interface, face *goInterface) *templates.Wr
 		w.Link = face.pkg.Path() + "." + face.name
 		w.Key = face.pkg.Name() + "." + i.Name
 	}
-	fields := map[string]bool{"next": true, "fallback": true}
+	for n := range face.params.Len() {
+		p := face.params.At(n)
+		w.TypeParams = append(w.TypeParams, templates.Var{Name: p.Obj().Name(), Type: p.Constraint()})
+	}
+	if len(face.promoted) > 0 {
+		w.Hidden = choose(lower(name)+"Promoted", r.names.taken)
+	}
+	fields := map[string]bool{"next": true, "fallback": true, "secondary": true}
 	for _, m := range face.methods {
 		fields[m.Name()] = true // a field and a method of one name do not compile
 		w.Unwrap = w.Unwrap && m.Name() != "Unwrap"
@@ -112,11 +125,17 @@ func (r *resolver) wrapper(i *policy.Interface, face *goInterface) *templates.Wr
 		method := r.method(i, w, m, effective[n])
 		method.Field = choose(lower(m.Name()), fields)
 		w.Methods = append(w.Methods, method)
-		if method.Fallback && w.Fallback == "" {
+		if method.Fallback.Method && w.Fallback == "" {
 			w.Fallback = choose(name+"Fallback", r.names.taken)
+		}
+		if method.Fallback.Secondary && w.Secondary == "" {
+			w.Secondary = choose(name+"Secondary", r.names.taken)
 		}
 	}
 	w.Summary = summary(w, effective)
+	for _, name := range face.promoted {
+		w.Summary = append(w.Summary, name+"  promoted, no policy")
+	}
 	return w
 }
 
@@ -179,7 +198,9 @@ func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Fu
 		out.Doc = m.Name() + " calls the wrapped " + w.Short + "."
 		return out
 	}
-	out.Loop, out.Fallback = e.Has("retry"), e.Has("fallback")
+	out.Loop, out.Fallback = e.Has("retry"), r.answer(m, e)
+	out.RetryResult = r.judge(sig, out.Err, e, "retry.retryOnResult")
+	out.RecordResult = r.judge(sig, out.Err, e, "circuitBreaker.recordOnResult")
 	out.Policy = r.literal(w, out, e)
 	out.Doc = sentence(w, out, e)
 	return out
@@ -220,6 +241,9 @@ func (r *resolver) literal(w *templates.Wrapper, m *templates.Method, e *policy.
 			p := part(root, []string{on.field})
 			p.Fields = slices.Insert(p.Fields, 0, templates.Field{Name: "On", Value: true})
 		}
+	}
+	if r.classes != nil {
+		root.Fields = append(root.Fields, templates.Field{Name: "Errors", Value: r.classes})
 	}
 	return root
 }

@@ -12,6 +12,8 @@ type File struct {
 	Imports []Import
 	// Wrappers are in the order of the policy file.
 	Wrappers []*Wrapper
+	// Permanent is what the file's policies call permanent; nil if nothing.
+	Permanent *Matcher
 }
 
 // Import is a package that the file refers to, under its final name.
@@ -24,12 +26,18 @@ type Wrapper struct {
 	New      string // NewResilientGateway
 	Fallback string // GatewayFallback, "" if no method has one
 	Iface    types.Type
-	Short    string   // name of the interface in comments: Gateway
-	Link     string   // doc link to it: Gateway, net/http.RoundTripper
-	Summary  []string // one line a method
-	Source   string   // resilience.yaml
-	Unwrap   bool
-	Methods  []*Method
+	// TypeParams are those of a generic interface, for all generated types.
+	TypeParams []Var
+	// Hidden is the name of the embedded field when the interface has methods
+	// that this package cannot name; "" otherwise.
+	Hidden    string
+	Secondary string   // GatewaySecondary, "" if no method has one
+	Short     string   // name of the interface in comments: Gateway
+	Link      string   // doc link to it: Gateway, net/http.RoundTripper
+	Summary   []string // one line a method
+	Source    string   // resilience.yaml
+	Unwrap    bool
+	Methods   []*Method
 }
 
 // Method is one method of a [Wrapper].
@@ -47,8 +55,20 @@ type Method struct {
 	Err      int      // index of the error result, -1 if none
 	Policy   *Literal // nil: pass straight through
 	Loop     bool
-	Fallback bool
-	Matchers []*Matcher
+	Fallback Answer
+	// RetryResult and RecordResult are funcs that judge results without an
+	// error; nil if there are none.
+	RetryResult, RecordResult types.Object
+	Matchers                  []*Matcher
+}
+
+// Answer is who answers after the policies gave up. The zero value is nobody.
+type Answer struct {
+	Method    bool         // of the generated fallback interface
+	Func      types.Object // of the package
+	Cause     bool         // Func takes the cause
+	Secondary bool         // another implementation
+	Zero      bool         // zero values
 }
 
 // Var is a parameter or a result.
@@ -73,8 +93,9 @@ type Literal struct {
 }
 
 // Field is a field of a [Literal]. Value is a *Literal, a time.Duration, an
-// int, a float64, a bool, a string, a []time.Duration, a [Const], a [Consts]
-// or a [Func].
+// int, a float64, a bool, a string, a []time.Duration, a [Const], a [Consts],
+// a [Func] or a
+// types.Object.
 type Field struct {
 	Name  string
 	Value any

@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"go/types"
 	"strconv"
 	"time"
 
@@ -50,6 +51,8 @@ func value(v any) *jen.Statement {
 			s = s.Op("|").Add(rt(name))
 		}
 		return s
+	case types.Object:
+		return jen.Qual(v.Pkg().Path(), v.Name())
 	case Func:
 		return jen.Id(string(v))
 	case float64:

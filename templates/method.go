@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"go/types"
 	"strconv"
 
 	"github.com/dave/jennifer/jen"
@@ -11,9 +12,9 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 // method prints m and the matchers that stand beside it.
 func method(f *jen.File, w *Wrapper, m *Method) {
 	comment(f, m.Doc)
-	fn := f.Func().Params(jen.Id(m.Recv).Op("*").Id(w.Type)).Id(m.Name).Params(params(m)...)
+	fn := f.Func().Params(jen.Id(m.Recv).Add(pointer(w))).Id(m.Name).Params(params(m)...)
 	if m.Policy == nil {
-		fn.Add(plainResults(m)).Block(pass(m))
+		fn.Add(plainResults(m)).Block(pass(w, m))
 		f.Line()
 		return
 	}
@@ -21,7 +22,7 @@ func method(f *jen.File, w *Wrapper, m *Method) {
 	for i, r := range m.Results {
 		results[i] = jen.Id(r.Name).Add(typeOf(r.Type))
 	}
-	fn.Params(results...).Block(body(m)...)
+	fn.Params(results...).Block(body(w, m)...)
 	f.Line()
 	for _, x := range m.Matchers {
 		matcher(f, x)
@@ -55,8 +56,8 @@ func plainResults(m *Method) *jen.Statement {
 }
 
 // pass is the whole body of a method without a policy.
-func pass(m *Method) jen.Code {
-	call := jen.Id(m.Recv).Dot("next").Dot(m.Name).Call(args(m, nil)...)
+func pass(w *Wrapper, m *Method) jen.Code {
+	call := jen.Id(m.Recv).Dot(w.next()).Dot(m.Name).Call(args(m, nil)...)
 	if len(m.Results) == 0 {
 		return call
 	}
@@ -79,7 +80,7 @@ func args(m *Method, ctx *jen.Statement) []jen.Code {
 	return list
 }
 
-func body(m *Method) []jen.Code {
+func body(w *Wrapper, m *Method) []jen.Code {
 	begin := jen.Qual(contextPath, "Background").Call()
 	if m.Ctx >= 0 {
 		begin = jen.Id(m.Params[m.Ctx].Name)
@@ -92,28 +93,75 @@ func body(m *Method) []jen.Code {
 		jen.Id(m.Call).Op(":=").Id(m.Recv).Dot(m.Field).Dot("Begin").Call(begin),
 		jen.Defer().Id(m.Call).Dot("End").Call(),
 		loop(jen.Id(m.Call).Dot("Next").Call()).Block(
-			jen.List(resultNames(m)...).Op("=").Id(m.Recv).Dot("next").Dot(m.Name).
+			jen.List(resultNames(m)...).Op("=").Id(m.Recv).Dot(w.next()).Dot(m.Name).
 				Call(args(m, jen.Id(m.Call).Dot("Context").Call())...),
-			jen.Id(m.Call).Dot("Record").Call(jen.Id(m.Results[m.Err].Name)),
+			record(m),
 		),
 	}
-	if m.Fallback {
-		lines = append(lines, fallbackAnswer(m))
+	if m.Fallback != (Answer{}) {
+		lines = append(lines, jen.If(jen.Id(m.Call).Dot("WantsFallback").Call()).Block(answer(m)...))
 	}
 	last := resultNames(m)
 	last[m.Err] = jen.Id(m.Call).Dot("Err").Call()
 	return append(lines, jen.Return(last...))
 }
 
-func fallbackAnswer(m *Method) jen.Code {
-	list := make([]jen.Code, 0, len(m.Params)+1)
-	for _, p := range m.Params {
-		list = append(list, jen.Id(p.Name))
+// record tells the call how the attempt ended.
+func record(m *Method) jen.Code {
+	err := jen.Id(m.Results[m.Err].Name)
+	if m.RetryResult == nil && m.RecordResult == nil {
+		return jen.Id(m.Call).Dot("Record").Call(err)
 	}
-	list = append(list, jen.Id(m.Call).Dot("Err").Call())
-	return jen.If(jen.Id(m.Call).Dot("WantsFallback").Call()).Block(
-		jen.Return(jen.Id(m.Recv).Dot("fallback").Dot(m.Name + "Fallback").Call(list...)),
-	)
+	judge := func(f types.Object) *jen.Statement {
+		if f == nil {
+			return jen.False()
+		}
+		var list []jen.Code
+		for i, r := range m.Results {
+			if i != m.Err {
+				list = append(list, jen.Id(r.Name))
+			}
+		}
+		return jen.Add(err).Op("==").Nil().Op("&&").Add(value(f)).Call(list...)
+	}
+	return jen.Id(m.Call).Dot("RecordResult").Call(err, judge(m.RetryResult), judge(m.RecordResult))
+}
+
+// answer is what stands where the policies gave up.
+func answer(m *Method) []jen.Code {
+	switch {
+	case m.Fallback.Zero:
+		return zeroAnswer(m)
+	case m.Fallback.Secondary:
+		return []jen.Code{jen.Return(jen.Id(m.Recv).Dot("secondary").Dot(m.Name).Call(args(m, nil)...))}
+	}
+	list := args(m, nil)
+	if m.Fallback.Method && m.Variadic { // a slice there
+		list[len(list)-1] = jen.Id(m.Params[len(m.Params)-1].Name)
+	}
+	cause := jen.Id(m.Call).Dot("Err").Call()
+	if m.Fallback.Method {
+		return []jen.Code{jen.Return(jen.Id(m.Recv).Dot("fallback").Dot(m.Name + "Fallback").Call(append(list, cause)...))}
+	}
+	if m.Fallback.Cause {
+		list = append(list, cause)
+	}
+	return []jen.Code{jen.Return(value(m.Fallback.Func).Call(list...))}
+}
+
+// zeroAnswer returns the zero value of every result.
+func zeroAnswer(m *Method) []jen.Code {
+	var lines, list []jen.Code
+	for i, r := range m.Results {
+		if i == m.Err {
+			list = append(list, jen.Nil())
+			continue
+		}
+		name := r.Name + "Zero"
+		lines = append(lines, jen.Var().Id(name).Add(typeOf(r.Type)))
+		list = append(list, jen.Id(name))
+	}
+	return append(lines, jen.Return(list...))
 }
 
 func resultNames(m *Method) []jen.Code {

@@ -31,6 +31,9 @@ func Render(f *File) ([]byte, error) {
 	for _, w := range f.Wrappers {
 		wrapper(out, w)
 	}
+	if f.Permanent != nil {
+		matcher(out, f.Permanent)
+	}
 	var buf bytes.Buffer
 	fmt.Fprintf(&buf, "%s%s; DO NOT EDIT.\n\n", Header, f.Sources)
 	if err := out.Render(&buf); err != nil {

@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"go/types"
 	"strings"
 
 	"github.com/dave/jennifer/jen"
@@ -9,10 +10,14 @@ import (
 // wrapper prints the type, its constructor and its methods.
 func wrapper(f *jen.File, w *Wrapper) {
 	structType(f, w)
-	f.Var().Id("_").Add(typeOf(w.Iface)).Op("=").Parens(jen.Op("*").Id(w.Type)).Parens(jen.Nil())
-	f.Line()
+	assertion(f, w)
 	if w.Fallback != "" {
 		fallbackType(f, w)
+	}
+	if w.Secondary != "" {
+		comment(f, w.Secondary+" is the ["+w.Link+"] that answers when the first one cannot. It has a type of its own so that the two cannot be swapped unseen.")
+		declare(f, w, w.Secondary).Struct(typeOf(w.Iface))
+		f.Line()
 	}
 	constructor(f, w)
 	for _, m := range w.Methods {
@@ -20,19 +25,83 @@ func wrapper(f *jen.File, w *Wrapper) {
 	}
 	if w.Unwrap {
 		comment(f, "Unwrap returns the wrapped "+w.Short+".")
-		f.Func().Params(jen.Id("g").Op("*").Id(w.Type)).Id("Unwrap").Params().Add(typeOf(w.Iface)).
-			Block(jen.Return(jen.Id("g").Dot("next")))
+		f.Func().Params(jen.Id("g").Add(pointer(w))).Id("Unwrap").Params().Add(typeOf(w.Iface)).
+			Block(jen.Return(jen.Id("g").Dot(w.next())))
 		f.Line()
 	}
 }
 
+// next is the field of the delegate.
+func (w *Wrapper) next() string {
+	if w.Hidden != "" {
+		return w.Hidden
+	}
+	return "next"
+}
+
+// declare begins the declaration of a type with the type parameters of w.
+func declare(f *jen.File, w *Wrapper, name string) *jen.Statement {
+	s := f.Type().Id(name)
+	if len(w.TypeParams) > 0 {
+		s.Types(typeParams(w)...)
+	}
+	return s
+}
+
+func typeParams(w *Wrapper) []jen.Code {
+	list := make([]jen.Code, len(w.TypeParams))
+	for i, p := range w.TypeParams {
+		list[i] = jen.Id(p.Name).Add(typeOf(p.Type))
+	}
+	return list
+}
+
+// instance is a generated type with the type parameters of w as arguments.
+func instance(w *Wrapper, name string) *jen.Statement {
+	s := jen.Id(name)
+	if len(w.TypeParams) == 0 {
+		return s
+	}
+	list := make([]jen.Code, len(w.TypeParams))
+	for i, p := range w.TypeParams {
+		list[i] = jen.Id(p.Name)
+	}
+	return s.Types(list...)
+}
+
+func pointer(w *Wrapper) *jen.Statement { return jen.Op("*").Add(instance(w, w.Type)) }
+
+// assertion fails to compile when the interface has changed.
+func assertion(f *jen.File, w *Wrapper) {
+	value := jen.Parens(pointer(w)).Parens(jen.Nil())
+	if len(w.TypeParams) == 0 {
+		f.Var().Id("_").Add(typeOf(w.Iface)).Op("=").Add(value)
+	} else {
+		f.Func().Id("_").Types(typeParams(w)...).Params().Block(
+			jen.Var().Id("_").Add(typeOf(w.Iface)).Op("=").Add(value))
+	}
+	f.Line()
+}
+
 func structType(f *jen.File, w *Wrapper) {
-	comment(f, w.Type+" is a ["+w.Link+"] that calls another one under the policies of "+w.Source+":\n\n\t"+
-		strings.Join(w.Summary, "\n\t")+"\n\nIt is safe for concurrent use if the "+w.Short+" it calls is.")
-	f.Type().Id(w.Type).StructFunc(func(g *jen.Group) {
-		g.Id("next").Add(typeOf(w.Iface))
+	text := w.Type + " is a [" + w.Link + "] that calls another one under the policies of " + w.Source + ":\n\n\t" +
+		strings.Join(w.Summary, "\n\t") + "\n\nIt is safe for concurrent use if the " + w.Short + " it calls is."
+	comment(f, text)
+	if w.Hidden != "" {
+		f.Type().Id(w.Hidden).Op("=").Add(typeOf(w.Iface)) // a field's name is its type's
+		f.Line()
+	}
+	declare(f, w, w.Type).StructFunc(func(g *jen.Group) {
+		if w.Hidden != "" {
+			g.Id(w.Hidden)
+		} else {
+			g.Id("next").Add(typeOf(w.Iface))
+		}
 		if w.Fallback != "" {
-			g.Id("fallback").Id(w.Fallback)
+			g.Id("fallback").Add(instance(w, w.Fallback))
+		}
+		if w.Secondary != "" {
+			g.Id("secondary").Add(instance(w, w.Secondary))
 		}
 		guards := guarded(w)
 		if len(guards) > 0 {
@@ -57,9 +126,9 @@ func guarded(w *Wrapper) []*Method {
 
 func fallbackType(f *jen.File, w *Wrapper) {
 	comment(f, w.Fallback+" answers for a ["+w.Link+"] after the policies of a ["+w.Type+"] gave up.")
-	f.Type().Id(w.Fallback).InterfaceFunc(func(g *jen.Group) {
+	declare(f, w, w.Fallback).InterfaceFunc(func(g *jen.Group) {
 		for _, m := range w.Methods {
-			if !m.Fallback {
+			if !m.Fallback.Method {
 				continue
 			}
 			g.Comment("// " + m.Name + "Fallback answers a call of " + m.Name + " that failed because of " + m.Cause + ".")
@@ -77,21 +146,37 @@ func fallbackType(f *jen.File, w *Wrapper) {
 func constructor(f *jen.File, w *Wrapper) {
 	params := []jen.Code{jen.Id("rt").Op("*").Add(rt("Runtime")), jen.Id("next").Add(typeOf(w.Iface))}
 	wrap := []jen.Code{jen.Lit(w.Key), jen.Id("next")}
-	fields := []jen.Code{jen.Id("next").Op(":").Id("next")}
-	if w.Fallback != "" {
-		params = append(params, jen.Id("fallback").Id(w.Fallback))
-		wrap = append(wrap, jen.Id("fallback"))
-		fields = append(fields, jen.Id("fallback").Op(":").Id("fallback"))
+	fields := []jen.Code{jen.Id(w.next()).Op(":").Id("next")}
+	add := func(name, typ string, arg *jen.Statement) {
+		if typ != "" {
+			params = append(params, jen.Id(name).Add(instance(w, typ)))
+			wrap = append(wrap, arg)
+			fields = append(fields, jen.Id(name).Op(":").Id(name))
+		}
 	}
+	add("fallback", w.Fallback, jen.Id("fallback"))
+	add("secondary", w.Secondary, jen.Id("secondary").Dot(shortName(w.Iface)))
 	lines := []jen.Code{
 		jen.Id("w").Op(":=").Id("rt").Dot("Wrap").Call(wrap...),
-		jen.Id("g").Op(":=").Op("&").Id(w.Type).Values(fields...),
+		jen.Id("g").Op(":=").Op("&").Add(instance(w, w.Type)).Values(fields...),
 	}
 	for _, m := range guarded(w) {
 		lines = append(lines, jen.Id("g").Dot(m.Field).Op("=").Id("w").Dot("Guard").Call(jen.Lit(m.Name), literal(m.Policy)))
 	}
 	lines = append(lines, jen.Return(jen.Id("g"), jen.Id("w").Dot("Err").Call()))
 	comment(f, w.New+" puts next under the policies of "+w.Source+".")
-	f.Func().Id(w.New).Params(params...).Params(jen.Op("*").Id(w.Type), jen.Error()).Block(lines...)
+	fn := f.Func().Id(w.New)
+	if len(w.TypeParams) > 0 {
+		fn.Types(typeParams(w)...)
+	}
+	fn.Params(params...).Params(pointer(w), jen.Error()).Block(lines...)
 	f.Line()
+}
+
+// shortName is the name of the field that embedding t makes.
+func shortName(t types.Type) string {
+	if t, ok := t.(interface{ Obj() *types.TypeName }); ok {
+		return t.Obj().Name()
+	}
+	return "next"
 }

@@ -98,6 +98,12 @@ func (s *source) readValue(b body, k *Key, name, n *yaml.Node) {
 		}
 		v.V = true
 		s.readBody(b, k.Path, n)
+	case k.Type == FuncName:
+		names, ok := s.readNames(k.Path, n)
+		if !ok || len(names) != 1 {
+			return
+		}
+		v.V = names[0]
 	case k.Type == Matchers:
 		list, ok := s.readMatchers(k.Path, n)
 		if !ok {

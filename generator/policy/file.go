@@ -18,9 +18,14 @@ type Set struct{ Files []*File }
 
 // File is one policy file.
 type File struct {
-	Path       string
-	Preset     string
-	Interfaces []*Interface
+	Path   string
+	Preset string
+	// Permanent are errors of the package that are never retried, never held
+	// against the peer and get no fallback.
+	Permanent []Name
+	// StatusOf and RetryAfterOf are funcs, for errors without methods for it.
+	StatusOf, RetryAfterOf Name
+	Interfaces             []*Interface
 
 	preset   Pos
 	policies map[string]*named
@@ -86,8 +91,8 @@ func Read(inputs []Input) (*Set, error) {
 	return set, nil
 }
 
-var rootKeys = []string{"version", "preset", "errors", "policies", "interfaces"}
-var laterKeys = []string{"workflows", "pipelines", "permanent", "statusOf", "retryAfterOf", "lint", "health"}
+var rootKeys = []string{"version", "preset", "errors", "policies", "permanent", "statusOf", "retryAfterOf", "interfaces"}
+var laterKeys = []string{"workflows", "pipelines", "lint", "health"}
 
 func (s *source) readFile(in Input) *File {
 	f := &File{Path: in.Path, src: s, policies: map[string]*named{}, errors: map[string][]Name{}}
@@ -110,6 +115,12 @@ func (s *source) readFile(in Input) *File {
 			s.each("errors", v, func(name, item *yaml.Node) {
 				f.errors[name.Value], _ = s.readNames("errors."+name.Value, item)
 			})
+		case "permanent":
+			f.Permanent, _ = s.readNames("permanent", v)
+		case "statusOf":
+			f.StatusOf = s.readName("statusOf", v)
+		case "retryAfterOf":
+			f.RetryAfterOf = s.readName("retryAfterOf", v)
 		case "policies":
 			s.each("policies", v, f.readPolicy)
 		case "interfaces":
@@ -125,8 +136,22 @@ func (s *source) readFile(in Input) *File {
 	if !version {
 		s.errorf(root, "", "version", "is missing; write version: 1")
 	}
+	f.Permanent = f.names(f.Permanent)
 	f.checkChains()
 	return f
+}
+
+// readName reads one Go identifier.
+func (s *source) readName(key string, n *yaml.Node) Name {
+	if n.Kind != yaml.ScalarNode {
+		s.errorf(n, "RG092", key, "want the name of a func")
+		return Name{}
+	}
+	names, ok := s.readNames(key, n)
+	if !ok {
+		return Name{}
+	}
+	return names[0]
 }
 
 // each calls do for every entry of the mapping n.

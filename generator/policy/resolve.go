@@ -232,17 +232,22 @@ func (f *File) expand(b body) body {
 		if !ok {
 			continue
 		}
-		var names []Name
-		for _, n := range list.Names {
-			if group, ok := f.errors[n.Text]; ok {
-				names = append(names, group...)
-				continue
-			}
-			names = append(names, n)
-		}
-		list.Names = names
+		list.Names = f.names(list.Names)
 		v.V = list
 		out[key] = v
+	}
+	return out
+}
+
+// names replaces the names of errors: by what they stand for.
+func (f *File) names(list []Name) []Name {
+	var out []Name
+	for _, n := range list {
+		if group, ok := f.errors[n.Text]; ok {
+			out = append(out, group...)
+			continue
+		}
+		out = append(out, n)
 	}
 	return out
 }

@@ -27,7 +27,8 @@ type Runtime struct {
 	count     map[string]int // instances by name
 	breakers  map[string]*breaker
 	bulkheads map[string]*bulkhead
-	streams   atomic.Uint64 // one for each call that draws random numbers
+	named     map[string]*Guard // see API
+	streams   atomic.Uint64     // one for each call that draws random numbers
 }
 
 // Options are what [Open] takes. The zero value is the default.
