@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check cover fuzz bench docs
+.PHONY: help demo test check cover fuzz bench docs corpus
 
 FUZZTIME ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -36,3 +36,14 @@ bench: ## benchmarks of the runtime
 
 docs: ## write docs/policy.md from the table of keys
 	UPDATE=1 go test -run TestDocumentIsUpToDate ./generator/policy
+
+# Rows of the standard library, and every probe in place. What a package cannot
+# spell from outside is refused, so the probes are not run from outside.
+CORPUS_ONLY ?= ^[a-z0-9/]+[.][A-Za-z]+ 
+corpus: ## real interfaces, four policies: what is generated compiles and implements
+	go build -o bin/resilgen ./cmd/resilgen
+	cd testdata/corpus && export GOWORK=off && for policy in none retry breaker full; do \
+		run="sh resilgen.sh $(CURDIR)/bin/resilgen $$policy {{.Dir}} {{.OutPkg}} {{.Out}} {{.Pkg}} {{.Iface}} {{.File}}"; \
+		go run . -name $$policy -only '$(CORPUS_ONLY)' -gen "$$run" || exit 1; \
+		go run . -name $$policy-in -in probes.tsv -inpkg -gen "$$run" || exit 1; \
+	done

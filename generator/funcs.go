@@ -153,7 +153,7 @@ func (r *resolver) classify(out *templates.File) {
 	for _, imp := range r.pkg.types.Imports() {
 		if noRows := imp.Scope().Lookup("ErrNoRows"); imp.Path() == "database/sql" && noRows != nil {
 			if permanent == nil {
-				permanent = &templates.Matcher{}
+				permanent = &templates.Matcher{Err: r.errorType()}
 			}
 			permanent.Is = append(permanent.Is, noRows)
 		}

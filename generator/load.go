@@ -129,6 +129,9 @@ func (p *goPackage) find(of string) (*goInterface, string) {
 }
 
 func (p *goPackage) check(obj *types.TypeName, pkg *types.Package) (*goInterface, string) {
+	if pkg != p.types && !obj.Exported() {
+		return nil, fmt.Sprintf("%s is not exported by package %s", obj.Name(), pkg.Path())
+	}
 	typ, params := instantiated(obj)
 	iface, ok := typ.Underlying().(*types.Interface)
 	if !ok {

@@ -12,7 +12,7 @@ var errorType = types.Universe.Lookup("error").Type().Underlying().(*types.Inter
 // matcher resolves a list. kinds are the runtime's constants; m is nil if the
 // list names nothing of the user's own.
 func (r *resolver) matcher(key string, list policy.List) (kinds templates.Consts, m *templates.Matcher) {
-	m = &templates.Matcher{}
+	m = &templates.Matcher{Err: r.errorType()}
 	for _, n := range list.Names {
 		if kind := policy.Builtin[n.Text]; kind != "" && r.pkg.types.Scope().Lookup(n.Text) == nil {
 			if n.Text == "Panic" && key != "circuitBreaker.ignoreOn" {
@@ -61,4 +61,14 @@ func add(m *templates.Matcher, obj types.Object) string {
 		}
 	}
 	return "want an error variable, an error type or a func(error) bool; have " + types.ObjectString(obj, types.RelativeTo(obj.Pkg()))
+}
+
+// errorType returns the built-in error, spelled out where the package has a
+// type of that name.
+func (r *resolver) errorType() types.Type {
+	universe := types.Universe.Lookup("error").Type()
+	if r.pkg.types.Scope().Lookup("error") == nil {
+		return universe
+	}
+	return universe.Underlying()
 }

@@ -103,7 +103,7 @@ func (r *resolver) wrapper(i *policy.Interface, face *goInterface) *templates.Wr
 	w := &templates.Wrapper{
 		Key: r.pkg.Name + "." + i.Name, Iface: face.typ, Short: face.name, Link: face.name,
 		Type: choose("Resilient"+name, r.names.taken), New: choose("NewResilient"+name, r.names.taken),
-		Source: filepath.Base(r.file.Path), Unwrap: true,
+		Source: filepath.Base(r.file.Path), Unwrap: true, Error: r.errorType(),
 	}
 	if face.pkg != r.pkg.types {
 		w.Link = face.pkg.Path() + "." + face.name

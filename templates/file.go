@@ -28,6 +28,9 @@ type Wrapper struct {
 	Iface    types.Type
 	// TypeParams are those of a generic interface, for all generated types.
 	TypeParams []Var
+	// Error is how the built-in error is spelled where the package has a type
+	// of that name.
+	Error types.Type
 	// Hidden is the name of the embedded field when the interface has methods
 	// that this package cannot name; "" otherwise.
 	Hidden    string
@@ -81,6 +84,7 @@ type Var struct {
 type Matcher struct {
 	Func string
 	Doc  string
+	Err  types.Type     // of its parameter
 	Is   []types.Object // errors.Is
 	As   []types.Type   // errors.As
 	Call []types.Object // func(error) bool

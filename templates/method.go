@@ -195,6 +195,6 @@ func matcher(f *jen.File, m *Matcher) {
 	for _, t := range terms[1:] {
 		or = or.Op("||").Add(t)
 	}
-	f.Func().Id(m.Func).Params(jen.Err().Error()).Bool().Block(append(before, jen.Return(or))...)
+	f.Func().Id(m.Func).Params(jen.Err().Add(typeOf(m.Err))).Bool().Block(append(before, jen.Return(or))...)
 	f.Line()
 }

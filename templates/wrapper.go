@@ -136,7 +136,7 @@ func fallbackType(f *jen.File, w *Wrapper) {
 			for _, p := range m.Params {
 				list = append(list, jen.Id(p.Name).Add(typeOf(p.Type)))
 			}
-			list = append(list, jen.Id(m.Cause).Error())
+			list = append(list, jen.Id(m.Cause).Add(typeOf(w.Error)))
 			g.Id(m.Name + "Fallback").Params(list...).Add(plainResults(m))
 		}
 	})
@@ -169,7 +169,7 @@ func constructor(f *jen.File, w *Wrapper) {
 	if len(w.TypeParams) > 0 {
 		fn.Types(typeParams(w)...)
 	}
-	fn.Params(params...).Params(pointer(w), jen.Error()).Block(lines...)
+	fn.Params(params...).Params(pointer(w), typeOf(w.Error)).Block(lines...)
 	f.Line()
 }
 
