@@ -34,8 +34,8 @@ fuzz: ## fuzz the reader of policies for FUZZTIME
 bench: ## benchmarks of the runtime
 	go test -run '^$$' -bench . -benchmem ./runtime/...
 
-docs: ## write docs/policy.md from the table of keys
-	UPDATE=1 go test -run TestDocumentIsUpToDate ./generator/policy
+docs: ## write the reference and the JSON Schema from the table of keys
+	UPDATE=1 go test -run TestDocumentsComeFromTheTable ./generator/policy
 
 # Rows of the standard library, and every probe in place. What a package cannot
 # spell from outside is refused, so the probes are not run from outside.

@@ -121,3 +121,26 @@ func ours(path string) error {
 	}
 	return nil
 }
+
+// Orphans returns the generated files in dir whose policy file is gone.
+func Orphans(dir string) ([]string, error) {
+	sources, err := Sources(dir)
+	if err != nil {
+		return nil, err
+	}
+	var made []string
+	for _, path := range sources {
+		made = append(made, filepath.Join(dir, (&policy.File{Path: path}).Out()))
+	}
+	found, err := filepath.Glob(filepath.Join(dir, "*resilience_gen.go"))
+	if err != nil {
+		return nil, err
+	}
+	var orphans []string
+	for _, path := range found {
+		if data, err := os.ReadFile(path); err == nil && !slices.Contains(made, path) && bytes.HasPrefix(data, []byte(templates.Header)) {
+			orphans = append(orphans, path)
+		}
+	}
+	return orphans, nil
+}

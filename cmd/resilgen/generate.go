@@ -21,11 +21,17 @@ func generate(ctx context.Context, env *environment, args []string) error {
 	flags.SetOutput(env.stderr)
 	dry := flags.Bool("n", false, "print what would be written, write nothing")
 	flags.BoolVar(&env.all, "all", false, "print every complaint, not the first ten")
+	flags.BoolVar(&env.json, "json", false, "print complaints as JSON, one a line, on standard output")
+	flags.BoolVar(&env.strict, "strict", false, "warnings fail the run")
+	prune := flags.Bool("prune", false, "remove generated files whose policy file is gone")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
 	changed, err := env.outdated(ctx, flags.Args())
 	if err != nil {
+		return err
+	}
+	if err := env.stale(flags.Args(), *prune && !*dry); err != nil {
 		return err
 	}
 	for _, f := range changed {
@@ -79,7 +85,7 @@ func (env *environment) outdated(ctx context.Context, args []string) ([]generato
 	var changed []generator.File
 	var complaints policy.Errors
 	for _, dir := range dirs {
-		files, err := generator.Generate(ctx, generator.Config{Dir: dir, Warn: env.print})
+		files, err := generator.Generate(ctx, generator.Config{Dir: dir, Warn: env.warn})
 		if errors.As(err, new(policy.Errors)) {
 			complaints = append(complaints, err.(policy.Errors)...)
 			continue
@@ -96,7 +102,32 @@ func (env *environment) outdated(ctx context.Context, args []string) ([]generato
 	if len(complaints) > 0 {
 		return nil, complaints
 	}
+	if env.strict && env.warnings > 0 {
+		return nil, fmt.Errorf("%d warnings, and -strict was given", env.warnings)
+	}
 	return changed, nil
+}
+
+// stale reports generated files whose policy file is gone, or removes them.
+func (env *environment) stale(args []string, remove bool) error {
+	dirs, err := expand(args)
+	if err != nil {
+		return err
+	}
+	for _, dir := range dirs {
+		orphans, err := generator.Orphans(dir)
+		if err != nil {
+			return err
+		}
+		for _, path := range orphans {
+			if !remove {
+				fmt.Fprintf(env.stderr, "warning: %s: its policy file is gone; -prune removes it\n", path)
+			} else if err := os.Remove(path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // expand turns arguments into directories; ./... is every one below that has

@@ -14,6 +14,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -38,6 +39,9 @@ const usage = `resilgen writes resilient wrappers around Go interfaces.
   resilgen init [Interface …]        write a starter resilience.yaml and the go:generate line
   resilgen generate [flags] [dirs]   write the generated files of packages; ./... means all below
   resilgen check [dirs]              fail, with a diff, if a generated file is not up to date
+  resilgen explain Gateway[.Charge]  print effective policies, where each value comes from, the worst case
+  resilgen schema                    print the JSON Schema of policy files
+  resilgen completion bash|zsh|fish  print a completion script
   resilgen version                   print the version
 
 Exit codes: 0 done, 1 findings, 2 usage, 3 internal error.
@@ -46,12 +50,21 @@ Exit codes: 0 done, 1 findings, 2 usage, 3 internal error.
 // verb is a subcommand. Its error decides the exit code.
 type verb func(ctx context.Context, env *environment, args []string) error
 
-var verbs = map[string]verb{"generate": generate, "check": check, "init": initialize, "version": version}
+// verbs returns the verbs; a func, since completion itself is one.
+func verbs() map[string]verb {
+	return map[string]verb{
+		"generate": generate, "check": check, "init": initialize, "explain": explain,
+		"schema": schema, "completion": completion, "version": version,
+	}
+}
 
 // environment is what verbs talk to.
 type environment struct {
 	stdout, stderr io.Writer
 	all            bool // print every complaint
+	json           bool // print complaints as JSON
+	strict         bool // warnings are errors
+	warnings       int
 }
 
 // usageError is a command line that cannot be understood.
@@ -78,7 +91,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return exitOK
 	}
-	v := verbs[args[0]]
+	v := verbs()[args[0]]
 	if v == nil {
 		fmt.Fprintf(stderr, "resilgen: no verb %q\n\n%s", args[0], usage)
 		return exitUsage
@@ -108,6 +121,12 @@ func (env *environment) report(err error) int {
 const shown = 10
 
 func (env *environment) complain(list policy.Errors) {
+	if env.json {
+		for _, e := range list {
+			env.print(e)
+		}
+		return
+	}
 	for i, e := range list {
 		if i == shown && !env.all {
 			fmt.Fprintf(env.stderr, "… and %d more; -all shows them\n", len(list)-i)
@@ -119,6 +138,10 @@ func (env *environment) complain(list policy.Errors) {
 
 // print shows e with its source line and a caret.
 func (env *environment) print(e *policy.Error) {
+	if env.json {
+		env.printJSON(e)
+		return
+	}
 	if e.Warning {
 		fmt.Fprint(env.stderr, "warning: ")
 	}
@@ -137,6 +160,32 @@ func (env *environment) print(e *policy.Error) {
 		pad = append(pad, c)
 	}
 	fmt.Fprintf(env.stderr, "\t%s\n\t%s^\n", e.Line, string(pad))
+}
+
+// printJSON prints e as one line.
+func (env *environment) printJSON(e *policy.Error) {
+	severity := "error"
+	if e.Warning {
+		severity = "warning"
+	}
+	line, err := json.Marshal(struct {
+		File     string `json:"file"`
+		Line     int    `json:"line"`
+		Column   int    `json:"column"`
+		Severity string `json:"severity"`
+		ID       string `json:"id,omitempty"`
+		Key      string `json:"key,omitempty"`
+		Message  string `json:"message"`
+	}{e.Pos.File, e.Pos.Line, e.Pos.Col, severity, e.ID, e.Key, e.Msg})
+	if err == nil {
+		fmt.Fprintf(env.stdout, "%s\n", line)
+	}
+}
+
+// warn prints a warning and counts it.
+func (env *environment) warn(e *policy.Error) {
+	env.warnings++
+	env.print(e)
 }
 
 func version(_ context.Context, env *environment, _ []string) error {

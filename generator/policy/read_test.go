@@ -173,14 +173,22 @@ func TestOutputNames(t *testing.T) {
 	require.Equal(t, "payments_resilience_gen.go", (&File{Path: "payments.resilience.yaml"}).Out())
 }
 
-func TestDocumentIsUpToDate(t *testing.T) {
-	const path = "../../docs/policy.md"
-	if os.Getenv("UPDATE") != "" {
-		require.NoError(t, os.WriteFile(path, Document(), 0o644))
+func TestDocumentsComeFromTheTable(t *testing.T) {
+	for path, want := range map[string][]byte{"../../docs/policy.md": Document(), "../../docs/resilience.schema.json": Schema()} {
+		if os.Getenv("UPDATE") != "" {
+			require.NoError(t, os.WriteFile(path, want, 0o644))
+		}
+		have, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Equal(t, string(want), string(have), "run make docs")
 	}
-	have, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.Equal(t, string(Document()), string(have), "run make docs")
+	for _, k := range Keys() {
+		last := k.Path[strings.LastIndexByte(k.Path, '.')+1:]
+		require.Equal(t, k.Built, strings.Contains(string(Document()), "| `"+k.Path+"` |"), k.Path)
+		if k.Built {
+			require.Contains(t, string(Schema()), "\""+last+"\": {", k.Path)
+		}
+	}
 }
 
 func FuzzRead(f *testing.F) {

@@ -296,7 +296,7 @@ func (e *Effective) Get(key string) (Value, bool) {
 	}
 	k := byPath[key]
 	part, _, _ := strings.Cut(key, ".")
-	if k == nil || !e.Has(part) {
+	if k == nil || !k.Built || !e.Has(part) {
 		return Value{}, false
 	}
 	if text, ok := presets[e.preset][key]; ok {

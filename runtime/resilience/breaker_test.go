@@ -425,8 +425,44 @@ func TestEverythingComesBack(t *testing.T) {
 	}
 	group.Wait()
 	h := g.rt.bulkheads[g.name]
-	if h.taken != 0 || len(h.waiting) != 0 {
-		t.Errorf("%d slots taken, %d waiting after all is done", h.taken, len(h.waiting))
+	if h.taken.Load() != 0 || len(h.waiting) != 0 {
+		t.Errorf("%d slots taken, %d waiting after all is done", h.taken.Load(), len(h.waiting))
+	}
+}
+
+// TestBulkheadConserves has waiters give up while slots are handed over.
+func TestBulkheadConserves(t *testing.T) {
+	h := newBulkhead("", Bulkhead{MaxConcurrent: 3, MaxWait: 20 * time.Microsecond})
+	var in, most atomic.Int64
+	var group sync.WaitGroup
+	for range 64 {
+		group.Go(func() {
+			for range 300 {
+				if h.acquire(context.Background()) != nil {
+					continue
+				}
+				for n := in.Add(1); ; {
+					if m := most.Load(); n <= m || most.CompareAndSwap(m, n) {
+						break
+					}
+				}
+				runtime.Gosched()
+				in.Add(-1)
+				h.release()
+			}
+		})
+	}
+	group.Wait()
+	if h.taken.Load() != 0 || h.queued.Load() != 0 || most.Load() > 3 {
+		t.Errorf("%d taken, %d queued after all is done; %d at a time, want at most 3", h.taken.Load(), h.queued.Load(), most.Load())
+	}
+}
+
+func TestOpenBreakerRejectsWithoutAllocating(t *testing.T) {
+	g := mustGuard(t, Policy{Breaker: Breaker{On: true, InitialState: StateOpen, OpenDuration: time.Hour}})
+	ctx := context.Background()
+	if n := testing.AllocsPerRun(100, func() { _ = viaGuard(ctx, g) }); n != 0 {
+		t.Errorf("%v allocations a rejection, want 0", n)
 	}
 }
 

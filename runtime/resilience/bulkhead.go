@@ -3,16 +3,24 @@ package resilience
 import (
 	"context"
 	"math"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // bulkhead limits the executions in flight; who waits is served in order.
+//
+// Without waiters slots are taken and given back without the lock. Who begins
+// to wait says so in queued before looking at taken once more, and who gives
+// back looks at queued after: one of the two sees the other.
 type bulkhead struct {
-	name    string
-	conf    Bulkhead // every default filled in
+	name   string
+	conf   Bulkhead // every default filled in
+	taken  atomic.Int64
+	queued atomic.Int64 // len(waiting)
+
 	mu      sync.Mutex
-	taken   int
 	waiting []chan struct{} // closed when a slot is handed over
 }
 
@@ -33,20 +41,46 @@ func newBulkhead(name string, conf Bulkhead) *bulkhead {
 // acquire takes a slot, or waits for one until MaxWait or ctx ends. The error
 // is ErrBulkheadFull or the context's.
 func (b *bulkhead) acquire(ctx context.Context) error {
-	b.mu.Lock()
-	if b.taken < b.conf.MaxConcurrent {
-		b.taken++
-		b.mu.Unlock()
+	if b.queued.Load() == 0 && b.take() {
 		return nil
 	}
+	if b.conf.MaxQueue == 0 {
+		return ErrBulkheadFull
+	}
+	b.mu.Lock()
 	if len(b.waiting) >= b.conf.MaxQueue {
 		b.mu.Unlock()
 		return ErrBulkheadFull
 	}
 	turn := make(chan struct{})
 	b.waiting = append(b.waiting, turn)
+	b.handOver()
 	b.mu.Unlock()
 	return b.wait(ctx, turn)
+}
+
+// take takes a free slot.
+func (b *bulkhead) take() bool {
+	for {
+		n := b.taken.Load()
+		if n >= int64(b.conf.MaxConcurrent) {
+			return false
+		}
+		if b.taken.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// handOver gives free slots to who waits longest. b.mu is held.
+func (b *bulkhead) handOver() {
+	b.queued.Store(int64(len(b.waiting)))
+	for len(b.waiting) > 0 && b.take() {
+		close(b.waiting[0])
+		b.waiting[0] = nil
+		b.waiting = b.waiting[1:]
+	}
+	b.queued.Store(int64(len(b.waiting)))
 }
 
 func (b *bulkhead) wait(ctx context.Context, turn chan struct{}) error {
@@ -63,32 +97,22 @@ func (b *bulkhead) wait(ctx context.Context, turn chan struct{}) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for i, other := range b.waiting {
-		if other == turn {
-			b.waiting = append(b.waiting[:i], b.waiting[i+1:]...)
-			return err
-		}
+	i := slices.Index(b.waiting, turn)
+	if i >= 0 {
+		b.waiting = slices.Delete(b.waiting, i, i+1)
+	} else {
+		b.taken.Add(-1) // handed over at the same moment: it goes to the next one
 	}
-	// The slot was handed over at the same moment: it goes to the next one.
-	b.pass()
+	b.handOver()
 	return err
 }
 
 // release gives a slot back.
 func (b *bulkhead) release() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.pass()
-}
-
-// pass hands a slot to who waits longest. b.mu is held.
-func (b *bulkhead) pass() {
-	if len(b.waiting) == 0 {
-		b.taken--
-		return
+	b.taken.Add(-1)
+	if b.queued.Load() > 0 {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.handOver()
 	}
-	turn := b.waiting[0]
-	b.waiting[0] = nil
-	b.waiting = b.waiting[1:]
-	close(turn)
 }

@@ -422,6 +422,9 @@ func (c *Call) Err() error {
 	if c.reason == nil && (c.last == nil || c.attempts <= 1 && c.policy == "") {
 		return c.last
 	}
+	if c.attempts == 0 && c.policy == "circuitBreaker" {
+		return c.plan.rejection(c.guard.name, c.reason)
+	}
 	e := &Error{Method: c.guard.name, Attempts: c.attempts, Policy: c.policy, reason: c.reason, last: c.last}
 	if e.Policy == "" {
 		e.Policy = "retry"

@@ -62,6 +62,20 @@ func (e *Error) Unwrap() []error {
 	return errs
 }
 
+// RetryAfter returns how long an open breaker still rejects, or the wait that
+// the peer asked for.
+func (e *Error) RetryAfter() (time.Duration, bool) {
+	for _, err := range e.Unwrap() {
+		var asked interface {
+			RetryAfter() (time.Duration, bool)
+		}
+		if errors.As(err, &asked) {
+			return asked.RetryAfter()
+		}
+	}
+	return 0, false
+}
+
 // rounded keeps about three digits: nobody who is paged reads microseconds.
 func rounded(d time.Duration) time.Duration {
 	for unit := time.Duration(1); unit < time.Minute; unit *= 10 {

@@ -2,6 +2,7 @@ package resilience
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,6 +19,18 @@ type plan struct {
 	mayFall       bool
 	breaker       *breaker
 	bulkhead      *bulkhead
+	turned        atomic.Pointer[Error] // what the present opening answers to a first attempt
+}
+
+// rejection returns the error of a call that an open breaker did not let in:
+// one for each opening, since a breaker may reject a million times a second.
+func (p *plan) rejection(method string, reason error) *Error {
+	e := p.turned.Load()
+	if e == nil || e.reason != reason {
+		e = &Error{Method: method, Policy: "circuitBreaker", reason: reason}
+		p.turned.Store(e)
+	}
+	return e
 }
 
 func newPlan(p Policy, preset Preset) *plan {

@@ -1,0 +1,144 @@
+package generator
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/resilgen/resilgen/generator/lint"
+	"github.com/resilgen/resilgen/generator/policy"
+)
+
+// Explain returns, for the target "Gateway" or "Gateway.Charge", each method's
+// effective values with their origin, the nesting, the worst case and the
+// schedule of attempts, as text.
+func Explain(ctx context.Context, c Config, target string) (string, error) {
+	set, err := read(c.Dir)
+	if err != nil {
+		return "", err
+	}
+	pkg, err := load(ctx, c.Dir, foreignPackages(set))
+	if err != nil {
+		return "", err
+	}
+	name, method, _ := strings.Cut(target, ".")
+	var known []string
+	for _, f := range set.Files {
+		for _, i := range f.Interfaces {
+			known = append(known, i.Name)
+			if i.Name == name {
+				return explain(pkg, i, f, method)
+			}
+		}
+	}
+	return "", fmt.Errorf("no policies for %s in %s%s", name, filepath.Clean(c.Dir), hint(name, known))
+}
+
+func explain(pkg *goPackage, i *policy.Interface, f *policy.File, only string) (string, error) {
+	face, why := pkg.find(i.Of)
+	if why != "" {
+		return "", policy.Errors{f.Error(i.Pos, "RG091", "interfaces", why)}
+	}
+	effective, errs := i.Resolve(shapes(face))
+	if len(errs) > 0 {
+		return "", policy.Errors(errs)
+	}
+	var b strings.Builder
+	var names []string
+	for n, m := range face.methods {
+		names = append(names, m.Name())
+		if only != "" && m.Name() != only {
+			continue
+		}
+		sig := m.Signature()
+		named := slices.ContainsFunc(i.LeaveOut, func(n policy.Name) bool { return n.Text == m.Name() })
+		lint.Run(&lint.Method{Policy: effective[n], Sig: sig, Ctx: contextIndex(sig), Err: errorIndex(sig), LeaveOut: i.LeaveOutAll || named})
+		explainMethod(&b, i.Name+"."+m.Name(), effective[n])
+	}
+	if b.Len() == 0 {
+		return "", fmt.Errorf("%s has no method %s%s", i.Of, only, hint(only, names))
+	}
+	return b.String(), nil
+}
+
+func explainMethod(b *strings.Builder, name string, e *policy.Effective) {
+	fmt.Fprintf(b, "%s\n", name)
+	if e.None() {
+		b.WriteString("  no policy\n")
+	}
+	for _, k := range policy.Keys() {
+		v, ok := e.Get(k.Path)
+		if !ok || k.Type == policy.Part || !k.Built {
+			continue
+		}
+		fmt.Fprintf(b, "  %-42s %-24s %s\n", k.Path, valueText(v), v.Origin)
+	}
+	for _, d := range e.Dropped() {
+		fmt.Fprintf(b, "  without %s: %s\n", d.Part, d.Why)
+	}
+	if !e.None() {
+		fmt.Fprintf(b, "  nesting     %s\n  at worst    %s\n", nesting(e), worst(lint.WorstCase(e)))
+	}
+	if e.Has("retry") {
+		fmt.Fprintf(b, "  attempts    %s\n", schedule(e))
+	}
+	b.WriteByte('\n')
+}
+
+func valueText(v policy.Value) string {
+	switch value := v.V.(type) {
+	case policy.List:
+		var names []string
+		if value.Any {
+			names = append(names, "any")
+		}
+		for _, n := range value.Names {
+			names = append(names, n.Text)
+		}
+		return strings.Join(names, ", ")
+	case time.Duration:
+		return nice(value)
+	}
+	return fmt.Sprint(v.V)
+}
+
+// nesting lists the parts that are on, outermost first.
+func nesting(e *policy.Effective) string {
+	var parts []string
+	for _, p := range []struct {
+		on   bool
+		name string
+	}{
+		{e.Has("fallback"), "fallback"}, {e.Dur("timeout.total") > 0, "timeout.total"}, {e.Has("retry"), "retry"},
+		{e.Has("circuitBreaker"), "circuitBreaker"}, {e.Has("bulkhead"), "bulkhead"}, {e.Dur("timeout.attempt") > 0, "timeout.attempt"},
+	} {
+		if p.on {
+			parts = append(parts, p.name)
+		}
+	}
+	return strings.Join(append(parts, "delegate"), " > ")
+}
+
+// schedule says when each attempt begins, if those before fail at once.
+func schedule(e *policy.Effective) string {
+	times := []string{"0s"}
+	var low, high time.Duration
+	_, prev := lint.Delay(e, 0, 0)
+	for n := range min(e.Int("retry.maxAttempts"), 20) - 1 {
+		least, most := lint.Delay(e, n, prev)
+		prev = most
+		low, high = low+least, high+most
+		if low == high {
+			times = append(times, nice(low))
+		} else {
+			times = append(times, nice(low)+"–"+nice(high))
+		}
+	}
+	if e.Int("retry.maxAttempts") > 20 {
+		times = append(times, "…")
+	}
+	return "at " + strings.Join(times, ", ") + ", if each fails at once"
+}
