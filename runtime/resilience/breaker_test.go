@@ -438,7 +438,7 @@ func TestBulkheadConserves(t *testing.T) {
 	for range 64 {
 		group.Go(func() {
 			for range 300 {
-				if h.acquire(context.Background()) != nil {
+				if h.acquire(context.Background(), time.Time{}) != nil {
 					continue
 				}
 				for n := in.Add(1); ; {

@@ -38,9 +38,9 @@ func newBulkhead(name string, conf Bulkhead) *bulkhead {
 	return &bulkhead{name: name, conf: conf}
 }
 
-// acquire takes a slot, or waits for one until MaxWait or ctx ends. The error
-// is ErrBulkheadFull or the context's.
-func (b *bulkhead) acquire(ctx context.Context) error {
+// acquire takes a slot, or waits for one until MaxWait, due (unless zero) or
+// ctx ends. The error is ErrBulkheadFull, errTotal or the context's.
+func (b *bulkhead) acquire(ctx context.Context, due time.Time) error {
 	if b.queued.Load() == 0 && b.take() {
 		return nil
 	}
@@ -56,7 +56,7 @@ func (b *bulkhead) acquire(ctx context.Context) error {
 	b.waiting = append(b.waiting, turn)
 	b.handOver()
 	b.mu.Unlock()
-	return b.wait(ctx, turn)
+	return b.wait(ctx, due, turn)
 }
 
 // take takes a free slot.
@@ -83,15 +83,19 @@ func (b *bulkhead) handOver() {
 	b.queued.Store(int64(len(b.waiting)))
 }
 
-func (b *bulkhead) wait(ctx context.Context, turn chan struct{}) error {
-	timer := time.NewTimer(b.conf.MaxWait)
+func (b *bulkhead) wait(ctx context.Context, due time.Time, turn chan struct{}) error {
+	patience, late := b.conf.MaxWait, ErrBulkheadFull
+	if left := time.Until(due); !due.IsZero() && left < patience {
+		patience, late = left, errTotal
+	}
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	var err error
 	select {
 	case <-turn:
 		return nil
 	case <-timer.C:
-		err = ErrBulkheadFull
+		err = late
 	case <-ctx.Done():
 		err = ctx.Err()
 	}

@@ -21,10 +21,9 @@ type Call struct {
 	guard  *Guard
 	plan   *plan           // nil: switched off
 	caller context.Context // as given
-	whole  context.Context // under the total timeout
 	ctx    context.Context // of the attempt
-
-	endWhole, endAttempt context.CancelFunc
+	lazy   *lazyContext    // ctx, if a timeout of ours is its limit
+	due    time.Time       // of timeout.total; zero if there is none
 
 	attempts int // executions
 	tries    int // attempts and rejections
@@ -57,7 +56,7 @@ func (g *Guard) Begin(ctx context.Context) Call {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	return Call{guard: g, plan: g.plan.Load(), caller: ctx, whole: ctx, ctx: ctx}
+	return Call{guard: g, plan: g.plan.Load(), caller: ctx, ctx: ctx}
 }
 
 // Next reports whether the delegate is to be called (again). It sleeps
@@ -84,8 +83,7 @@ func (c *Call) first() bool {
 	if c.plan.timed {
 		c.start = time.Now()
 		if c.plan.total > 0 {
-			c.whole, c.endWhole = context.WithDeadlineCause(c.caller, c.start.Add(c.plan.total), errTotal)
-			c.ctx = c.whole
+			c.due = c.start.Add(c.plan.total)
 		}
 	}
 	return c.attempt()
@@ -93,8 +91,8 @@ func (c *Call) first() bool {
 
 // errTotal and errAttempt are the causes of contexts that a policy ended.
 var (
-	errTotal   = &cause{"timeout.total passed"}
-	errAttempt = &cause{"timeout.attempt passed"}
+	errTotal   error = &cause{"timeout.total passed"}
+	errAttempt error = &cause{"timeout.attempt passed"}
 )
 
 type cause struct{ text string }
@@ -120,10 +118,29 @@ func (c *Call) attempt() bool {
 	}
 	c.attempts++
 	c.phase = running
-	if c.plan != nil && c.plan.perTry > 0 {
-		c.ctx, c.endAttempt = context.WithTimeoutCause(c.whole, c.plan.perTry, errAttempt)
+	if c.plan != nil && c.plan.timed {
+		c.limit()
 	}
 	return true
+}
+
+// limit gives the attempt the context of the sooner timeout; the caller's own,
+// if that ends sooner still.
+func (c *Call) limit() {
+	now := c.start
+	if c.tries > 1 || c.plan.bulkhead != nil && c.plan.bulkhead.conf.MaxWait > 0 {
+		now = time.Now()
+	}
+	at, why := c.due, errTotal
+	if own := now.Add(c.plan.perTry); c.plan.perTry > 0 && (at.IsZero() || own.Before(at)) {
+		at, why = own, errAttempt
+	}
+	c.ctx, c.lazy = c.caller, nil
+	if callers, ok := c.caller.Deadline(); ok && callers.Before(at) {
+		return
+	}
+	c.lazy = &lazyContext{parent: c.caller, deadline: at, cause: why}
+	c.ctx = c.lazy
 }
 
 func (c *Call) admit() bool {
@@ -136,7 +153,7 @@ func (c *Call) admit() bool {
 		c.permit, c.admitted = p, true
 	}
 	if h := c.plan.bulkhead; h != nil {
-		if err := h.acquire(c.whole); err != nil {
+		if err := h.acquire(c.caller, c.due); err != nil {
 			c.verdict(outcomeIgnored) // the breaker's probe permit goes back
 			c.turnedAway(err)
 			return false
@@ -230,7 +247,9 @@ func (c *Call) RecordResult(err error, retry, record bool) {
 	}
 	var ended error
 	if err != nil {
-		ended = context.Cause(c.ctx) // before release, which would be the cause
+		if c.lazy != nil && c.lazy.Err() != nil { // asked before release, which ends it
+			ended = c.lazy.cause
+		}
 		c.classify(ended)
 	}
 	c.release()
@@ -252,9 +271,9 @@ func (c *Call) freeSlot() {
 
 // release ends the context of the attempt.
 func (c *Call) release() {
-	if c.endAttempt != nil {
-		c.endAttempt()
-		c.endAttempt = nil
+	if c.lazy != nil {
+		c.lazy.end()
+		c.lazy = nil
 	}
 }
 
@@ -374,25 +393,29 @@ func (c *Call) retryAfter() (time.Duration, bool) {
 
 func (c *Call) sleep(d time.Duration) bool {
 	limit := max(c.plan.Retry.MaxDuration, 0)
-	if d <= 0 && limit == 0 {
-		return c.whole.Err() == nil
+	if d <= 0 && limit == 0 && c.due.IsZero() {
+		return c.caller.Err() == nil
 	}
 	now := time.Now()
 	if c.start.IsZero() {
 		c.start = now
 	}
-	if deadline, ok := c.whole.Deadline(); ok && !now.Add(d).Before(deadline) {
+	then := now.Add(max(d, 0))
+	if deadline, ok := c.caller.Deadline(); ok && !then.Before(deadline) || !c.due.IsZero() && !then.Before(c.due) {
 		return false
 	}
-	if limit > 0 && now.Add(d).Sub(c.start) >= limit {
+	if limit > 0 && then.Sub(c.start) >= limit {
 		return false
+	}
+	if d <= 0 {
+		return c.caller.Err() == nil
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return c.whole.Err() == nil
-	case <-c.whole.Done():
+		return c.caller.Err() == nil
+	case <-c.caller.Done():
 		return false
 	}
 }
@@ -448,7 +471,4 @@ func (c *Call) End() {
 		c.verdict(o)
 	}
 	c.release()
-	if c.endWhole != nil {
-		c.endWhole()
-	}
 }
