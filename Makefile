@@ -35,7 +35,7 @@ bench: ## benchmarks of the runtime
 	go test -run '^$$' -bench . -benchmem ./runtime/...
 
 docs: ## write the reference and the JSON Schema from the table of keys
-	UPDATE=1 go test -run TestDocumentsComeFromTheTable ./generator/policy
+	go test -run IsUpToDate ./generator/policy -update
 
 # Rows of the standard library, and every probe in place. What a package cannot
 # spell from outside is refused, so the probes are not run from outside.

@@ -71,7 +71,7 @@ func explainMethod(b *strings.Builder, name string, e *policy.Effective) {
 	}
 	for _, k := range policy.Keys() {
 		v, ok := e.Get(k.Path)
-		if !ok || k.Type == policy.Part || !k.Built {
+		if !ok || k.Type == policy.Part || k.Type == policy.Section {
 			continue
 		}
 		fmt.Fprintf(b, "  %-42s %-24s %s\n", k.Path, valueText(v), v.Origin)
@@ -89,6 +89,9 @@ func explainMethod(b *strings.Builder, name string, e *policy.Effective) {
 }
 
 func valueText(v policy.Value) string {
+	if v.None {
+		return "none"
+	}
 	switch value := v.V.(type) {
 	case policy.List:
 		var names []string

@@ -209,6 +209,9 @@ func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Fu
 func (r *resolver) lint(i *policy.Interface, out *templates.Method, sig *types.Signature, e *policy.Effective) {
 	named := slices.ContainsFunc(i.LeaveOut, func(n policy.Name) bool { return n.Text == out.Name })
 	for _, f := range lint.Run(&lint.Method{Policy: e, Sig: sig, Ctx: out.Ctx, Err: out.Err, LeaveOut: i.LeaveOutAll || named}) {
+		if _, ignored := e.Ignores(f.ID); ignored && !f.Error {
+			continue
+		}
 		d := r.file.Error(e.Pos, f.ID, i.Key+"."+out.Name, f.Msg)
 		d.Warning = !f.Error
 		r.errs = append(r.errs, d)
@@ -228,7 +231,7 @@ func (r *resolver) literal(w *templates.Wrapper, m *templates.Method, e *policy.
 			continue
 		}
 		path := strings.Split(k.GoField, ".")
-		if k.Type == policy.Part || k.Type == policy.Switch {
+		if k.Type == policy.Part || k.Type == policy.Section {
 			continue
 		}
 		if value := r.fieldValue(w, m, k, v); value != nil {

@@ -121,7 +121,7 @@ func TestExplain(t *testing.T) {
 		"  Gateway: {idempotent: true, timeout: {attempt: 1s}, retry: {maxAttempts: 3, backoff: {jitter: none}}}\n"})
 	code, out, errs := tool(t, dir, "explain", "Gateway.Charge")
 	require.Equal(t, 0, code, errs)
-	for _, want := range []string{"retry.maxAttempts                          3                        resilience.yaml:4:63",
+	for _, want := range []string{"retry.maxAttempts                          3                        resilience.yaml:4:76",
 		"preset production", "nesting     retry > timeout.attempt > delegate", "at worst    6s, with Retry-After 1m3s", "at 0s, 1s, 3s, if each fails at once"} {
 		require.Contains(t, out, want)
 	}

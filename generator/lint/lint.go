@@ -293,10 +293,13 @@ func oneCallOpens(m *Method) string {
 	}
 	attempts, needed := m.Policy.Int("retry.maxAttempts"), m.Policy.Int("circuitBreaker.minimumCalls")
 	if c := m.Policy.Int("circuitBreaker.consecutiveFailures"); c > 0 {
+		if needed == 0 { // no rate decides
+			needed = c
+		}
 		needed = min(needed, c)
 	}
-	if m.Policy.Str("circuitBreaker.window.type") == "count" {
-		needed = min(needed, m.Policy.Int("circuitBreaker.window.size"))
+	if size := m.Policy.Int("circuitBreaker.window.size"); size > 0 {
+		needed = min(needed, size)
 	}
 	if attempts >= needed {
 		return fmt.Sprintf("retry.maxAttempts %d reaches the %d failures that open the breaker: one call can open it for everybody", attempts, needed)

@@ -2,68 +2,142 @@ package policy
 
 import (
 	"fmt"
+	"strings"
+	"sync"
 
 	"gopkg.in/yaml.v3"
 )
 
-// builtin are the built-in policies.
-var builtin = func() map[string]body {
-	texts := map[string]string{
-		"api": "{timeout: {total: 30s, attempt: 10s}, retry: {maxAttempts: 3, retryOn: [Transient], " +
-			"backoff: {initialDelay: 1s, maxDelay: 10s, multiplier: 2, jitter: ratio, jitterFactor: 0.1}}, " + breakerOf("2", "30s"),
-		"database": "{timeout: {total: 5s, attempt: 2s}, retry: {maxAttempts: 3, retryOn: [Transient], " +
-			"backoff: {initialDelay: 100ms, maxDelay: 1s, multiplier: 2, jitter: full}}, " + breakerOf("3", "10s"),
-		"filesystem": "{timeout: {total: 10s, attempt: 5s}, retry: {maxAttempts: 3, retryOn: [Transient], " +
-			"backoff: {initialDelay: 50ms, maxDelay: 500ms, multiplier: 2, jitter: full}}}",
-		"workflowNode": "{timeout: {total: 2m, attempt: 1m}, retry: {maxAttempts: 3, " +
-			"backoff: {initialDelay: 500ms, maxDelay: 5s, multiplier: 2, jitter: ratio, jitterFactor: 0.2}}, " + breakerOf("2", "60s"),
-	}
-	all := map[string]body{}
-	for name, text := range texts {
-		s, b := &source{path: name}, body{}
-		s.readBody(b, "", s.parse([]byte(text)))
-		if len(s.errs) > 0 {
-			panic(s.errs)
+// builtinSource is what the built-in policies say, in their own language. The
+// breakers trip on a rate, never on a few failures in a row: a count no greater
+// than maxAttempts would let one poisonous request open the circuit for all.
+const builtinSource = `
+api:
+  timeout: {total: 30s, attempt: 10s}
+  retry:
+    maxAttempts: 3
+    backoff: {initialDelay: 1s, maxDelay: 10s, multiplier: 2, jitter: ratio, jitterFactor: 0.1}
+    retryOn: [Transient]
+  circuitBreaker:
+    window: {type: time, duration: 30s}
+    minimumCalls: 10
+    failureRateThreshold: 50
+    openDuration: 30s
+    halfOpen: {successThreshold: 2}
+database:
+  timeout: {total: 5s, attempt: 2s}
+  retry:
+    maxAttempts: 3
+    backoff: {initialDelay: 100ms, maxDelay: 1s, multiplier: 2, jitter: full}
+    retryOn: [Transient]
+  circuitBreaker:
+    window: {type: time, duration: 30s}
+    minimumCalls: 10
+    failureRateThreshold: 50
+    openDuration: 10s
+    halfOpen: {successThreshold: 3}
+filesystem:
+  timeout: {total: 10s, attempt: 5s}
+  retry:
+    maxAttempts: 3
+    backoff: {initialDelay: 50ms, maxDelay: 500ms, multiplier: 2, jitter: full}
+    retryOn: [Transient]
+workflowNode:
+  timeout: {total: 2m, attempt: 1m}
+  retry:
+    maxAttempts: 3
+    backoff: {initialDelay: 500ms, maxDelay: 5s, multiplier: 2, jitter: ratio, jitterFactor: 0.2}
+  circuitBreaker:
+    window: {type: time, duration: 30s}
+    minimumCalls: 10
+    failureRateThreshold: 50
+    openDuration: 60s
+    halfOpen: {successThreshold: 2}
+`
+
+// presetSource is what the presets say about the parts that are on.
+const presetSource = `
+production:
+  circuitBreaker: {minimumCalls: 10, openDuration: 60s, halfOpen: {successThreshold: 2}}
+  retry: {maxAttempts: 5, backoff: {initialDelay: 1s, maxDelay: 30s, multiplier: 2, jitter: ratio, jitterFactor: 0.2}}
+development:
+  circuitBreaker: {minimumCalls: 10, openDuration: 30s, halfOpen: {successThreshold: 2}}
+  retry: {maxAttempts: 3, backoff: {initialDelay: 500ms, maxDelay: 5s, multiplier: 2, jitter: ratio, jitterFactor: 0.1}}
+testing:
+  circuitBreaker: {minimumCalls: 20, openDuration: 10s, halfOpen: {successThreshold: 1}}
+  retry: {maxAttempts: 1, backoff: {initialDelay: 0s, multiplier: 1, jitter: none}}
+`
+
+// Builtins are the names of the built-in policies.
+func Builtins() []string { return []string{"api", "database", "filesystem", "workflowNode"} }
+
+var builtins = sync.OnceValue(func() map[string]*entry {
+	return ownEntries(builtinSource, "policy %s (built in)")
+})
+
+var presets = sync.OnceValue(func() map[string]map[string]Value {
+	all := make(map[string]map[string]Value)
+	for name, e := range ownEntries(presetSource, "preset %s") {
+		all[name] = make(map[string]Value)
+		for _, v := range e.values {
+			if !v.Key.group() {
+				all[name][v.Key.Path] = v
+			}
 		}
-		for key, v := range b {
-			v.Origin, v.Pos = "policy "+name+" (built in)", Pos{}
-			b[key] = v
-		}
-		all[name] = b
 	}
 	return all
-}()
+})
 
-// breakerOf is the breaker of a built-in policy. It trips by rate: a count of
-// failures in a row would let one poisonous request open it for everybody.
-func breakerOf(successes, open string) string {
-	return "circuitBreaker: {window: {type: time, duration: 30s}, minimumCalls: 10, failureRateThreshold: 50, " +
-		"halfOpen: {successThreshold: " + successes + "}, openDuration: " + open + "}}"
-}
+// builtin returns the built-in policy with the name, or nil.
+func builtin(name string) *entry { return builtins()[name] }
 
-// presets are the numbers that a preset slips under a policy.
-var presets = map[string]map[string]string{
-	"production":  preset("60s", "5", "1s", "30s", "2", "0.2"),
-	"development": preset("30s", "3", "500ms", "5s", "2", "0.1"),
-}
-
-func preset(open, attempts, initial, limit, multiplier, factor string) map[string]string {
-	return map[string]string{
-		"circuitBreaker.minimumCalls": "10", "circuitBreaker.halfOpen.successThreshold": "2", "circuitBreaker.openDuration": open,
-		"retry.maxAttempts": attempts, "retry.backoff.initialDelay": initial, "retry.backoff.maxDelay": limit,
-		"retry.backoff.multiplier": multiplier, "retry.backoff.jitter": "ratio", "retry.backoff.jitterFactor": factor,
+// ownEntries reads entries of our own. They have no place, only an origin.
+func ownEntries(text, origin string) map[string]*entry {
+	r := &reader{newSource(Input{Data: []byte(strings.TrimSpace(text))})}
+	root := r.parse()
+	all := make(map[string]*entry)
+	for _, p := range pairs(root) {
+		e := r.entry(p.value, InPolicy, nil)
+		e.pos = Pos{}
+		for i := range e.values {
+			v := &e.values[i]
+			v.Pos, v.Origin = Pos{}, fmt.Sprintf(origin, p.name)
+			if l, ok := v.V.(edit); ok {
+				for j := range l.names {
+					l.names[j].Pos = Pos{}
+				}
+			}
+		}
+		all[p.name] = e
 	}
+	if len(r.errs) > 0 {
+		panic(r.errs) // a test reads them all
+	}
+	return all
 }
 
-// must parses a value of the tables.
-func (k *Key) must(text string) any {
-	var doc yaml.Node
-	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
-		panic(err)
+// defaults are the defaults of the table, read once.
+var defaults = sync.OnceValue(func() map[string]any {
+	all := make(map[string]any)
+	for _, k := range Keys() {
+		switch {
+		case k.def == "":
+		case k.Type == Matchers:
+			all[k.Path] = List{Any: true}
+		default:
+			n := &yaml.Node{Kind: yaml.ScalarNode, Value: k.def, Tag: "!!str"}
+			if k.Type != Duration && k.Type != Enum {
+				n.Tag = "!!int"
+			}
+			if k.Type == Bool {
+				n.Tag = "!!bool"
+			}
+			v, c := k.scalar(n)
+			if c.bad() {
+				panic(k.Path + ": " + c.msg) // a test reads them all
+			}
+			all[k.Path] = v
+		}
 	}
-	v, msg, _ := k.parse(doc.Content[0])
-	if msg != "" {
-		panic(fmt.Sprintf("%s: %s: %s", k.Path, text, msg))
-	}
-	return v
-}
+	return all
+})

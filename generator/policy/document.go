@@ -10,32 +10,161 @@ import (
 //go:embed reference.md
 var reference string
 
-// Document returns docs/policy.md: the prose of reference.md around tables
-// that are printed from the table of keys.
+// Document returns docs/policy.md: the prose of reference.md around what is
+// printed from the tables. A line {{…}} of the prose names what stands there.
 func Document() []byte {
-	var keys, later bytes.Buffer
-	keys.WriteString("| key | type | default | meaning | example |\n|---|---|---|---|---|\n")
-	for _, k := range table {
-		if !k.Built {
-			fmt.Fprintf(&later, "`%s` (%s), ", k.Path, k.Doc)
+	var out bytes.Buffer
+	for line := range strings.Lines(reference) {
+		print := documentParts[strings.TrimSpace(line)]
+		if print == nil {
+			out.WriteString(line)
 			continue
 		}
-		doc, kind := k.Doc, string(k.Type)
-		if k.Range != "" {
-			kind += " " + k.Range
-		}
-		if len(k.Values) > 0 {
-			kind = k.names()
-		}
-		fmt.Fprintf(&keys, "| `%s` | %s | %s | %s | %s |\n", k.Path, kind, code(k.Default), doc, code(k.Example))
+		print(&out)
 	}
-	text := strings.Replace(reference, "{{keys}}\n", keys.String(), 1)
-	return []byte(strings.Replace(text, "{{later}}", strings.TrimSuffix(later.String(), ", "), 1))
+	return out.Bytes()
+}
+
+var documentParts = map[string]func(*bytes.Buffer){
+	"{{file}}":           func(b *bytes.Buffer) { keyTables(b, InFile, "") },
+	"{{entry}}":          func(b *bytes.Buffer) { keyTables(b, InPolicy|InInterface|InMethod, "") },
+	"{{timeout}}":        func(b *bytes.Buffer) { keyTables(b, inEntry, "timeout") },
+	"{{retry}}":          func(b *bytes.Buffer) { keyTables(b, inEntry, "retry") },
+	"{{circuitBreaker}}": func(b *bytes.Buffer) { keyTables(b, inEntry, "circuitBreaker") },
+	"{{bulkhead}}":       func(b *bytes.Buffer) { keyTables(b, inEntry, "bulkhead") },
+	"{{fallback}}":       func(b *bytes.Buffer) { keyTables(b, inEntry, "fallback") },
+	"{{values}}":         valueTable,
+	"{{later}}":          laterTable,
+	"{{matchers}}":       matcherTable,
+	"{{builtin}}":        func(b *bytes.Buffer) { codeBlock(b, "policies:", builtinSource) },
+	"{{presets}}":        func(b *bytes.Buffer) { codeBlock(b, "", presetSource) },
+}
+
+// keyTables prints the keys that are built: those of a part, or those beside
+// the parts.
+func keyTables(b *bytes.Buffer, places Place, part string) {
+	b.WriteString("| key | type | default | meaning | example |\n|---|---|---|---|---|\n")
+	for _, k := range Keys() {
+		if !k.Built || k.Places&places == 0 || k.Path != part && (k.part() != part || k.Type == Part) {
+			continue
+		}
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", k.Path, k.typeText(), codeOr(k.Default), cell(k.meaning()), code(k.Example))
+	}
+}
+
+// typeText says what a value looks like.
+func (k *Key) typeText() string {
+	var text string
+	switch {
+	case len(k.Values) > 0:
+		var names []string
+		for _, v := range k.Values {
+			names = append(names, code(v.Name))
+		}
+		text = strings.Join(names, ", ")
+	case k.Type == structural:
+		text = "see above"
+	case k.Type == Part && k.GoField != "":
+		text = "mapping or `true`"
+	case k.group():
+		text = "mapping"
+	default:
+		text = typeNames[k.Type]
+		if k.Range != "" {
+			text += " " + k.Range
+		}
+	}
+	if k.Unset != "" {
+		text += ", or " + code(k.Unset)
+	}
+	return text
+}
+
+var typeNames = map[Type]string{
+	Duration: "duration", Durations: "list of durations", Int: "integer", Number: "number", Percent: "percent",
+	Bool: "`true` or `false`", Text: "name", Func: "Go func", Expression: "Go expression, quoted", Matchers: "list of matchers",
+}
+
+func (k *Key) meaning() string {
+	text := k.Doc
+	for _, n := range k.needs {
+		text += " Acts only beside `" + lastName(n.path) + "`"
+		if len(n.values) > 0 {
+			text += " " + strings.Join(n.values, ", ")
+		}
+		text += "."
+	}
+	if !k.RunTime && k.Places&inEntry != 0 && k.Type != structural && k.Path != "idempotent" {
+		text += " Compiled in."
+	}
+	return text
+}
+
+// valueTable prints what the values of enums mean.
+func valueTable(b *bytes.Buffer) {
+	b.WriteString("| key | value | meaning |\n|---|---|---|\n")
+	for _, k := range Keys() {
+		for i, v := range k.Values {
+			key := ""
+			if i == 0 {
+				key = code(k.Path)
+			}
+			if k.Built {
+				fmt.Fprintf(b, "| %s | `%s` | %s |\n", key, v.Name, cell(v.Doc))
+			}
+		}
+	}
+}
+
+func laterTable(b *bytes.Buffer) {
+	b.WriteString("| key | what it will be |\n|---|---|\n")
+	for _, k := range Keys() {
+		if !k.Built {
+			fmt.Fprintf(b, "| `%s` | %s |\n", k.Path, cell(k.Doc))
+		}
+	}
+}
+
+func matcherTable(b *bytes.Buffer) {
+	b.WriteString("| matcher | errors | floor |\n|---|---|---|\n")
+	for _, m := range builtinMatchers {
+		doc, floor := m.Doc, ""
+		if m.Floor {
+			floor = "yes"
+		}
+		if m.Later {
+			doc += " Not available yet."
+		}
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", m.Name, cell(doc), floor)
+	}
+}
+
+func codeBlock(b *bytes.Buffer, head, source string) {
+	b.WriteString("```yaml\n")
+	indent := ""
+	if head != "" {
+		b.WriteString(head + "\n")
+		indent = "  "
+	}
+	for line := range strings.Lines(strings.TrimPrefix(source, "\n")) {
+		b.WriteString(indent + line)
+	}
+	b.WriteString("```\n")
 }
 
 func code(s string) string {
 	if s == "" {
 		return ""
 	}
-	return "`" + s + "`"
+	return "`" + cell(s) + "`"
 }
+
+// codeOr prints a default: words as they are, values as code.
+func codeOr(s string) string {
+	if strings.Contains(s, " ") {
+		return cell(s)
+	}
+	return code(s)
+}
+
+func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }

@@ -1,278 +1,283 @@
 package policy
 
 import (
+	"fmt"
+	"go/token"
+	"path"
 	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 )
 
-// Input is one source of policies: a YAML file, or an annotation.
-type Input struct {
-	Path string // as it shall stand in messages
-	Data []byte
-}
-
-// Set is everything that a package declares.
-type Set struct{ Files []*File }
-
-// File is one policy file.
+// File is what one YAML file says, with the annotations that belong to it.
 type File struct {
-	Path   string
-	Preset string
-	// Permanent are errors of the package that are never retried, never held
-	// against the peer and get no fallback.
-	Permanent []Name
-	// StatusOf and RetryAfterOf are funcs, for errors without methods for it.
-	StatusOf, RetryAfterOf Name
-	Interfaces             []*Interface
+	Path    string   // "" if annotations are all there is
+	Sources []string // for the header of the generated file: resilience.yaml
 
-	preset   Pos
-	policies map[string]*named
-	order    []string
-	errors   map[string][]Name
-	src      *source
+	Preset       string
+	Permanent    []Name // expanded: no name of errors is left
+	StatusOf     Name
+	RetryAfterOf Name
+	Interfaces   []*Interface // in the order of the file, then of the annotations
+
+	pos       Pos
+	presetPos Pos
+	permanent []Name // as written
+	errors    []*list
+	policies  []*namedPolicy
+	sources   []*source
 }
 
-// named is an entry of policies.
-type named struct {
-	name    string
-	pos     Pos
-	extends Name
-	body    body
-	used    bool
+// list is a named list of matchers.
+type list struct {
+	name  Name
+	items []Name
 }
 
-// Interface is an entry of interfaces.
+// namedPolicy is a policy with a name.
+type namedPolicy struct {
+	name  Name
+	entry *entry
+}
+
+// Interface is an interface to wrap.
 type Interface struct {
 	Key string
 	Pos Pos
-	Of  string // the Go interface: "Gateway" or "import/path.Name"
+	// Of is the Go interface, Gateway or import/path.Name.
+	Of string
 	// Name is the base of generated names.
 	Name        string
 	LeaveOutAll bool
 	LeaveOut    []Name
 
-	file    *File
-	entry   entry
-	methods []entry
+	file     *File
+	layers   []*entry // what is said about all methods: the file's, then the annotation's
+	of       Name
+	leavePos Pos
+	methods  []*methods
 }
 
-// entry is what an interface or a method is given.
-type entry struct {
-	key  string
-	pos  Pos
-	none bool
-	use  Name
-	body body
+// methods is an entry for the methods that one of the patterns matches.
+type methods struct {
+	key      string
+	pos      Pos // of the key
+	patterns []pattern
+	entry    *entry
 }
 
-// Read reads every input. Its error is [Errors], all at once.
-func Read(inputs []Input) (*Set, error) {
-	set := &Set{}
-	var errs Errors
-	owner := map[string]*Interface{}
-	for _, in := range inputs {
-		s := &source{path: in.Path}
-		f := s.readFile(in)
-		for _, i := range f.Interfaces {
-			if first := owner[i.Name]; first != nil {
-				s.complain(i.Pos, "", i.Key, "Resilient"+i.Name+" is already declared at "+first.Pos.String()+"; give one another name with of:")
-				continue
-			}
-			owner[i.Name] = i
+// Out returns the name of the generated file: resilience_gen.go for
+// resilience.yaml, payments_resilience_gen.go for payments.resilience.yaml.
+func (f *File) Out() string {
+	base := path.Base(strings.ReplaceAll(f.Path, `\`, "/"))
+	base = strings.TrimSuffix(strings.TrimSuffix(base, ".yaml"), ".yml")
+	prefix := strings.TrimSuffix(strings.TrimSuffix(base, "resilience"), ".")
+	if f.Path == "" || prefix == "" {
+		return "resilience_gen.go"
+	}
+	return strings.ReplaceAll(prefix, ".", "_") + "_resilience_gen.go"
+}
+
+// policy returns the policy of the file with the name, or nil.
+func (f *File) policy(name string) *namedPolicy {
+	for _, p := range f.policies {
+		if p.name.Text == name {
+			return p
 		}
-		errs = append(errs, s.errs...)
-		set.Files = append(set.Files, f)
 	}
-	if len(errs) > 0 {
-		return nil, errs.Sorted()
-	}
-	return set, nil
+	return nil
 }
 
-var rootKeys = []string{"version", "preset", "errors", "policies", "permanent", "statusOf", "retryAfterOf", "interfaces"}
-var laterKeys = []string{"workflows", "pipelines", "lint", "health"}
+func (f *File) list(name string) *list {
+	for _, l := range f.errors {
+		if l.name.Text == name {
+			return l
+		}
+	}
+	return nil
+}
 
-func (s *source) readFile(in Input) *File {
-	f := &File{Path: in.Path, src: s, policies: map[string]*named{}, errors: map[string][]Name{}}
-	root := s.parse(in.Data)
-	if root == nil {
+// file reads a YAML file.
+func (r *reader) file() *File {
+	f := &File{Path: r.in.Path, Sources: []string{path.Base(strings.ReplaceAll(r.in.Path, `\`, "/"))}, pos: r.pos(1, 1), sources: []*source{r.source}}
+	root := r.parse()
+	switch {
+	case root == nil && len(r.errs) > 0:
+		return f
+	case root == nil || isNull(root):
+		r.add(r.pos(1, 1), "", "", "the file is empty: start with version: 1 and interfaces:")
+		return f
+	case root.Kind != yaml.MappingNode:
+		r.errorf(root, "", "a policy file is a mapping, like interfaces: {Gateway: {use: api}}, not %s", article(root))
 		return f
 	}
-	version := false
-	for i := 0; i+1 < len(root.Content); i += 2 {
-		k, v := root.Content[i], root.Content[i+1]
-		switch k.Value {
-		case "version":
-			version = true
-			if v.Value != "1" {
-				s.errorf(v, "", "version", "want 1, not %s", quoted(v.Value))
-			}
-		case "preset":
-			f.readPreset(v)
-		case "errors":
-			s.each("errors", v, func(name, item *yaml.Node) {
-				f.errors[name.Value], _ = s.readNames("errors."+name.Value, item)
-			})
-		case "permanent":
-			f.Permanent, _ = s.readNames("permanent", v)
-		case "statusOf":
-			f.StatusOf = s.readName("statusOf", v)
-		case "retryAfterOf":
-			f.RetryAfterOf = s.readName("retryAfterOf", v)
-		case "policies":
-			s.each("policies", v, f.readPolicy)
-		case "interfaces":
-			s.each("interfaces", v, f.readInterface)
-		default:
-			if slices.Contains(laterKeys, k.Value) {
-				s.errorf(k, "", k.Value, "not available yet")
-				continue
-			}
-			s.unknown(k, k.Value, rootKeys)
-		}
+	list := pairs(root)
+	if !slices.ContainsFunc(list, func(p pair) bool { return p.name == "version" }) {
+		r.errorf(root, "version", "is missing: write version: 1")
 	}
-	if !version {
-		s.errorf(root, "", "version", "is missing; write version: 1")
+	for _, p := range list {
+		r.fileKey(f, p)
 	}
-	f.Permanent = f.names(f.Permanent)
-	f.checkChains()
 	return f
 }
 
-// readName reads one Go identifier.
-func (s *source) readName(key string, n *yaml.Node) Name {
-	if n.Kind != yaml.ScalarNode {
-		s.errorf(n, "RG092", key, "want the name of a func")
-		return Name{}
+func (r *reader) fileKey(f *File, p pair) {
+	k := Lookup(p.name)
+	switch {
+	case k == nil || k.Places&InFile == 0:
+		r.unknown(p, "", InFile)
+	case !k.Built:
+		r.errorf(p.key, p.name, "not available yet")
+	case isNull(p.value):
+		r.errorf(p.key, p.name, "has no value%s", k.like())
+	default:
+		r.fileValue(f, k, p.value)
 	}
-	names, ok := s.readNames(key, n)
-	if !ok {
-		return Name{}
-	}
-	return names[0]
 }
 
-// each calls do for every entry of the mapping n.
-func (s *source) each(key string, n *yaml.Node, do func(name, v *yaml.Node)) {
+func (r *reader) fileValue(f *File, k *Key, n *yaml.Node) {
+	switch k.Path {
+	case "version":
+		if n.Kind != yaml.ScalarNode || n.Value != "1" || isString(n) {
+			r.errorf(n, k.Path, "wants 1, the only version of the language there is, not %s", kindOf(n))
+		}
+	case "preset":
+		f.Preset = r.word(k, n).Text
+		f.presetPos = r.at(n)
+	case "statusOf":
+		f.StatusOf = r.word(k, n)
+	case "retryAfterOf":
+		f.RetryAfterOf = r.word(k, n)
+	case "permanent":
+		f.permanent = r.ownErrors(k.Path, n)
+	case "errors":
+		r.each(k, n, func(p pair) { r.errorList(f, p) })
+	case "policies":
+		r.each(k, n, func(p pair) { r.policy(f, p) })
+	case "interfaces":
+		r.each(k, n, func(p pair) { r.iface(f, p) })
+	}
+}
+
+func (r *reader) word(k *Key, n *yaml.Node) Name {
+	v, c := k.scalar(n)
+	if c.bad() {
+		r.add(r.at(n), c.id, k.Path, "%s", c.msg)
+		return Name{}
+	}
+	if name, ok := v.(Name); ok {
+		return Name{Text: name.Text, Pos: r.at(n)}
+	}
+	return Name{Text: v.(string), Pos: r.at(n)}
+}
+
+func (r *reader) each(k *Key, n *yaml.Node, read func(pair)) {
 	if n.Kind != yaml.MappingNode {
-		s.errorf(n, "", key, "want a mapping of names")
+		r.errorf(n, k.Path, "wants a mapping, not %s, like %s", article(n), k.Example)
 		return
 	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		do(n.Content[i], n.Content[i+1])
+	for _, p := range pairs(n) {
+		read(p)
 	}
 }
 
-func (f *File) readPreset(n *yaml.Node) {
-	if !slices.Contains([]string{"production", "development", "testing"}, n.Value) {
-		f.src.errorf(n, "", "preset", "want production, development or testing, not %s", quoted(n.Value))
-		return
-	}
-	f.Preset, f.preset = n.Value, f.src.pos(n)
-}
-
-func (f *File) readPolicy(name, v *yaml.Node) {
-	key := "policies." + name.Value
-	p := &named{name: name.Value, pos: f.src.pos(name), body: body{}}
-	switch {
-	case v.Kind != yaml.MappingNode:
-		f.src.errorf(v, "", key, "want a mapping of policies such as {retry: {maxAttempts: 4}}")
-		return
-	case builtin[name.Value] != nil || name.Value == "none":
-		f.src.errorf(name, "", key, "the name %s is built in; choose another and say extends: %s", name.Value, name.Value)
-		return
-	}
-	rest := &yaml.Node{Kind: yaml.MappingNode, Line: v.Line, Column: v.Column}
-	for i := 0; i+1 < len(v.Content); i += 2 {
-		if v.Content[i].Value == "extends" {
-			p.extends = Name{v.Content[i+1].Value, f.src.pos(v.Content[i+1])}
+// ownErrors reads a list that may not name what the runtime decides.
+func (r *reader) ownErrors(key string, n *yaml.Node) []Name {
+	names, _ := r.names(key, n)
+	kept := names[:0]
+	for _, name := range names {
+		if IsMatcher(name.Text) {
+			r.add(name.Pos, "", key, "%s is decided by the runtime: name errors of your own", name.Text)
 			continue
 		}
-		rest.Content = append(rest.Content, v.Content[i], v.Content[i+1])
+		kept = append(kept, name)
 	}
-	f.src.readBody(p.body, "", rest)
-	f.policies[p.name] = p
-	f.order = append(f.order, p.name)
+	return kept
 }
 
-func (f *File) readInterface(name, v *yaml.Node) {
-	i := &Interface{Key: name.Value, Pos: f.src.pos(name), Of: name.Value, file: f}
-	if v.Kind == yaml.ScalarNode && v.Value == "none" {
-		i.entry = entry{key: name.Value, pos: i.Pos, none: true}
-	} else if v.Kind != yaml.MappingNode {
-		f.src.errorf(v, "", "interfaces."+name.Value, "want a mapping such as {use: api}, or none")
-		return
-	} else {
-		i.entry = f.src.readEntry(name, f.interfaceKeys(i, v))
-	}
-	i.Name = i.Key[strings.LastIndexByte(i.Key, '.')+1:]
-	if !isName(i.Name) {
-		f.src.errorf(name, "", "interfaces", "want an interface of the package, \"import/path.Name\", or a Go identifier with of:, not %s", quoted(i.Key))
-		return
-	}
-	f.Interfaces = append(f.Interfaces, i)
-}
-
-// interfaceKeys reads the keys that only interfaces have and returns the rest.
-func (f *File) interfaceKeys(i *Interface, v *yaml.Node) *yaml.Node {
-	rest := &yaml.Node{Kind: yaml.MappingNode, Line: v.Line, Column: v.Column}
-	for j := 0; j+1 < len(v.Content); j += 2 {
-		k, item := v.Content[j], v.Content[j+1]
-		switch k.Value {
-		case "of":
-			i.Of = item.Value
-		case "leaveOut":
-			if item.Value == "all" {
-				i.LeaveOutAll = true
-				continue
-			}
-			i.LeaveOut, _ = f.src.readNames("leaveOut", item)
-		case "methods":
-			f.src.each("methods", item, func(name, v *yaml.Node) { i.methods = append(i.methods, f.readMethod(name, v)) })
-		default:
-			rest.Content = append(rest.Content, k, item)
-		}
-	}
-	return rest
-}
-
-func (f *File) readMethod(name, v *yaml.Node) entry {
+func (r *reader) errorList(f *File, p pair) {
+	key := "errors." + show(p.name)
 	switch {
-	case v.Kind == yaml.ScalarNode && v.Value == "none":
-		return entry{key: name.Value, pos: f.src.pos(name), none: true}
-	case v.Kind != yaml.MappingNode:
-		f.src.errorf(v, "", name.Value, "want a mapping such as {use: api, idempotent: true}, or none")
-		return entry{key: name.Value, pos: f.src.pos(name)}
+	case IsMatcher(p.name):
+		r.errorf(p.key, key, "%s is a matcher of the language: choose another name", p.name)
+		return
+	case !token.IsIdentifier(p.name):
+		r.errorf(p.key, key, "a list has a name like transient: a letter, then letters and digits")
+		return
 	}
-	return f.src.readEntry(name, v)
-}
-
-// readEntry reads use and the policies of an interface or a method.
-func (s *source) readEntry(name, v *yaml.Node) entry {
-	e := entry{key: name.Value, pos: s.pos(name), body: body{}}
-	rest := &yaml.Node{Kind: yaml.MappingNode, Line: v.Line, Column: v.Column}
-	for i := 0; i+1 < len(v.Content); i += 2 {
-		if v.Content[i].Value == "use" {
-			e.use = Name{v.Content[i+1].Value, s.pos(v.Content[i+1])}
-			continue
+	names, ok := r.names(key, p.value)
+	if ok && len(names) == 0 {
+		r.errorf(p.value, key, "names nothing")
+	}
+	for _, n := range names {
+		if n.Text == "Panic" {
+			r.add(n.Pos, "", key, "Panic may be named in circuitBreaker.ignoreOn only")
 		}
-		rest.Content = append(rest.Content, v.Content[i], v.Content[i+1])
 	}
-	s.readBody(e.body, "", rest)
-	return e
+	f.errors = append(f.errors, &list{name: Name{p.name, r.at(p.key)}, items: names})
 }
 
-// Out returns the name of the generated file: resilience.yaml makes
-// resilience_gen.go, payments.resilience.yaml payments_resilience_gen.go.
-func (f *File) Out() string {
-	base := f.Path[strings.LastIndexByte(f.Path, '/')+1:]
-	base = strings.TrimSuffix(strings.TrimSuffix(base, ".yaml"), ".yml")
-	return strings.ReplaceAll(base, ".", "_") + "_gen.go"
+func (r *reader) policy(f *File, p pair) {
+	key := "policies." + show(p.name)
+	switch {
+	case builtin(p.name) != nil:
+		r.errorf(p.key, key, "%s is built in: choose another name and write extends: %s", p.name, p.name)
+		return
+	case p.name == none || !policyName.MatchString(p.name):
+		r.errorf(p.key, key, "a policy has a name like payments-api: letters, digits, - and _")
+		return
+	case p.value.Kind != yaml.MappingNode:
+		r.errorf(p.value, key, "wants a mapping, not %s, like {extends: api, timeout: {total: 20s}}", article(p.value))
+		return
+	}
+	var base Name
+	e := r.entry(p.value, InPolicy, func(c pair) bool {
+		base = r.policyRef("extends", c)
+		return true
+	})
+	e.base = base
+	if len(p.value.Content) == 0 {
+		r.errorf(p.value, key, "is empty")
+	}
+	f.policies = append(f.policies, &namedPolicy{name: Name{p.name, r.at(p.key)}, entry: e})
 }
 
-// Error returns a complaint about a place of the file.
-func (f *File) Error(pos Pos, id, key, msg string) *Error {
-	return &Error{Pos: pos, ID: id, Key: key, Msg: msg, Line: f.src.line(pos.Line)}
+// policyRef reads the name of a policy.
+func (r *reader) policyRef(key string, p pair) Name {
+	n := p.value
+	switch {
+	case n.Kind == yaml.SequenceNode:
+		r.errorf(n, key, "wants the name of one policy; a policy extends one other, in chains")
+	case plain(n, none) && key == "use":
+		r.errorf(n, key, "none is no policy: write none instead of the entry")
+	case !isString(n) || !policyName.MatchString(n.Value):
+		r.errorf(n, key, "wants the name of a policy, like api, not %s", article(n))
+	default:
+		return Name{Text: n.Value, Pos: r.at(n)}
+	}
+	return Name{}
+}
+
+// baseName returns the name of an interface without its import path.
+func baseName(of string) string {
+	if i := strings.LastIndexByte(of, '/'); i >= 0 {
+		of = of[i+1:]
+	}
+	if i := strings.LastIndexByte(of, '.'); i >= 0 {
+		of = of[i+1:]
+	}
+	return of
+}
+
+// interfaceName complains about what names no Go interface.
+func interfaceName(text string) error {
+	i := strings.LastIndexByte(text, '.')
+	if i < 0 && token.IsIdentifier(text) {
+		return nil
+	}
+	if i <= 0 || !token.IsIdentifier(text[i+1:]) || !importPath.MatchString(text[:i]) {
+		return fmt.Errorf("%q is not an interface: write Gateway for one of the package, import/path.Name for another", show(text))
+	}
+	return nil
 }

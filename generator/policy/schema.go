@@ -2,98 +2,172 @@ package policy
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 )
 
-// Schema returns docs/resilience.schema.json, a JSON Schema (draft 2020-12) of
-// policy files, from the table of keys.
+// node is a node of the schema. encoding/json sorts the keys of a map, so the
+// same table gives the same bytes.
+type node map[string]any
+
+const (
+	durationPattern = `^(0|\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))*)$`
+	matcherPattern  = `^[\p{L}_][\p{L}\p{Nd}_]*(\.[\p{L}_][\p{L}\p{Nd}_]*)?$`
+	methodsPattern  = `^[\p{L}\p{Nd}_*?, ]+$`
+)
+
+// Schema returns docs/resilience.schema.json, the JSON schema of policy files,
+// printed from the table. It is draft 7, which editors know best. What the
+// schema cannot say, what a key needs beside it, the reader still checks.
 func Schema() []byte {
-	entry := object(schemaOf(""))
-	entry["properties"].(node)["use"] = node{"type": "string"}
-	method := node{"oneOf": []any{node{"const": "none"}, entry}}
-	iface := clone(entry)
-	iface["properties"].(node)["of"] = node{"type": "string"}
-	iface["properties"].(node)["leaveOut"] = node{"oneOf": []any{node{"const": "all"}, names}}
-	iface["properties"].(node)["methods"] = node{"type": "object", "additionalProperties": method}
-	named := clone(object(schemaOf("")))
-	named["properties"].(node)["extends"] = node{"type": "string"}
-	root := object(node{
-		"version": node{"const": 1}, "preset": node{"enum": []string{"production", "development", "testing"}},
-		"errors":    node{"type": "object", "additionalProperties": names},
-		"policies":  node{"type": "object", "additionalProperties": named},
-		"permanent": names, "statusOf": node{"type": "string"}, "retryAfterOf": node{"type": "string"},
-		"interfaces": node{"type": "object", "additionalProperties": node{"oneOf": []any{node{"const": "none"}, iface}}},
-	})
-	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-	root["title"] = "Policies of resilgen"
+	root := object("", InFile)
+	root["$schema"] = "http://json-schema.org/draft-07/schema#"
+	root["title"] = "resilgen policies"
 	root["required"] = []string{"version"}
+	definitions := node{
+		"duration": node{"type": "string", "pattern": durationPattern, "description": "A Go duration with a unit, like 250ms or 1m30s."},
+		"matchers": node{"type": "array", "uniqueItems": true, "items": node{"type": "string", "pattern": matcherPattern},
+			"description": "Go errors, error types, funcs func(error) bool, names of errors, and built-in matchers."},
+		"policy":    object("", InPolicy),
+		"interface": object("", InInterface),
+		"method":    object("", InMethod),
+	}
+	for _, k := range Keys() {
+		if k.Type == Part && k.Built {
+			definitions[k.Path] = object(k.Path, inEntry)
+		}
+	}
+	root["definitions"] = definitions
 	text, err := json.MarshalIndent(root, "", "  ")
 	if err != nil {
-		panic(err) // maps of strings always marshal
+		panic(err) // strings, numbers and lists of them always marshal
 	}
 	return append(text, '\n')
 }
 
-type node = map[string]any
-
-var names = node{"oneOf": []any{node{"type": "string"}, node{"type": "array", "items": node{"type": "string"}}}}
-
-func object(properties node) node {
-	return node{"type": "object", "properties": properties, "additionalProperties": false}
-}
-
-// clone copies an object so that it can have more properties.
-func clone(n node) node {
+// object describes the mapping of the keys below path, and refuses others.
+func object(path string, place Place) node {
 	properties := node{}
-	for k, v := range n["properties"].(node) {
-		properties[k] = v
-	}
-	return object(properties)
-}
-
-// schemaOf returns the properties below path.
-func schemaOf(path string) node {
-	properties := node{}
-	for _, child := range children(path) {
-		k := byPath[strings.TrimPrefix(path+"."+child, ".")]
+	for _, k := range children(path, place) {
 		if !k.Built {
 			continue
 		}
-		value := k.schema()
-		value["description"] = k.Doc
-		if k.Type != Enum { // some have a none of their own
-			value = node{"description": k.Doc, "oneOf": []any{node{"const": "none"}, value}}
-		}
-		properties[child] = value
+		n := k.schema()
+		n["description"] = k.schemaDoc()
+		properties[k.name()] = n
 	}
-	return properties
+	return node{"type": "object", "additionalProperties": false, "properties": properties}
 }
 
+func (k *Key) schemaDoc() string {
+	text := strings.ReplaceAll(k.Doc, "`", "")
+	if k.Default != "" {
+		text += " Default: " + k.Default + "."
+	}
+	return text
+}
+
+// schema describes the value of a key.
 func (k *Key) schema() node {
-	switch k.Type {
-	case Part:
-		return object(schemaOf(k.Path))
-	case Switch:
-		return node{"oneOf": []any{node{"type": "boolean"}, object(schemaOf(k.Path))}}
-	case Duration:
-		return node{"type": "string", "pattern": durationPattern}
-	case Durations:
-		return node{"type": "array", "minItems": 1, "items": node{"type": "string", "pattern": durationPattern}}
-	case Int, Float:
-		n := node{"type": map[Type]string{Int: "integer", Float: "number"}[k.Type], "minimum": k.Min}
-		if k.Max > 0 {
-			n["maximum"] = k.Max
+	var forms []any
+	switch {
+	case k.Type == structural:
+		return structures[k.Path]()
+	case k.Type == Part:
+		forms = append(forms, ref(k.Path))
+		if k.GoField != "" {
+			forms = append(forms, node{"const": true})
 		}
-		return n
+	case k.Type == Section:
+		forms = append(forms, object(k.Path, inEntry))
+	default:
+		forms = append(forms, k.scalarSchema())
+	}
+	if k.Type == Duration && !k.above {
+		forms = append(forms, node{"const": 0})
+	}
+	if k.Unset != "" {
+		forms = append(forms, node{"const": k.Unset})
+	}
+	if len(forms) == 1 {
+		return forms[0].(node)
+	}
+	return node{"anyOf": forms}
+}
+
+func (k *Key) scalarSchema() node {
+	switch k.Type {
+	case Duration:
+		return ref("duration")
+	case Durations:
+		return node{"type": "array", "minItems": 1, "items": ref("duration")}
+	case Int, Number, Percent:
+		return k.numberSchema()
 	case Bool:
 		return node{"type": "boolean"}
 	case Enum:
-		return node{"enum": strings.Split(k.names(), ", ")}
+		var names []string
+		for _, v := range k.Values {
+			names = append(names, v.Name)
+		}
+		return node{"enum": names}
 	case Matchers:
-		change := object(node{"add": names, "remove": names})
-		return node{"oneOf": append(append([]any{}, names["oneOf"].([]any)...), change)}
+		edit := node{"add": ref("matchers"), "remove": ref("matchers")}
+		return node{"anyOf": []any{ref("matchers"), node{
+			"type": "object", "additionalProperties": false, "minProperties": 1, "properties": edit}}}
+	case Func:
+		return node{"type": "string", "pattern": matcherPattern}
 	}
-	return node{"type": "string"}
+	return node{"type": "string", "minLength": 1}
 }
 
-const durationPattern = `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$|^0$`
+func (k *Key) numberSchema() node {
+	n := node{"type": "number", "minimum": k.min}
+	if k.Type == Int {
+		n["type"] = "integer"
+	}
+	if k.Type == Percent {
+		n["minimum"] = 1 // less is a ratio, taken for a percentage
+	}
+	if k.max > 0 {
+		n["maximum"] = k.max
+	}
+	return n
+}
+
+func ref(name string) node { return node{"$ref": "#/definitions/" + name} }
+
+// structures describe the keys that code of their own reads.
+var structures = map[string]func() node{
+	"version":    func() node { return node{"const": 1} },
+	"errors":     func() node { return named(regexp.MustCompile(matcherPattern), ref("matchers")) },
+	"policies":   func() node { return named(policyName, ref("policy")) },
+	"permanent":  func() node { return ref("matchers") },
+	"interfaces": func() node { return node{"type": "object", "additionalProperties": orNone("interface", "null")} },
+	"methods":    func() node { return named(regexp.MustCompile(methodsPattern), orNone("method", "")) },
+	"extends":    policyNode,
+	"use":        policyNode,
+	"of":         func() node { return node{"type": "string", "minLength": 1} },
+	"leaveOut": func() node {
+		return node{"anyOf": []any{node{"const": "all"}, node{"type": "array", "minItems": 1, "items": node{"type": "string"}}}}
+	},
+	"lint": func() node {
+		reasons := named(checkID, node{"type": "string", "minLength": 1})
+		return node{"type": "object", "additionalProperties": false, "properties": node{"ignore": reasons}}
+	},
+}
+
+func policyNode() node { return node{"type": "string", "pattern": policyName.String()} }
+
+// named describes a mapping of the user's names.
+func named(names *regexp.Regexp, values node) node {
+	return node{"type": "object", "additionalProperties": false, "patternProperties": node{names.String(): values}}
+}
+
+func orNone(definition, other string) node {
+	forms := []any{ref(definition), node{"const": none}}
+	if other != "" {
+		forms = append(forms, node{"type": other})
+	}
+	return node{"anyOf": forms}
+}

@@ -3,187 +3,235 @@ package policy
 import (
 	"bytes"
 	"fmt"
-	"regexp"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 )
 
-// Bounds of a policy file. They are far above what people write, and low
-// enough that a hostile file costs nothing.
+// Limits of a source. They are far above what people write, and low enough
+// that no file can make a run slow.
 const (
-	maxBytes = 256 << 10
-	maxDepth = 32
-	maxLine  = 200 // characters shown of a source line
+	maxSize   = 256 << 10
+	maxDepth  = 20
+	maxErrors = 1000
+	maxLine   = 400 // a longer source line is not shown
 )
 
-// source is one file while it is read.
+const directive = "//resilience:policy "
+
+// A source is the text of one Input and the errors found in it.
 type source struct {
-	path  string
+	in    Input
+	text  []byte // without the byte order mark
 	lines []string
 	errs  Errors
 }
 
-func (s *source) pos(n *yaml.Node) Pos {
-	if n == nil {
-		return Pos{s.path, 1, 1}
+func newSource(in Input) *source {
+	s := &source{in: in, text: bytes.TrimPrefix(in.Data, []byte("\uFEFF"))}
+	if len(in.Data) <= maxSize {
+		s.lines = splitLines(string(s.text))
 	}
-	return Pos{s.path, max(n.Line, 1), max(n.Column, 1)}
+	return s
 }
 
-// errorf adds a complaint about key at n.
-func (s *source) errorf(n *yaml.Node, id, key, format string, args ...any) {
-	s.complain(s.pos(n), id, key, fmt.Sprintf(format, args...))
+// splitLines splits at the line breaks that YAML knows.
+func splitLines(text string) []string {
+	text = strings.ReplaceAll(text, "\r\n", "\n")
+	return strings.Split(strings.ReplaceAll(text, "\r", "\n"), "\n")
 }
 
-func (s *source) complain(pos Pos, id, key, msg string) {
-	s.errs = append(s.errs, &Error{Pos: pos, ID: id, Key: key, Msg: msg, Line: s.line(pos.Line)})
+// pos returns the place of line and column of the text. An annotation starts
+// in the middle of a line of its file.
+func (s *source) pos(line, col int) Pos {
+	line, col = max(line, 1), max(col, 1)
+	if s.in.Line == 0 {
+		return Pos{File: s.in.Path, Line: line, Col: col}
+	}
+	if line == 1 {
+		col += max(s.in.Col, 1) - 1
+	}
+	return Pos{File: s.in.Path, Line: s.in.Line + line - 1, Col: col}
 }
 
-func (s *source) line(n int) string {
-	if n < 1 || n > len(s.lines) || utf8.RuneCountInString(s.lines[n-1]) > maxLine {
+func (s *source) at(n *yaml.Node) Pos { return s.pos(n.Line, n.Column) }
+
+// line returns the source line to show for a place, with what stands before
+// an annotation drawn in so that the caret points where it should.
+func (s *source) line(p Pos) string {
+	i := p.Line - 1
+	if s.in.Line > 0 {
+		i = p.Line - s.in.Line
+	}
+	if i < 0 || i >= len(s.lines) || len(s.lines[i]) > maxLine {
 		return ""
 	}
-	return s.lines[n-1]
+	if i > 0 || s.in.Line == 0 {
+		return s.lines[i]
+	}
+	before := max(s.in.Col-1, 0)
+	if before > maxLine {
+		return ""
+	}
+	lead := directive[:min(before, len(directive))]
+	return strings.Repeat(" ", before-len(lead)) + lead + s.lines[i]
 }
 
-// parse returns the root mapping of data, nil after a complaint.
-func (s *source) parse(data []byte) *yaml.Node {
-	if len(data) > maxBytes {
-		s.errorf(nil, "", "", "the file has %d bytes, more than %d", len(data), maxBytes)
-		return nil
+// full reports that there are more errors than anybody reads. A hostile file
+// must not turn every one of its bytes into a message.
+func (s *source) full() bool { return len(s.errs) >= maxErrors }
+
+func (s *source) add(p Pos, id, key, format string, args ...any) {
+	if s.full() {
+		return
 	}
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	s.lines = strings.Split(strings.ReplaceAll(string(data), "\r\n", "\n"), "\n")
-	if !s.isText(data) {
-		return nil
-	}
-	if line := tooDeep(s.lines); line > 0 {
-		s.complain(Pos{s.path, line, 1}, "", "", fmt.Sprintf("nested more than %d deep", maxDepth))
-		return nil
-	}
-	var doc, second yaml.Node
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	if err := dec.Decode(&doc); err != nil {
-		s.syntax(err)
-		return nil
-	}
-	if err := dec.Decode(&second); err == nil {
-		s.errorf(&second, "", "", "a second document; one file holds one")
-		return nil
-	}
-	root := doc.Content[0]
-	if !s.isPlain(root) {
-		return nil
-	}
-	if root.Kind != yaml.MappingNode {
-		s.errorf(root, "", "", "want a mapping that begins with version: 1")
-		return nil
-	}
-	return root
+	s.errs = append(s.errs, &Error{Pos: p, ID: id, Key: key, Msg: fmt.Sprintf(format, args...), Line: s.line(p)})
 }
 
-func (s *source) isText(data []byte) bool {
-	for i, line := range s.lines {
-		col := 1
-		for len(line) > 0 {
-			r, size := utf8.DecodeRuneInString(line)
-			switch {
-			case r == utf8.RuneError && size == 1:
-				s.complain(Pos{s.path, i + 1, col}, "", "", "invalid UTF-8")
-				return false
-			case r == 0:
-				s.complain(Pos{s.path, i + 1, col}, "", "", "a NUL byte")
-				return false
-			}
-			line, col = line[size:], col+1
-		}
-	}
-	if len(bytes.TrimSpace(data)) == 0 {
-		s.errorf(nil, "", "", "the file is empty; it begins with version: 1")
+func (s *source) errorf(n *yaml.Node, key, format string, args ...any) {
+	s.add(s.at(n), "", key, format, args...)
+}
+
+// checkText reports the first byte that no policy holds.
+func (s *source) checkText() bool {
+	if len(s.in.Data) > maxSize {
+		s.add(s.pos(1, 1), "", "", "the file has %d bytes, more than the limit of %d", len(s.in.Data), maxSize)
 		return false
+	}
+	line, col := 1, 1
+	for i := 0; i < len(s.text); {
+		c, size := utf8.DecodeRune(s.text[i:])
+		if complaint := badRune(c, size); complaint != "" {
+			s.add(s.pos(line, col), "", "", "%s", complaint)
+			return false
+		}
+		i += size
+		col++
+		if c == '\n' || c == '\r' && (i == len(s.text) || s.text[i] != '\n') {
+			line, col = line+1, 1
+		}
 	}
 	return true
 }
 
-// tooDeep returns the line where flow collections nest too deeply. The parser
-// itself needs quadratic time for them, so they are counted before.
-func tooDeep(lines []string) int {
-	depth := 0
-	for i, line := range lines {
-		for _, c := range line {
-			switch c {
-			case '{', '[':
-				if depth++; depth > maxDepth {
-					return i + 1
-				}
-			case '}', ']':
-				depth = max(0, depth-1)
-			}
-		}
-		if strings.Count(line, "- ") > maxDepth || strings.Count(line, "? ") > maxDepth {
-			return i + 1
-		}
-	}
-	return 0
-}
-
-var syntaxLine = regexp.MustCompile(`^(?:yaml: )?line (\d+): `)
-
-// syntax turns an error of the YAML parser into a complaint with a position.
-func (s *source) syntax(err error) {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	line := 1
-	if m := syntaxLine.FindStringSubmatch(text); m != nil {
-		line, _ = strconv.Atoi(m[1])
-		text = text[len(m[0]):]
-	}
-	line = min(max(line, 1), len(s.lines))
-	if strings.Contains(s.line(line), "\t") {
-		text += " (the line holds a tab; YAML is indented with spaces)"
-	}
-	s.complain(Pos{s.path, line, 1}, "", "", text)
-}
-
-// isPlain refuses what policies do not need and readers stumble over.
-func (s *source) isPlain(n *yaml.Node) bool {
-	before := len(s.errs)
-	s.walk(n, 0)
-	return len(s.errs) == before
-}
-
-func (s *source) walk(n *yaml.Node, depth int) {
+func badRune(c rune, size int) string {
 	switch {
-	case depth > maxDepth:
-		s.errorf(n, "", "", "nested more than %d deep", maxDepth)
-		return
-	case n.Kind == yaml.AliasNode:
-		s.errorf(n, "", "", "aliases are not supported; name a policy and say use or extends")
-		return
-	case n.Kind == yaml.MappingNode:
-		s.keys(n)
+	case c == utf8.RuneError && size <= 1:
+		return "invalid UTF-8"
+	case c == 0:
+		return "a NUL byte: the file is not text (or is UTF-16: save it as UTF-8)"
+	case c < ' ' && c != '\t' && c != '\n' && c != '\r', c >= 0x7F && c <= 0x9F, c == 0xFFFE, c == 0xFFFF:
+		return fmt.Sprintf("control character %U", c)
+	case c == 0x2028, c == 0x2029, c == 0xFEFF:
+		return fmt.Sprintf("invisible character %U", c)
+	}
+	return ""
+}
+
+// vet reports what YAML allows and the policy language does not. It reports
+// false if the tree must not be walked.
+func (s *source) vet(n *yaml.Node, depth int) bool {
+	if s.full() {
+		return false
+	}
+	if depth > maxDepth {
+		s.errorf(n, "", "nested more than %d levels deep", maxDepth)
+		return false
+	}
+	ok := true
+	if n.Kind == yaml.AliasNode {
+		s.errorf(n, "", "an alias (*%s): write the policy under policies: and name it with use: or extends:", show(n.Value))
+		return true
+	}
+	if n.Anchor != "" {
+		s.errorf(n, "", "an anchor (&%s): write the policy under policies: and name it with use: or extends:", show(n.Anchor))
+	}
+	if n.Style&yaml.TaggedStyle != 0 {
+		s.errorf(n, "", "a tag (%s): policies have none", show(n.Tag))
+	}
+	if n.Kind == yaml.MappingNode {
+		s.vetKeys(n)
 	}
 	for _, c := range n.Content {
-		s.walk(c, depth+1)
+		ok = s.vet(c, depth+1) && ok
 	}
+	return ok
 }
 
-func (s *source) keys(n *yaml.Node) {
-	seen := map[string]int{}
+func (s *source) vetKeys(n *yaml.Node) {
+	seen := make(map[string]*yaml.Node, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k := n.Content[i]
 		switch {
+		case k.Kind == yaml.AliasNode:
 		case k.Tag == "!!merge":
-			s.errorf(k, "", "", "merge keys are not supported; name a policy and say extends")
-		case k.Kind != yaml.ScalarNode || k.Tag != "!!str":
-			if k.Kind != yaml.AliasNode {
-				s.errorf(k, "", "", "want a text as key")
-			}
-		case seen[k.Value] > 0:
-			s.errorf(k, "RG090", k.Value, "given twice, first in line %d", seen[k.Value])
+			s.errorf(k, "<<", "merge keys are not part of the language: name a policy with use: or extends:")
+		case k.Kind != yaml.ScalarNode:
+			s.errorf(k, "", "a key must be a word, not a %s", kindOf(k))
+		case k.Tag != "!!str":
+			s.errorf(k, show(k.Value), "a key must be a string: write \"%s\"", show(k.Value))
+		case seen[k.Value] != nil:
+			s.errorf(k, show(k.Value), "given twice, first at %s", s.at(seen[k.Value]))
 		}
-		seen[k.Value] = k.Line
+		if k.Kind == yaml.ScalarNode && seen[k.Value] == nil {
+			seen[k.Value] = k
+		}
 	}
+}
+
+// kindOf names what n is.
+func kindOf(n *yaml.Node) string {
+	switch {
+	case n.Kind == yaml.MappingNode:
+		return "mapping"
+	case n.Kind == yaml.SequenceNode:
+		return "list"
+	case n.Kind == yaml.AliasNode:
+		return "alias"
+	case isNull(n):
+		return "null"
+	}
+	return fmt.Sprintf("%q", show(n.Value))
+}
+
+// show shortens text for a message.
+func show(text string) string {
+	const limit = 60
+	if utf8.RuneCountInString(text) <= limit {
+		return text
+	}
+	return string([]rune(text)[:limit]) + "…"
+}
+
+func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
+
+// isString reports whether n is a scalar that YAML takes for a string.
+func isString(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!str" }
+
+// plain reports whether n is the word, unquoted.
+func plain(n *yaml.Node, word string) bool {
+	return n.Kind == yaml.ScalarNode && n.Value == word && n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) == 0
+}
+
+// pair is a key of a mapping and its value.
+type pair struct {
+	name       string
+	key, value *yaml.Node
+	flow       bool // in {…}
+}
+
+// pairs returns the pairs of a mapping that vet found nothing wrong with.
+func pairs(n *yaml.Node) []pair {
+	list := make([]pair, 0, len(n.Content)/2)
+	seen := make(map[string]bool, len(n.Content)/2)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, v := n.Content[i], n.Content[i+1]
+		if !isString(k) || seen[k.Value] || v.Kind == yaml.AliasNode {
+			continue
+		}
+		seen[k.Value] = true
+		list = append(list, pair{name: k.Value, key: k, value: v, flow: n.Style&yaml.FlowStyle != 0})
+	}
+	return list
 }

@@ -1,0 +1,26 @@
+package policy
+
+// laterKeys are the keys that the language has and the tool has not. They are
+// read, and refused as not available yet, so that nobody believes in them.
+func laterKeys() []*Key {
+	later := func(path, doc string) *Key { return &Key{Path: path, Type: structural, Doc: doc} }
+	file := func(path, doc string) *Key { return &Key{Path: path, Type: structural, Doc: doc, Places: InFile} }
+	return []*Key{
+		later("retry.budget", "The share of executions in flight that may be retries."),
+		later("rateLimit", "Limits executions in a period."),
+		later("adaptive", "Throttles by the ratio of accepted calls, or by latency."),
+		later("hedge", "Starts another attempt before the first one has ended."),
+		later("cache", "Keeps results."),
+		later("deadLetter", "Keeps the arguments of a call that finally failed."),
+		later("checkpoint", "Keeps the result of a call durably."),
+		later("chaos", "Injects faults, behind a build tag."),
+		later("health", "Makes the method's guard a health component."),
+		later("order", "Another nesting of the parts."),
+		later("expectedRate", "Hint: the calls a second that are expected."),
+		later("p99", "Hint: the 99th percentile of the method's latency."),
+		later("upstream", "Hint: the peer behind the method."),
+		later("lease", "Hint: how long a repeated execution is recognised."),
+		file("workflows", "Generated workflows."),
+		file("pipelines", "Generated pipelines."),
+	}
+}

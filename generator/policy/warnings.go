@@ -1,0 +1,53 @@
+package policy
+
+// Warnings returns what is legal and probably not meant: a list that replaces
+// an inherited one (RG093) and a policy that nothing uses (RG098).
+func (f *File) Warnings() []*Error {
+	var errs, warns Errors
+	for _, p := range f.policies {
+		m := &merged{file: f, errs: &errs, warns: &warns}
+		m.clear()
+		m.use(p.name.Text)
+	}
+	for _, i := range f.Interfaces {
+		for _, entry := range i.methods {
+			m := i.base(&errs, &warns)
+			if entry.entry.none.IsValid() || entry.entry.base.Text != "" {
+				m.clear()
+				m.use(entry.entry.base.Text)
+			}
+			m.apply(entry.entry, true)
+		}
+		i.base(&errs, &warns)
+	}
+	return append(warns, f.unused()...).Sorted()
+}
+
+// unused warns about policies that no interface reaches.
+func (f *File) unused() Errors {
+	used := make(map[string]bool)
+	mark := func(name string) {
+		for p := f.policy(name); p != nil && !used[p.name.Text]; p = f.policy(p.entry.base.Text) {
+			used[p.name.Text] = true
+		}
+	}
+	for _, i := range f.Interfaces {
+		for _, l := range i.layers {
+			mark(l.base.Text)
+		}
+		for _, m := range i.methods {
+			mark(m.entry.base.Text)
+		}
+	}
+	var warns Errors
+	for _, p := range f.policies {
+		m := merged{lint: p.entry.lint}
+		if used[p.name.Text] || m.ignores("RG098") {
+			continue
+		}
+		w := f.errorAt(p.name.Pos, "RG098", "policies."+p.name.Text, "used nowhere")
+		w.Warning = true
+		warns = append(warns, w)
+	}
+	return warns
+}
