@@ -150,13 +150,19 @@ func (p *goPackage) check(obj *types.TypeName, pkg *types.Package) (*goInterface
 			i.promoted = append(i.promoted, m.Name())
 			continue
 		}
-		if why := p.spellable(m.Signature()); why != "" {
+		m = p.respell(m, pkg)
+		why, broken := p.spellable(m.Signature())
+		if broken {
 			return nil, fmt.Sprintf("%s.%s: %s", obj.Name(), m.Name(), why)
+		}
+		if why != "" {
+			i.promoted = append(i.promoted, m.Name())
+			continue
 		}
 		i.methods = append(i.methods, m)
 	}
 	if len(i.promoted) > 0 && params.Len() > 0 {
-		return nil, fmt.Sprintf("%s has type parameters and the unexported method %s of another package, which only embedding could provide", obj.Name(), i.promoted[0])
+		return nil, fmt.Sprintf("%s has type parameters and the method %s, which this package cannot name", obj.Name(), i.promoted[0])
 	}
 	slices.SortStableFunc(i.methods, func(a, b *types.Func) int { // as declared; embedded ones of others last
 		if (a.Pkg() == pkg) != (b.Pkg() == pkg) {
@@ -192,14 +198,15 @@ func instantiated(obj *types.TypeName) (types.Type, *types.TypeParamList) {
 	return t, params
 }
 
-// spellable says which type of sig cannot be written in the package.
-func (p *goPackage) spellable(sig *types.Signature) string {
-	why := ""
+// spellable says which type of sig cannot be written in the package; broken
+// that one is not known at all.
+func (p *goPackage) spellable(sig *types.Signature) (why string, broken bool) {
 	for _, t := range []*types.Tuple{sig.Params(), sig.Results()} {
 		for i := range t.Len() {
 			visit(t.At(i).Type(), func(obj *types.TypeName, invalid bool) {
 				switch {
 				case invalid:
+					broken = true
 					why = "a type of its signature is unknown; does the package build?"
 				case obj.Pkg() != nil && obj.Pkg() != p.types && obj.Pkg().Path() != p.Path && !obj.Exported():
 					why = fmt.Sprintf("its signature names %s.%s, which is not exported", obj.Pkg().Name(), obj.Name())
@@ -209,7 +216,7 @@ func (p *goPackage) spellable(sig *types.Signature) string {
 			})
 		}
 	}
-	return why
+	return why, broken
 }
 
 // canImport applies the rule of internal packages.

@@ -29,7 +29,10 @@ func resolve(c Config, set *policy.Set, pkg *goPackage) ([]*templates.File, erro
 	for _, f := range set.Files {
 		r := &resolver{pkg: pkg, file: f, names: newNames(pkg.types)}
 		files = append(files, r.run())
-		all = append(all, append(r.errs, f.Warnings()...)...)
+		all = append(all, r.errs...)
+		if len(r.errs) == 0 { // else what failed may be what used the policy
+			all = append(all, f.Warnings()...)
+		}
 	}
 	var errs policy.Errors
 	for _, e := range all.Sorted() {
