@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check cover fuzz bench docs corpus
+.PHONY: help demo test check cover fuzz bench docs corpus peers
 
 FUZZTIME ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -48,3 +48,6 @@ corpus: ## real interfaces, four policies: what is generated compiles and implem
 		go run . -name $$policy-out -in probes.tsv -gen "$$run" || exit 1; \
 		go run . -name $$policy-in -in probes.tsv -inpkg -gen "$$run" || exit 1; \
 	done
+
+peers: ## benchmarks of generated wrappers beside other libraries
+	cd testdata/peers && GOWORK=off go test . && GOWORK=off go test -run '^$$' -bench . -benchmem -benchtime=100ms .

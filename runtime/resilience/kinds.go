@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -21,61 +22,92 @@ func (m *Matcher) matches(err error, kinds Kind) bool {
 
 func (m *Matcher) given() bool { return m.Any || m.Kinds != 0 || m.Match != nil }
 
+// isLeaf reports whether err wraps nothing and claims to be nothing else. Most
+// errors are leaves, and for them package errors need not be asked.
+func isLeaf(err error) bool {
+	switch err.(type) {
+	case interface{ Unwrap() error }, interface{ Unwrap() []error }, interface{ Is(error) bool }, interface{ As(any) bool }:
+		return false
+	}
+	return true
+}
+
+// is is errors.Is, cheap for leaves.
+func is(err, target error, leaf bool) bool {
+	return err == target || !leaf && errors.Is(err, target)
+}
+
+// find is errors.As, cheap for leaves.
+func find[T any](err error, leaf bool) (t T, ok bool) {
+	if t, ok = err.(T); ok || leaf {
+		return t, ok
+	}
+	return findDeep[T](err)
+}
+
+// findDeep is apart because its result is allocated, as errors.As needs it.
+//
+//go:noinline
+func findDeep[T any](err error) (t T, ok bool) {
+	ok = errors.As(err, &t)
+	return t, ok
+}
+
 // kindsOf returns every kind of err but CallerDeadline, which only the call
 // can tell.
 func (e *Errors) kindsOf(err error) Kind {
-	k := ownKinds(err)
-	if e.permanent(err) {
+	leaf := isLeaf(err)
+	k := ownKinds(err, leaf)
+	if e.permanent(err, leaf) {
 		return k | KindPermanent
 	}
-	if status, ok := e.status(err); ok {
+	if status, ok := e.status(err, leaf); ok {
 		k |= statusKinds(status)
 	}
-	if state, ok := sqlState(err); ok {
+	if state, ok := sqlState(err, leaf); ok {
 		k |= sqlKinds(state)
 	}
-	return k | netKinds(err)
+	return k | netKinds(err, leaf)
 }
 
-func ownKinds(err error) Kind {
+func ownKinds(err error, leaf bool) Kind {
 	var k Kind
-	if errors.Is(err, context.Canceled) {
+	if is(err, context.Canceled, leaf) {
 		k |= KindCanceled
 	}
-	if errors.Is(err, ErrTimeout) {
+	if is(err, ErrTimeout, leaf) {
 		k |= KindTimeout | KindTransient
 	}
-	if errors.Is(err, ErrCircuitOpen) {
+	if is(err, ErrCircuitOpen, leaf) {
 		k |= KindCircuitOpen
 	}
-	if errors.Is(err, ErrBulkheadFull) {
+	if is(err, ErrBulkheadFull, leaf) {
 		k |= KindBulkheadFull
 	}
 	return k
 }
 
-func (e *Errors) permanent(err error) bool {
-	var p interface{ Permanent() bool }
-	if errors.As(err, &p) && p.Permanent() || e.Permanent != nil && e.Permanent(err) {
+func (e *Errors) permanent(err error, leaf bool) bool {
+	p, ok := find[interface{ Permanent() bool }](err, leaf)
+	if ok && p.Permanent() || e.Permanent != nil && e.Permanent(err) {
 		return true
 	}
 	// io.EOF itself is an answer; a wrapped one is a connection that broke.
-	return err == io.EOF || errors.Is(err, fs.ErrNotExist)
+	return err == io.EOF || is(err, fs.ErrNotExist, leaf)
 }
 
 // status finds an HTTP status in the chain of err.
-func (e *Errors) status(err error) (int, bool) {
-	var a interface{ StatusCode() int }
-	var b interface{ HTTPStatusCode() int }
-	var c interface{ HTTPStatus() int }
-	switch {
-	case errors.As(err, &a):
-		return a.StatusCode(), true
-	case errors.As(err, &b):
-		return b.HTTPStatusCode(), true
-	case errors.As(err, &c):
-		return c.HTTPStatus(), true
-	case e.StatusOf != nil:
+func (e *Errors) status(err error, leaf bool) (int, bool) {
+	if s, ok := find[interface{ StatusCode() int }](err, leaf); ok {
+		return s.StatusCode(), true
+	}
+	if s, ok := find[interface{ HTTPStatusCode() int }](err, leaf); ok {
+		return s.HTTPStatusCode(), true
+	}
+	if s, ok := find[interface{ HTTPStatus() int }](err, leaf); ok {
+		return s.HTTPStatus(), true
+	}
+	if e.StatusOf != nil {
 		return e.StatusOf(err)
 	}
 	return 0, false
@@ -97,12 +129,11 @@ func statusKinds(status int) Kind {
 	return 0
 }
 
-func sqlState(err error) (string, bool) {
-	var s interface{ SQLState() string }
-	if errors.As(err, &s) {
+func sqlState(err error, leaf bool) (string, bool) {
+	if s, ok := find[interface{ SQLState() string }](err, leaf); ok {
 		return s.SQLState(), true
 	}
-	if errors.Is(err, driver.ErrBadConn) {
+	if is(err, driver.ErrBadConn, leaf) {
 		return "08006", true // connection_failure
 	}
 	return "", false
@@ -130,25 +161,30 @@ var broken = []syscall.Errno{
 	syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.ENETRESET, syscall.ENOTCONN,
 }
 
-func netKinds(err error) Kind {
+func netKinds(err error, leaf bool) Kind {
 	var k Kind
-	for _, no := range broken {
-		if errors.Is(err, no) {
-			k |= KindConnectionError | KindTransient
-		}
-	}
-	for _, no := range passing {
-		if errors.Is(err, no) {
-			k |= KindTransient
-		}
+	if !leaf { // an Errno is none: it has a method Is
+		k = errnoKinds(err)
 	}
 	// io.EOF itself was sorted out as permanent.
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if is(err, io.EOF, leaf) || is(err, io.ErrUnexpectedEOF, leaf) {
 		k |= KindConnectionError | KindTransient
 	}
-	var t interface{ Timeout() bool }
-	if errors.As(err, &t) && t.Timeout() {
+	if t, ok := find[interface{ Timeout() bool }](err, leaf); ok && t.Timeout() {
 		k |= KindTransient
 	}
 	return k
+}
+
+func errnoKinds(err error) Kind {
+	var no syscall.Errno
+	switch {
+	case !errors.As(err, &no):
+		return 0
+	case slices.Contains(broken, no):
+		return KindConnectionError | KindTransient
+	case slices.Contains(passing, no):
+		return KindTransient
+	}
+	return 0
 }
