@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -302,9 +301,4 @@ func (f *File) expand(names []Name) []Name {
 	}
 	add(names)
 	return out
-}
-
-// byTable orders values as the reference does.
-func byTable(a, b Value) int {
-	return cmp.Compare(table().order[a.Key.Path], table().order[b.Key.Path])
 }

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -67,12 +66,6 @@ func methodsOf(names []string) []Method {
 	return list
 }
 
-// charge resolves one method with the keys over a base.
-func charge(t *testing.T, base, keys string) *Effective {
-	t.Helper()
-	return resolve(t, "version: 1\ninterfaces: {G: {"+base+"methods: {Charge: "+keys+"}}}", "Charge")["Charge"]
-}
-
 func TestExample(t *testing.T) {
 	m := resolve(t, example, "Charge", "Notify", "GetReceipt", "ListReceipts", "Watch", "Balance", "Close", "Refund")
 	c := m["Charge"]
@@ -133,22 +126,4 @@ func TestOrigins(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-}
-
-// fails reads and resolves the text and returns the complaints, one a line.
-func fails(text string, methods ...string) string {
-	set, err := Read([]Input{{Path: "r.yaml", Data: []byte(text)}})
-	if err != nil {
-		return err.Error()
-	}
-	var lines []string
-	for _, f := range set.Files {
-		for _, i := range f.Interfaces {
-			_, errs := i.Resolve(methodsOf(methods))
-			for _, err := range errs {
-				lines = append(lines, err.Error())
-			}
-		}
-	}
-	return strings.Join(lines, "\n")
 }
