@@ -250,7 +250,7 @@ func (r *reader) policyRef(key string, p pair) Name {
 	case n.Kind == yaml.SequenceNode:
 		r.errorf(n, key, "wants the name of one policy; a policy extends one other, in chains")
 	case plain(n, none) && key == "use":
-		r.errorf(n, key, "none is no policy: write none instead of the entry")
+		return Name{Text: none, Pos: r.at(n)} // the empty policy
 	case !isString(n) || !policyName.MatchString(n.Value):
 		r.errorf(n, key, "wants the name of a policy, like api, not %s", article(n))
 	default:

@@ -210,7 +210,7 @@ func (f *File) checkPolicies() Errors {
 		known = append(known, p.name.Text)
 	}
 	ref := func(key string, n Name) {
-		if n.Text == "" || slices.Contains(known, n.Text) {
+		if n.Text == "" || n.Text == none && key == "use" || slices.Contains(known, n.Text) {
 			return
 		}
 		hint := "there are " + strings.Join(known, ", ")
