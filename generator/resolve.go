@@ -215,6 +215,9 @@ func (r *resolver) lint(i *policy.Interface, out *templates.Method, sig *types.S
 		if _, ignored := e.Ignores(f.ID); ignored && !f.Error {
 			continue
 		}
+		if _, ignored := e.Ignores(f.ID); ignored {
+			continue
+		}
 		d := r.file.Error(e.Pos, f.ID, i.Key+"."+out.Name, f.Msg)
 		d.Warning = !f.Error
 		r.errs = append(r.errs, d)
