@@ -63,7 +63,7 @@ func (k *Key) typeText() string {
 		}
 		text = strings.Join(names, ", ")
 	case k.Type == structural:
-		text = "see above"
+		text = k.written
 	case k.Type == Part && k.GoField != "":
 		text = "mapping or `true`"
 	case k.group():

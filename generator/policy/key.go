@@ -66,6 +66,7 @@ type Key struct {
 	// NoneIs says that Unset is a value of its own, printed as resilience.None.
 	NoneIs bool
 
+	written string // what a structure looks like, for the reference
 	def     string // the default as written in YAML, "" if there is none
 	rangeID string // check that an outlying number violates
 	min     float64
@@ -151,21 +152,19 @@ func Lookup(path string) *Key { return table().byPath[path] }
 type keyTable struct {
 	keys   []*Key
 	byPath map[string]*Key
-	order  map[string]int
 }
 
 var table = sync.OnceValue(func() *keyTable {
-	t := &keyTable{byPath: make(map[string]*Key), order: make(map[string]int)}
+	t := &keyTable{byPath: make(map[string]*Key)}
 	for _, group := range [][]*Key{
 		fileKeys(), interfaceKeys(), timeoutKeys(), retryKeys(), breakerKeys(),
 		bulkheadKeys(), fallbackKeys(), otherKeys(), laterKeys(),
 	} {
 		t.keys = append(t.keys, group...)
 	}
-	for i, k := range t.keys {
+	for _, k := range t.keys {
 		k.complete()
 		t.byPath[k.Path] = k
-		t.order[k.Path] = i
 	}
 	return t
 })

@@ -246,6 +246,10 @@ func (f *File) cycles() Errors {
 				break
 			}
 			path = append(path, q.name.Text)
+			if len(path) > maxChain {
+				errs = append(errs, f.errorAt(p.name.Pos, "RG094", "extends", "more than %d levels", maxChain))
+				break
+			}
 		}
 		for _, name := range path {
 			done[name] = true

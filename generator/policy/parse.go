@@ -87,7 +87,11 @@ func (s *source) second(dec *yaml.Decoder) {
 	case err != nil:
 		s.syntax(err)
 	default:
-		s.errorf(root, "", "a second document: a policy file has one")
+		line := min(root.Line, len(s.lines)) // an empty document ends after the last line
+		for line > 1 && !strings.HasPrefix(s.lines[line-1], "---") {
+			line--
+		}
+		s.add(s.pos(line, 1), "", "", "a second document: a policy file has one")
 	}
 }
 
@@ -98,6 +102,9 @@ func (s *source) syntax(err error) {
 	text := strings.ReplaceAll(strings.TrimPrefix(err.Error(), "yaml: "), "\n", " ")
 	match := syntaxLine.FindStringSubmatch(text)
 	line, _ := strconv.Atoi(match[1])
+	if line > 0 && strings.HasPrefix(match[2], "did not find") {
+		line++ // the parser counts from 0, the scanner below it from 1
+	}
 	line = min(max(line, 1), len(s.lines))
 	if tab := s.tabLine(); tab > 0 && strings.Contains(text, "cannot start any token") {
 		s.add(s.pos(tab, strings.IndexByte(s.lines[tab-1], '\t')+1), "", "", "a tab: YAML indents with spaces")
@@ -109,7 +116,8 @@ func (s *source) syntax(err error) {
 	at := s.lines[line-1]
 	col := len(at) - len(strings.TrimLeft(at, " \t")) + 1
 	hint := ""
-	if key := unquotedExpression(at); key != "" {
+	rest := s.lines[line-1 : min(line+4, len(s.lines))]
+	if key := unquotedExpression(strings.Join(rest, "\n")); key != "" {
 		hint = "; quote the expression of " + key
 	}
 	s.add(s.pos(line, col), "", "", "not valid YAML: %s%s", show(match[2]), hint)
@@ -127,10 +135,10 @@ func (s *source) tabLine() int {
 
 var unquoted = regexp.MustCompile(`\b(perKey|cost|key|into|idempotent): *[^"' ]`)
 
-// unquotedExpression returns the key of a Go expression on the line that is
+// unquotedExpression returns the key of a Go expression in the text that is
 // written without quotes, "" if there is none.
-func unquotedExpression(line string) string {
-	if m := unquoted.FindStringSubmatch(line); m != nil {
+func unquotedExpression(text string) string {
+	if m := unquoted.FindStringSubmatch(text); m != nil {
 		return m[1]
 	}
 	return ""

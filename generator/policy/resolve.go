@@ -101,6 +101,9 @@ func (i *Interface) clashes(layers []layer, errs *Errors) {
 			if a.literal != b.literal || a.literal == exactLiteral {
 				continue
 			}
+			if len(*errs) > maxErrors {
+				return
+			}
 			for _, c := range conflicts(b.entry, a.entry) {
 				*errs = append(*errs, i.file.errorAt(c.a, "", c.key,
 					"given at %s too, by a glob of the same length that matches the same method; nothing wins silently", c.b))

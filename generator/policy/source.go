@@ -15,6 +15,7 @@ const (
 	maxSize   = 256 << 10
 	maxDepth  = 20
 	maxErrors = 1000
+	maxChain  = 100 // of extends
 	maxLine   = 400 // a longer source line is not shown
 )
 

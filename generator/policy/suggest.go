@@ -17,6 +17,9 @@ func Nearest(text string, names []string) string {
 		if folded == other {
 			return name
 		}
+		if max(len(folded), len(other))-min(len(folded), len(other)) > 3*least {
+			continue // more edits than count, even of wide characters
+		}
 		if d := distance(folded, other); d < least || d == least && best == "" {
 			best, least = name, d
 		}
@@ -25,9 +28,9 @@ func Nearest(text string, names []string) string {
 }
 
 // fold removes what people spell differently: case, dashes, underscores.
-func fold(name string) string {
-	return strings.ToLower(strings.NewReplacer("-", "", "_", "", " ", "").Replace(name))
-}
+func fold(name string) string { return strings.ToLower(separators.Replace(name)) }
+
+var separators = strings.NewReplacer("-", "", "_", "", " ", "")
 
 // distance is the number of edits between a and b, where a swap of neighbours
 // is one.
@@ -58,6 +61,9 @@ func distance(a, b string) int {
 
 // unknown answers a key that may not be written in parent.
 func (r *reader) unknown(p pair, parent string, place Place) {
+	if r.full() {
+		return
+	}
 	path := joinPath(parent, show(p.name))
 	allowed := children(parent, place)
 	names := make([]string, len(allowed))
