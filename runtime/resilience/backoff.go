@@ -2,7 +2,6 @@ package resilience
 
 import (
 	"math"
-	"math/rand/v2"
 	"time"
 )
 
@@ -114,13 +113,4 @@ func orFloat(f, otherwise float64) float64 {
 		return otherwise
 	}
 	return max(f, 0)
-}
-
-// newSource returns a source of random numbers for one call; seed 0 means one
-// that nobody can repeat.
-func newSource(seed, stream uint64) rand.PCG {
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
-	return *rand.NewPCG(seed, stream)
 }

@@ -25,16 +25,19 @@ type permit struct {
 
 // breaker is the state of a circuit breaker. Times are since an epoch of the
 // process, and come in.
+//
+// Healthy calls and rejections never take the lock: closed, turned and tally
+// tell them all they need. What changes the state does take it.
 type breaker struct {
 	name string
 	conf Breaker // every default filled in
 	rate bool    // the failure rate decides, not consecutive failures alone
 
-	// closed is true while calls may pass without the lock: the breaker is closed
-	// and nothing needs to know of a call before it ends.
-	closed     atomic.Bool
-	generation atomic.Uint64 // changes with every transition
-	streak     atomic.Int64  // failures in a row, for a success to reset without the lock
+	closed     atomic.Bool               // calls may pass: the state is closed, or nothing is enforced
+	turned     atomic.Pointer[rejection] // every call is rejected with it until its time; else nil
+	tally      atomic.Pointer[tally]     // takes successes of the window
+	generation atomic.Uint64             // changes with every transition
+	streak     atomic.Int64              // failures in a row, for a success to reset without the lock
 	rejected   atomic.Int64
 
 	mu          sync.Mutex
@@ -42,10 +45,10 @@ type breaker struct {
 	mode        BreakerMode
 	window      *window
 	openedAt    time.Duration
-	reopened    int // failed probes since CLOSED
-	probes      int // out
-	passed      int // in a row, in AllMode
-	sample      counts
+	reopened    int    // failed probes since CLOSED
+	probes      int    // out
+	passed      int    // in a row, in AllMode
+	sample      counts // of probes, since the last OPEN
 	halfAt      time.Duration
 	transitions int64
 	openings    int64
@@ -107,7 +110,7 @@ func (b *Breaker) byRate() bool {
 func newBreaker(name string, conf Breaker, rate bool) *breaker {
 	b := &breaker{name: name, conf: conf.withDefaults(), rate: rate, mode: conf.Mode, state: StateClosed}
 	b.window = newWindow(b.conf.Window)
-	b.rejection = &rejection{breaker: b}
+	b.rejection = &rejection{}
 	if b.conf.InitialState == StateOpen {
 		b.open(sinceEpoch(), false)
 	}
@@ -115,41 +118,54 @@ func newBreaker(name string, conf Breaker, rate bool) *breaker {
 	return b
 }
 
-// needsClock reports whether closed calls must be timed.
-func (b *breaker) needsClock() bool {
-	return b.conf.SlowCallDuration > 0 || b.conf.Window.Type == TimeWindow
-}
-
-// publish lets closed calls pass without the lock. b.mu is held, or b is new.
+// publish tells calls what they need not take the lock for. b.mu is held, or b
+// is new.
 func (b *breaker) publish() {
 	b.closed.Store(b.state == StateClosed && b.mode != ForcedOpen || b.mode == Disabled)
-}
-
-// allow asks for a call. clock is read only if the breaker is not closed.
-func (b *breaker) allow(clock func() time.Duration) (permit, bool) {
-	if b.closed.Load() {
-		return permit{generation: b.generation.Load()}, true
+	if b.mode == ForcedOpen || b.state == StateOpen && b.mode == Enforce {
+		b.turned.Store(b.rejection)
+	} else {
+		b.turned.Store(nil)
 	}
-	return b.allowSlow(clock())
 }
 
-func (b *breaker) allowSlow(now time.Duration) (permit, bool) {
+// allow asks for a call; the answer is a permit or why there is none. clock is
+// read only if the breaker is not closed.
+func (b *breaker) allow(clock func() time.Duration) (permit, *rejection) {
+	if b.closed.Load() {
+		return permit{generation: b.generation.Load()}, nil
+	}
+	now := clock()
+	if r := b.turned.Load(); r != nil && (r.forced || now < r.until) {
+		b.rejected.Add(1)
+		return permit{}, r
+	}
+	return b.allowSlow(now)
+}
+
+func (b *breaker) allowSlow(now time.Duration) (permit, *rejection) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.mode == ForcedOpen {
 		b.rejected.Add(1)
-		return permit{}, false
+		return permit{}, b.rejection
 	}
 	b.expire(now)
 	if b.state == StateHalfOpen && b.probes < b.room() {
 		b.probes++
-		return permit{b.generation.Load(), true}, true
+		return permit{b.generation.Load(), true}, nil
 	}
 	if b.state == StateClosed || b.mode != Enforce {
-		return permit{generation: b.generation.Load()}, true
+		return permit{generation: b.generation.Load()}, nil
 	}
 	b.rejected.Add(1)
-	return permit{}, false
+	return permit{}, b.rejection
+}
+
+// waitsForNobody reports whether the breaker is open longer than it has to be.
+func (b *breaker) waitsForNobody() bool {
+	r := b.turned.Load()
+	return r != nil && !r.forced && sinceEpoch() >= r.until
 }
 
 // room is how many probes may be out: in RateMode no more than the sample
@@ -166,12 +182,19 @@ func (b *breaker) expire(now time.Duration) {
 	if b.state == StateOpen && now >= b.openUntil() {
 		b.halfOpen(now)
 	}
-	if b.state == StateHalfOpen && b.conf.HalfOpen.MaxWait > 0 && now >= b.halfAt+b.conf.HalfOpen.MaxWait {
-		if b.conf.HalfOpen.OnMaxWait == StateClosed {
-			b.close()
-		} else {
-			b.open(now, false)
-		}
+	due := after(b.halfAt, b.conf.HalfOpen.MaxWait)
+	if b.state != StateHalfOpen || b.conf.HalfOpen.MaxWait <= 0 || now < due {
+		return
+	}
+	if b.conf.HalfOpen.OnMaxWait == StateClosed {
+		b.close()
+		return
+	}
+	// It has been open since it was due, not since somebody looked: a method that
+	// is called once a minute would find it open every other time.
+	b.open(due, false)
+	if now >= b.openUntil() {
+		b.halfOpen(now)
 	}
 }
 
@@ -183,7 +206,7 @@ func (b *breaker) openUntil() time.Duration {
 		limit := float64(orDuration(b.conf.OpenBackoff.MaxDuration, time.Hour))
 		d = max(d, saturate(grown, limit))
 	}
-	return b.openedAt + d
+	return after(b.openedAt, d)
 }
 
 func (b *breaker) halfOpen(now time.Duration) {
@@ -199,7 +222,8 @@ func (b *breaker) open(now time.Duration, failedProbe bool) {
 	b.to(StateOpen)
 	b.openings++
 	b.openedAt = now
-	b.rejection = &rejection{breaker: b, until: b.openUntil()}
+	b.rejection = &rejection{until: b.openUntil()}
+	b.publish()
 	if b.conf.AutoHalfOpen {
 		b.timer = time.AfterFunc(b.openUntil()-now, b.tick)
 	}
@@ -207,7 +231,7 @@ func (b *breaker) open(now time.Duration, failedProbe bool) {
 
 func (b *breaker) close() {
 	b.to(StateClosed)
-	b.reopened = 0
+	b.reopened, b.sample = 0, counts{}
 	b.streak.Store(0)
 	b.window.clear()
 }
@@ -240,16 +264,9 @@ func (b *breaker) to(s State) {
 	b.publish()
 }
 
-// record tells how a call ended. A success of a healthy breaker that counts
-// consecutive failures alone writes nothing.
+// record tells how a call ended. clock is read only where the time matters.
 func (b *breaker) record(clock func() time.Duration, p permit, o outcome, took time.Duration) {
 	if o == outcomeIgnored && !p.probe {
-		return
-	}
-	if !p.probe && !b.rate && b.conf.SlowCallDuration == 0 && o == outcomeSuccess {
-		if b.streak.Load() != 0 && b.generation.Load() == p.generation {
-			b.streak.Store(0)
-		}
 		return
 	}
 	var m mark
@@ -259,10 +276,10 @@ func (b *breaker) record(clock func() time.Duration, p permit, o outcome, took t
 	if b.conf.SlowCallDuration > 0 && took > b.conf.SlowCallDuration {
 		m |= markSlow
 	}
-	var now time.Duration
-	if p.probe || o == outcomeFailure || b.needsClock() {
-		now = clock()
+	if m == 0 && !p.probe && b.succeeded(clock, p.generation) {
+		return
 	}
+	now := clock()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.generation.Load() != p.generation || b.mode == Disabled {
@@ -275,9 +292,26 @@ func (b *breaker) record(clock func() time.Duration, p permit, o outcome, took t
 		}
 		return
 	}
-	if b.state == StateClosed {
+	switch {
+	case b.state == StateClosed:
 		b.count(now, m)
+	case b.state == StateOpen: // of a shadow, which goes on recording
+		b.window.add(now, m)
 	}
+}
+
+// succeeded counts a success without the lock, and reports whether it could.
+func (b *breaker) succeeded(clock func() time.Duration, generation uint64) bool {
+	if b.rate || b.conf.SlowCallDuration > 0 {
+		t := b.tally.Load()
+		if t == nil || t.generation != generation || !t.add(clock) {
+			return false
+		}
+	}
+	if b.streak.Load() != 0 && b.generation.Load() == generation {
+		b.streak.Store(0)
+	}
+	return true
 }
 
 // count puts a closed call into the window and opens if it was one too many.
@@ -289,21 +323,42 @@ func (b *breaker) count(now time.Duration, m mark) {
 	}
 	trip := b.conf.ConsecutiveFailures > 0 && b.streak.Load() >= int64(b.conf.ConsecutiveFailures)
 	if b.rate || b.conf.SlowCallDuration > 0 {
+		b.fold()
 		b.window.add(now, m)
 		sum := b.window.read(now)
 		trip = trip || sum.calls >= b.conf.MinimumCalls && b.tooMany(sum)
+		if !trip && (sum.calls >= b.conf.MinimumCalls || sum.failures+sum.slow == 0) {
+			b.unseal(now)
+		}
 	}
 	if trip {
-		b.open(orClock(now), false)
+		b.open(now, false)
 	}
 }
 
-// orClock makes up for a slow success of a count window, which was not timed.
-func orClock(now time.Duration) time.Duration {
-	if now == 0 {
-		return sinceEpoch()
+// fold puts the successes of the tally into the window, and seals it. b.mu is
+// held.
+func (b *breaker) fold() {
+	if t := b.tally.Load(); t != nil && t.generation == b.generation.Load() {
+		b.window.succeed(t.from, t.seal())
 	}
-	return now
+}
+
+// unseal lets successes pass without the lock, since none of them can open the
+// breaker: the rate has been judged and falls with each, or there is no
+// failure at all. b.mu is held.
+func (b *breaker) unseal(now time.Duration) {
+	t, generation := b.tally.Load(), b.generation.Load()
+	if t != nil && t.generation == generation && (t.until == 0 || now < t.until) {
+		t.n.Store(0)
+		return
+	}
+	t = &tally{generation: generation, enough: int64(b.conf.Window.Size)}
+	if b.conf.Window.Type == TimeWindow {
+		t.from, t.until = b.window.bounds(now)
+		t.enough = math.MaxInt64
+	}
+	b.tally.Store(t)
 }
 
 func (b *breaker) tooMany(c counts) bool {
@@ -313,6 +368,7 @@ func (b *breaker) tooMany(c counts) bool {
 }
 
 func (b *breaker) judgeProbe(now time.Duration, m mark) {
+	b.sample.add(m, 1)
 	if b.conf.HalfOpen.Mode == AllMode {
 		b.passed++
 		switch {
@@ -323,7 +379,6 @@ func (b *breaker) judgeProbe(now time.Duration, m mark) {
 		}
 		return
 	}
-	b.sample.add(m, 1)
 	if b.sample.calls < b.conf.HalfOpen.PermittedCalls {
 		return
 	}
@@ -334,18 +389,11 @@ func (b *breaker) judgeProbe(now time.Duration, m mark) {
 	}
 }
 
-// reject returns the rejection of the present opening, without allocating.
-func (b *breaker) reject() *rejection {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.rejection
-}
-
 // rejection is why a breaker did not let a call through. There is one for
 // each opening; how long it still lasts is computed when asked.
 type rejection struct {
-	breaker *breaker
-	until   time.Duration // 0: nobody knows
+	until  time.Duration // 0: nobody knows
+	forced bool          // open for everybody, whatever the time
 }
 
 func (r *rejection) Error() string {

@@ -40,7 +40,7 @@ func newBulkhead(name string, conf Bulkhead) *bulkhead {
 
 // acquire takes a slot, or waits for one until MaxWait, due (unless zero) or
 // ctx ends. The error is ErrBulkheadFull, errTotal or the context's.
-func (b *bulkhead) acquire(ctx context.Context, due time.Time) error {
+func (b *bulkhead) acquire(ctx context.Context, due time.Duration) error {
 	if b.queued.Load() == 0 && b.take() {
 		return nil
 	}
@@ -83,10 +83,12 @@ func (b *bulkhead) handOver() {
 	b.queued.Store(int64(len(b.waiting)))
 }
 
-func (b *bulkhead) wait(ctx context.Context, due time.Time, turn chan struct{}) error {
+func (b *bulkhead) wait(ctx context.Context, due time.Duration, turn chan struct{}) error {
 	patience, late := b.conf.MaxWait, ErrBulkheadFull
-	if left := time.Until(due); !due.IsZero() && left < patience {
-		patience, late = left, errTotal
+	if due != 0 {
+		if left := due - sinceEpoch(); left < patience {
+			patience, late = left, errTotal
+		}
 	}
 	timer := time.NewTimer(patience)
 	defer timer.Stop()

@@ -2,8 +2,7 @@ package resilience
 
 import (
 	"context"
-	"errors"
-	"math/rand/v2"
+	"math"
 	"time"
 )
 
@@ -17,82 +16,256 @@ import (
 //		call.Record(err)
 //	}
 //	return receipt, call.Err()
+//
+// Every call copies it, so it is kept small: instants are since [epoch], and
+// what an attempt holds are bits.
 type Call struct {
-	guard  *Guard
-	plan   *plan           // nil: switched off
-	caller context.Context // as given
-	ctx    context.Context // of the attempt
-	lazy   *lazyContext    // ctx, if a timeout of ours is its limit
-	due    time.Time       // of timeout.total; zero if there is none
+	plan    *plan           // nil: switched off
+	caller  context.Context // as given
+	lazy    *lazyContext    // of the attempt, if a timeout of ours is its limit
+	breaker *breaker        // the plan's, or the one of the key
+	key     *keyedBreaker   // nil unless the plan keeps a breaker for each key
 
-	attempts int // executions
-	tries    int // attempts and rejections
+	generation uint64        // of the breaker's permit
+	begun      time.Duration // of the attempt; only if the breaker times calls
+	start      time.Duration // 0 until a clock was needed
+	due        time.Duration // of timeout.total; 0 if there is none
+	prev       time.Duration // delay before
+	random     uint64        // state of the jitter's source
+
+	last     error // of the last execution
+	reason   error // why a policy ended the call
+	attempts int32 // executions
+	tries    int32 // attempts and rejections
+	kinds    Kind  // of last
 	phase    phase
-	admitted bool // by the breaker, which still waits for a verdict
-	slot     bool // of the bulkhead is held
-	permit   permit
-	begun    time.Duration // of the attempt; only if the breaker times calls
-	kinds    Kind          // of last
-	last     error         // of the last execution
-	reason   error         // why a policy ended the call
-	policy   string
-	start    time.Time // zero until a clock was needed
-	prev     time.Duration
-	random   rand.PCG
+	holds    holding
+	ended    part // the policy that ended the call
 	unwanted bool
+	plain    bool // last wraps nothing, and has none of the methods we know
 }
 
 type phase uint8
 
 const (
 	fresh   phase = iota
+	again         // another attempt may follow
 	running       // an attempt is out
-	again         // another one may follow
 	over
 )
+
+// holding is what a call has to give back.
+type holding uint8
+
+const (
+	holdsPermit  holding = 1 << iota // of the breaker, which still waits for a verdict
+	holdsProbe                       // the permit is one of a half-open breaker
+	holdsSlot                        // of the bulkhead
+	holdsContext                     // lazy
+	holdsKey                         // key stays, as long as calls are in flight
+)
+
+// part is a part of a policy.
+type part uint8
+
+const (
+	noPart part = iota
+	retryPart
+	timeoutPart
+	breakerPart
+	bulkheadPart
+)
+
+var partNames = [...]string{retryPart: "retry", timeoutPart: "timeout", breakerPart: "circuitBreaker", bulkheadPart: "bulkhead"}
 
 // Begin begins a call under the caller's ctx; nil means context.Background.
 func (g *Guard) Begin(ctx context.Context) Call {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	return Call{guard: g, plan: g.plan.Load(), caller: ctx, ctx: ctx}
+	return Call{plan: g.plan.Load(), caller: ctx}
+}
+
+// BeginKey is Begin for a breaker that is kept for each key.
+func (g *Guard) BeginKey(ctx context.Context, key string) Call {
+	c := g.Begin(ctx)
+	if c.plan != nil && c.plan.keys != nil {
+		c.hold(key)
+	}
+	return c
+}
+
+func (c *Call) hold(key string) {
+	c.key = c.plan.keys.acquire(key)
+	c.holds |= holdsKey
 }
 
 // Next reports whether the delegate is to be called (again). It sleeps
 // between attempts.
-func (c *Call) Next() bool {
-	switch c.phase {
-	case fresh:
-		return c.first()
-	case again:
-		return c.repeat()
+func (c *Call) Next() bool { return c.phase <= again && c.next() }
+
+func (c *Call) next() bool {
+	if c.phase == fresh && !c.first() || c.phase == again && !c.pause() {
+		return false
 	}
-	return false
+	for !c.attempt() {
+		if c.phase != again || !c.pause() {
+			return false
+		}
+	}
+	return true
 }
 
 func (c *Call) first() bool {
-	if c.plan == nil {
-		return c.attempt()
+	p := c.plan
+	if p == nil {
+		return true
 	}
 	if err := c.caller.Err(); err != nil {
 		c.last, c.kinds = err, c.leftKind()
 		c.phase = over
 		return false
 	}
-	if c.plan.timed {
-		c.start = time.Now()
-		if c.plan.total > 0 {
-			c.due = c.start.Add(c.plan.total)
+	if p.clocked {
+		c.start = sinceEpoch()
+		if p.total > 0 {
+			c.due = after(c.start, p.total)
 		}
 	}
-	return c.attempt()
+	c.breaker = p.breaker
+	if p.keys != nil {
+		if c.key == nil {
+			c.hold("")
+		}
+		c.breaker = c.key.breaker
+	}
+	return true
 }
 
-// errTotal and errAttempt are the causes of contexts that a policy ended.
+// epoch is where instants begin; a century ago, because a synctest bubble
+// lives before the start of its process.
+var epoch = time.Now().Add(-century)
+
+const century = 100 * 365 * 24 * time.Hour
+
+func sinceEpoch() time.Duration { return time.Since(epoch) }
+
+// after is at+d, or the end of time: a limit of 292 years is "never", and must
+// not come out as long ago.
+func after(at, d time.Duration) time.Duration {
+	if sum := at + d; sum >= at || d < 0 {
+		return sum
+	}
+	return math.MaxInt64
+}
+
+// attempt lets the delegate be called, unless breaker or bulkhead reject it.
+func (c *Call) attempt() bool {
+	c.tries++
+	if p := c.plan; p != nil {
+		if p.admits && !c.admit() {
+			return false
+		}
+		if p.timed {
+			c.limit()
+		}
+	}
+	c.attempts++
+	c.phase = running
+	return true
+}
+
+func (c *Call) admit() bool {
+	if b := c.breaker; b != nil {
+		p, turned := b.allow(sinceEpoch)
+		if turned != nil {
+			c.rejected(breakerPart, KindCircuitOpen, turned)
+			return false
+		}
+		c.generation = p.generation
+		c.holds |= holdsPermit
+		if p.probe {
+			c.holds |= holdsProbe
+		}
+	}
+	if h := c.plan.bulkhead; h != nil {
+		if err := h.acquire(c.caller, c.due); err != nil {
+			c.verdict(c.turnedOutcome(err))
+			c.turnedAway(err)
+			return false
+		}
+		c.holds |= holdsSlot
+	}
+	if b := c.breaker; b != nil && b.conf.SlowCallDuration > 0 {
+		c.begun = sinceEpoch()
+	}
+	return true
+}
+
+// turnedOutcome is what the breaker hears of a call that got no slot: nothing,
+// so that a probe's permit goes back, unless recordOn names it.
+func (c *Call) turnedOutcome(err error) outcome {
+	conf := &c.plan.Breaker
+	if err == ErrBulkheadFull && conf.RecordOn.Kinds&KindBulkheadFull != 0 && !conf.IgnoreOn.matches(err, KindBulkheadFull) {
+		return outcomeFailure
+	}
+	return outcomeIgnored
+}
+
+// turnedAway ends a call that got no slot.
+func (c *Call) turnedAway(err error) {
+	switch {
+	case err == ErrBulkheadFull:
+		c.rejected(bulkheadPart, KindBulkheadFull, err)
+	case c.caller.Err() != nil:
+		c.phase, c.kinds = over, c.leftKind()
+		if c.last == nil {
+			c.last = err
+		}
+	default:
+		c.kinds = KindTimeout
+		c.stop(timeoutPart, &timeoutError{"timeout.total", c.plan.total, nil})
+	}
+}
+
+// rejected ends the call, or has it tried again where retryOn names the kind.
+func (c *Call) rejected(by part, kind Kind, reason error) {
+	c.kinds, c.unwanted = kind, false
+	c.stop(by, reason)
+	if c.plan.retries && c.plan.Retry.RetryOn.Kinds&kind != 0 && int(c.tries) < c.plan.attempts {
+		c.phase = again
+	}
+}
+
+// limit gives the attempt the context of the soonest timeout; the caller's own,
+// if that ends sooner still.
+func (c *Call) limit() {
+	p, now := c.plan, c.start
+	if c.tries > 1 || p.queues {
+		now = sinceEpoch()
+	}
+	at, why := c.due, errTotal
+	for _, own := range [...]struct {
+		d   time.Duration
+		why *cause
+	}{{p.perTry, errAttempt}, {p.open, errOpen}} {
+		if limit := after(now, own.d); own.d > 0 && (at == 0 || limit < at) {
+			at, why = limit, own.why
+		}
+	}
+	if callers, ok := c.caller.Deadline(); ok && callers.Sub(epoch) < at && p.open == 0 {
+		return
+	}
+	c.lazy = &lazyContext{parent: c.caller, due: at, cause: why, outlives: p.open > 0}
+	c.holds |= holdsContext
+}
+
+// errTotal, errAttempt and errOpen are the causes of contexts that a policy
+// ended.
 var (
-	errTotal   error = &cause{"timeout.total passed"}
-	errAttempt error = &cause{"timeout.attempt passed"}
+	errTotal   = &cause{"timeout.total passed"}
+	errAttempt = &cause{"timeout.attempt passed"}
+	errOpen    = &cause{"timeout.open passed"}
 )
 
 type cause struct{ text string }
@@ -102,373 +275,58 @@ func (c *cause) Is(target error) bool {
 	return target == ErrTimeout || target == context.DeadlineExceeded
 }
 
-// epoch is where the times of breakers begin; a century ago, because a
-// synctest bubble lives before the start of its process.
-var epoch = time.Now().Add(-century)
-
-const century = 100 * 365 * 24 * time.Hour
-
-func sinceEpoch() time.Duration { return time.Since(epoch) }
-
-// attempt lets the delegate be called, unless breaker or bulkhead reject it.
-func (c *Call) attempt() bool {
-	c.tries++
-	if c.plan != nil && (c.plan.breaker != nil || c.plan.bulkhead != nil) && !c.admit() {
-		return c.phase == again && c.repeat()
-	}
-	c.attempts++
-	c.phase = running
-	if c.plan != nil && c.plan.timed {
-		c.limit()
-	}
-	return true
-}
-
-// limit gives the attempt the context of the sooner timeout; the caller's own,
-// if that ends sooner still.
-func (c *Call) limit() {
-	now := c.start
-	if c.tries > 1 || c.plan.bulkhead != nil && c.plan.bulkhead.conf.MaxWait > 0 {
-		now = time.Now()
-	}
-	at, why := c.due, errTotal
-	if own := now.Add(c.plan.perTry); c.plan.perTry > 0 && (at.IsZero() || own.Before(at)) {
-		at, why = own, errAttempt
-	}
-	c.ctx, c.lazy = c.caller, nil
-	if callers, ok := c.caller.Deadline(); ok && callers.Before(at) {
-		return
-	}
-	c.lazy = &lazyContext{parent: c.caller, deadline: at, cause: why}
-	c.ctx = c.lazy
-}
-
-func (c *Call) admit() bool {
-	if b := c.plan.breaker; b != nil {
-		p, ok := b.allow(sinceEpoch)
-		if !ok {
-			c.rejected("circuitBreaker", KindCircuitOpen, b.reject())
-			return false
-		}
-		c.permit, c.admitted = p, true
-	}
-	if h := c.plan.bulkhead; h != nil {
-		if err := h.acquire(c.caller, c.due); err != nil {
-			c.verdict(outcomeIgnored) // the breaker's probe permit goes back
-			c.turnedAway(err)
-			return false
-		}
-		c.slot = true
-	}
-	if b := c.plan.breaker; b != nil && b.needsClock() {
-		c.begun = sinceEpoch()
-	}
-	return true
-}
-
-// turnedAway ends a call that got no slot.
-func (c *Call) turnedAway(err error) {
-	switch {
-	case err == ErrBulkheadFull:
-		c.rejected("bulkhead", KindBulkheadFull, err)
-	case c.caller.Err() != nil:
-		c.phase, c.kinds = over, c.leftKind()
-		if c.last == nil {
-			c.last = err
-		}
-	default:
-		c.kinds = KindTimeout
-		c.stop("timeout", &timeoutError{"timeout.total", c.plan.total, nil})
-	}
-}
-
-// rejected ends the call, or has it tried again where retryOn names the kind.
-func (c *Call) rejected(policy string, kind Kind, reason error) {
-	c.kinds, c.unwanted = kind, false
-	c.stop(policy, reason)
-	if c.plan.retries && c.plan.Retry.RetryOn.Kinds&kind != 0 && c.tries < c.plan.attempts {
-		c.phase = again
-	}
-}
-
-// verdict tells the breaker how the attempt ended.
-func (c *Call) verdict(o outcome) {
-	if !c.admitted {
-		return
-	}
-	c.admitted = false
-	b := c.plan.breaker
-	var took time.Duration
-	if b.needsClock() && o != outcomeIgnored {
-		now := sinceEpoch()
-		took = now - c.begun
-		b.record(func() time.Duration { return now }, c.permit, o, took)
-		return
-	}
-	b.record(sinceEpoch, c.permit, o, took)
-}
-
-// outcome judges the attempt for the breaker.
-func (c *Call) outcome(record bool) outcome {
-	conf := &c.plan.Breaker
-	switch {
-	case c.last == nil && record:
-		return outcomeFailure
-	case c.last == nil:
-		return outcomeSuccess
-	case conf.IgnoreOn.matches(c.last, c.kinds):
-		return outcomeIgnored
-	case conf.RecordOn.Kinds&c.kinds != 0:
-		return outcomeFailure
-	case c.kinds&floor != 0:
-		return outcomeIgnored
-	case conf.RecordOn.given() && !conf.RecordOn.matches(c.last, c.kinds):
-		return outcomeSuccess
-	}
-	return outcomeFailure
-}
-
 // Context returns the context of the current attempt.
-func (c *Call) Context() context.Context { return c.ctx }
-
-// Record tells how the attempt ended.
-func (c *Call) Record(err error) { c.RecordResult(err, false, false) }
-
-// RecordResult is Record for methods whose results are judged: retry says that
-// a result without an error is unwanted and worth another attempt, record that
-// a breaker shall count it as a failure.
-func (c *Call) RecordResult(err error, retry, record bool) {
-	c.phase = over
-	c.last, c.unwanted = err, err == nil && retry
-	c.kinds, c.reason, c.policy = 0, nil, ""
-	c.freeSlot()
-	if c.plan == nil {
-		return
-	}
-	var ended error
-	if err != nil {
-		if c.lazy != nil && c.lazy.Err() != nil { // asked before release, which ends it
-			ended = c.lazy.cause
-		}
-		c.classify(ended)
-	}
-	c.release()
-	if c.admitted {
-		c.verdict(c.outcome(record))
-	}
-	if err != nil || retry {
-		c.judge(ended)
-	}
-}
-
-// freeSlot gives the bulkhead's slot back: the delegate has returned.
-func (c *Call) freeSlot() {
-	if c.slot {
-		c.slot = false
-		c.plan.bulkhead.release()
-	}
-}
-
-// release ends the context of the attempt.
-func (c *Call) release() {
+func (c *Call) Context() context.Context {
 	if c.lazy != nil {
-		c.lazy.end()
-		c.lazy = nil
+		return c.lazy
 	}
-}
-
-// judge decides what follows a failed attempt.
-func (c *Call) judge(ended error) {
-	switch {
-	case c.caller.Err() != nil:
-	case ended == errTotal:
-		c.stop("timeout", nil)
-	case !c.plan.retries || !c.retryable():
-	case c.tries >= c.plan.attempts:
-		c.exhausted()
-	default:
-		c.phase = again
-	}
-}
-
-// classify finds the kinds of the error and names the limit that caused it.
-func (c *Call) classify(ended error) {
-	if c.caller.Err() != nil {
-		// The caller left: whatever came back is no verdict on the peer.
-		c.kinds = c.leftKind()
-		return
-	}
-	switch ended {
-	case errTotal:
-		c.last = &timeoutError{"timeout.total", c.plan.total, c.last}
-	case errAttempt:
-		c.last = &timeoutError{"timeout.attempt", c.plan.perTry, c.last}
-	}
-	c.kinds = c.plan.Errors.kindsOf(c.last)
-}
-
-func (c *Call) leftKind() Kind {
-	if errors.Is(c.caller.Err(), context.DeadlineExceeded) {
-		return KindCallerDeadline
-	}
-	return KindCanceled
-}
-
-func (c *Call) retryable() bool {
-	if c.unwanted {
-		return true
-	}
-	r := &c.plan.Retry
-	if r.AbortOn.matches(c.last, c.kinds) {
-		return false
-	}
-	if r.RetryOn.Kinds&c.kinds != 0 {
-		return true // by name, which lifts the floor
-	}
-	if c.kinds&floor != 0 {
-		return false
-	}
-	return !r.RetryOn.given() || r.RetryOn.matches(c.last, c.kinds)
-}
-
-func (c *Call) exhausted() {
-	if c.unwanted && c.plan.Retry.FailOnExhaustedResult {
-		c.stop("retry", ErrUnwantedResult)
-	}
-}
-
-func (c *Call) stop(policy string, reason error) {
-	c.phase, c.policy, c.reason = over, policy, reason
-}
-
-// repeat sleeps and begins another attempt, unless the sleep would pass a
-// deadline or somebody left during it.
-func (c *Call) repeat() bool {
-	c.phase = over
-	d, ok := c.delay()
-	if !ok || !c.sleep(d) {
-		c.exhausted()
-		return false
-	}
-	return c.attempt()
-}
-
-// delay returns the wait before the next attempt; false if it is longer than
-// the policy allows.
-func (c *Call) delay() (time.Duration, bool) {
-	n := c.tries - 1
-	if n == 0 {
-		c.prev = orDuration(c.plan.backoff.InitialDelay, 100*time.Millisecond)
-		c.random = newSource(c.guard.rt.seed, c.guard.rt.streams.Add(1))
-	}
-	r := float64(c.random.Uint64()>>11) / (1 << 53)
-	c.prev = c.plan.backoff.delay(n, c.prev, r)
-	if after, ok := c.retryAfter(); ok {
-		if after > c.plan.wait {
-			return 0, false
-		}
-		return after + time.Duration(r*float64(min(after/10, time.Second))), true
-	}
-	return c.prev, true
-}
-
-// retryAfter returns what the peer asked for.
-func (c *Call) retryAfter() (time.Duration, bool) {
-	if c.last == nil || c.plan.Retry.RetryAfter.Ignore {
-		return 0, false
-	}
-	var asked interface {
-		RetryAfter() (time.Duration, bool)
-	}
-	if errors.As(c.last, &asked) {
-		after, ok := asked.RetryAfter()
-		return max(after, 0), ok
-	}
-	if of := c.plan.Errors.RetryAfterOf; of != nil {
-		after, ok := of(c.last)
-		return max(after, 0), ok
-	}
-	return 0, false
-}
-
-func (c *Call) sleep(d time.Duration) bool {
-	limit := max(c.plan.Retry.MaxDuration, 0)
-	if d <= 0 && limit == 0 && c.due.IsZero() {
-		return c.caller.Err() == nil
-	}
-	now := time.Now()
-	if c.start.IsZero() {
-		c.start = now
-	}
-	then := now.Add(max(d, 0))
-	if deadline, ok := c.caller.Deadline(); ok && !then.Before(deadline) || !c.due.IsZero() && !then.Before(c.due) {
-		return false
-	}
-	if limit > 0 && then.Sub(c.start) >= limit {
-		return false
-	}
-	if d <= 0 {
-		return c.caller.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return c.caller.Err() == nil
-	case <-c.caller.Done():
-		return false
-	}
-}
-
-// WantsFallback reports whether the policy's fallback is to answer: the call
-// failed, and not because the caller left, for good, or switched off.
-func (c *Call) WantsFallback() bool {
-	if c.plan == nil || !c.plan.mayFall || c.last == nil && c.reason == nil {
-		return false
-	}
-	f := &c.plan.Fallback
-	if c.last != nil && f.SkipOn.matches(c.last, c.kinds) {
-		return false
-	}
-	if f.ApplyOn.Kinds&c.kinds != 0 {
-		return true
-	}
-	if c.kinds&(KindCanceled|KindCallerDeadline|KindPermanent) != 0 {
-		return false
-	}
-	return !f.ApplyOn.given() || c.last != nil && f.ApplyOn.matches(c.last, c.kinds)
-}
-
-// Err returns nil after success, the delegate's own error if no policy did
-// anything, else an *[Error].
-func (c *Call) Err() error {
-	if c.reason == nil && (c.last == nil || c.attempts <= 1 && c.policy == "") {
-		return c.last
-	}
-	if c.attempts == 0 && c.policy == "circuitBreaker" {
-		return c.plan.rejection(c.guard.name, c.reason)
-	}
-	e := &Error{Method: c.guard.name, Attempts: c.attempts, Policy: c.policy, reason: c.reason, last: c.last}
-	if e.Policy == "" {
-		e.Policy = "retry"
-	}
-	if !c.start.IsZero() {
-		e.Elapsed = time.Since(c.start)
-	}
-	return e
+	return c.caller
 }
 
 // End releases what the call holds, also when the delegate panicked or ended
 // its goroutine. A panic is a failure for the breaker unless IgnoreOn names it;
 // nothing recovers it, so its stack stays as it is.
 func (c *Call) End() {
+	if c.holds != 0 {
+		c.end()
+	}
+}
+
+func (c *Call) end() {
 	c.freeSlot()
-	if c.admitted {
+	if c.holds&holdsPermit != 0 {
 		o := outcomeFailure
 		if c.plan.Breaker.IgnoreOn.Kinds&KindPanic != 0 {
 			o = outcomeIgnored
 		}
 		c.verdict(o)
 	}
-	c.release()
+	c.release(false)
+	if c.holds&holdsKey != 0 {
+		c.holds &^= holdsKey
+		c.key.release()
+	}
+}
+
+// freeSlot gives the bulkhead's slot back: the delegate has returned.
+func (c *Call) freeSlot() {
+	if c.holds&holdsSlot != 0 {
+		c.holds &^= holdsSlot
+		c.plan.bulkhead.release()
+	}
+}
+
+// release ends the context of the attempt. One that may outlive the method is
+// left to the caller if the attempt is kept.
+func (c *Call) release(keep bool) {
+	if c.holds&holdsContext == 0 {
+		return
+	}
+	c.holds &^= holdsContext
+	if keep && c.lazy.outlives {
+		c.lazy.free()
+	} else {
+		c.lazy.end()
+	}
+	c.lazy = nil
 }

@@ -15,13 +15,13 @@ type BreakerSnapshot struct {
 	Name        string
 	State       State
 	Mode        BreakerMode
-	Calls       int // in the window
+	Calls       int // in the window; of probes, once there were any or may be
 	Failures    int
 	Slow        int
 	Consecutive int           // failures in a row
-	Rejected    int64         // calls, ever
-	Openings    int64         // ever
-	Transitions int64         // ever
+	Rejected    int64         // calls; like the next two since the breaker was made or reset
+	Openings    int64         //
+	Transitions int64         //
 	RetryAfter  time.Duration // until the first probe; 0 unless open
 }
 
@@ -34,7 +34,16 @@ func (c *CircuitBreaker) Snapshot() BreakerSnapshot {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.expire(now)
+	if b.state == StateClosed {
+		b.fold()
+	}
 	sum := b.window.read(now)
+	if b.state == StateHalfOpen || b.sample.calls > 0 {
+		sum = b.sample
+	}
+	if b.state == StateClosed && (sum.calls >= b.conf.MinimumCalls || sum.failures+sum.slow == 0) {
+		b.unseal(now)
+	}
 	s := BreakerSnapshot{
 		Name: b.name, State: b.state, Mode: b.mode, Calls: sum.calls, Failures: sum.failures, Slow: sum.slow,
 		Consecutive: int(b.streak.Load()), Rejected: b.rejected.Load(), Openings: b.openings, Transitions: b.transitions,
@@ -47,7 +56,7 @@ func (c *CircuitBreaker) Snapshot() BreakerSnapshot {
 
 // ForceOpen rejects every call, probes too, until Close or Reset.
 func (c *CircuitBreaker) ForceOpen() {
-	c.set(ForcedOpen, func() { c.b.rejection = &rejection{breaker: c.b} })
+	c.set(ForcedOpen, func() { c.b.rejection = &rejection{forced: true} })
 }
 
 // Disable lets every call pass and records nothing, until Close or Reset.
@@ -56,10 +65,13 @@ func (c *CircuitBreaker) Disable() { c.set(Disabled, func() {}) }
 // Close closes the breaker, with an empty window, under its policy's mode.
 func (c *CircuitBreaker) Close() { c.set(c.b.conf.Mode, c.b.close) }
 
-// Reset puts the breaker into its initial state, under its policy's mode.
+// Reset makes the breaker what it was at first: in its initial state, under its
+// policy's mode, with every count at 0.
 func (c *CircuitBreaker) Reset() {
 	c.set(c.b.conf.Mode, func() {
 		c.b.close()
+		c.b.rejected.Store(0)
+		c.b.openings, c.b.transitions = 0, 0
 		if c.b.conf.InitialState == StateOpen {
 			c.b.open(sinceEpoch(), false)
 		}
@@ -75,13 +87,23 @@ func (c *CircuitBreaker) set(mode BreakerMode, then func()) {
 	c.b.publish()
 }
 
-// Breaker returns the breaker of that name, nil if there is none.
+// Breaker returns the breaker of that name, nil if there is none. One of many
+// that are kept for keys has its key behind it: "payments.Gateway.Charge[eu]",
+// and the one for keys beyond Breaker.MaxKeys an empty one.
 func (rt *Runtime) Breaker(name string) *CircuitBreaker {
 	root, _ := rt.root()
 	root.mu.Lock()
 	defer root.mu.Unlock()
 	if b := root.breakers[name]; b != nil {
 		return &CircuitBreaker{b}
+	}
+	of, _, keyed := strings.Cut(name, "[")
+	if keys := root.keyed[of]; keyed && keys != nil {
+		for _, b := range keys.list() {
+			if b.name == name {
+				return &CircuitBreaker{b}
+			}
+		}
 	}
 	return nil
 }
@@ -94,6 +116,11 @@ func (rt *Runtime) Breakers() []*CircuitBreaker {
 	var list []*CircuitBreaker
 	for _, b := range root.breakers {
 		list = append(list, &CircuitBreaker{b})
+	}
+	for _, keys := range root.keyed {
+		for _, b := range keys.list() {
+			list = append(list, &CircuitBreaker{b})
+		}
 	}
 	slices.SortFunc(list, func(a, b *CircuitBreaker) int { return strings.Compare(a.b.name, b.b.name) })
 	return list

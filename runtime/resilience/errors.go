@@ -9,11 +9,17 @@ import (
 
 // Sentinels that errors of a guarded call match with errors.Is.
 var (
-	ErrTimeout        = errors.New("timeout")
-	ErrUnwantedResult = errors.New("unwanted result")
-	ErrCircuitOpen    = errors.New("circuit open")
-	ErrBulkheadFull   = errors.New("bulkhead full")
+	ErrTimeout        error = &sentinel{"timeout"}
+	ErrUnwantedResult error = &sentinel{"unwanted result"}
+	ErrCircuitOpen    error = &sentinel{"circuit open"}
+	ErrBulkheadFull   error = &sentinel{"bulkhead full"}
 )
+
+// sentinel is a type of its own, so that telling a delegate's errors.New from
+// our sentinels costs a comparison of types.
+type sentinel struct{ text string }
+
+func (s *sentinel) Error() string { return s.text }
 
 // Error is what a call returns when a policy did something and it failed all
 // the same. A policy that did nothing leaves the delegate's error alone.

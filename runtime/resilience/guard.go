@@ -85,9 +85,6 @@ func (p *Policy) check() error {
 	refuse(p.Retry.MaxAttempts < 0, "retry.maxAttempts: must be at least 1")
 	refuse(b.Multiplier != 0 && b.Multiplier < 1, "retry.backoff.multiplier: must be at least 1")
 	refuse(b.JitterFactor > 1, "retry.backoff.jitterFactor: must be in [0,1]")
-	refuse(p.Timeout.Open > 0, "timeout.open: not available yet")
-	refuse(p.Timeout.Mode != Cooperative, "timeout.mode: not available yet")
-	refuse(p.Breaker.PerKey, "circuitBreaker.perKey: not available yet")
 	refuse(p.Breaker.FailureRateThreshold > 100 || p.Breaker.SlowCallRateThreshold > 100, "circuitBreaker: a threshold must be in (0,100]")
 	refuse(p.Breaker.Window.Type != TimeWindow && p.Breaker.MinimumCalls > orInt(p.Breaker.Window.Size, 100),
 		"circuitBreaker.minimumCalls: must not be greater than window.size")

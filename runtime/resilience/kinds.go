@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // floor is what is never retried unless RetryOn names it.
@@ -27,6 +28,23 @@ func (m *Matcher) given() bool { return m.Any || m.Kinds != 0 || m.Match != nil 
 func isLeaf(err error) bool {
 	switch err.(type) {
 	case interface{ Unwrap() error }, interface{ Unwrap() []error }, interface{ Is(error) bool }, interface{ As(any) bool }:
+		return false
+	}
+	return true
+}
+
+// isPlain reports whether err is a leaf without any method that we know. It is
+// one switch because that asks for the type once.
+func isPlain(err error) bool {
+	switch err.(type) {
+	case *sentinel:
+		return false
+	case interface{ Unwrap() error }, interface{ Unwrap() []error }, interface{ Is(error) bool }, interface{ As(any) bool },
+		interface{ Permanent() bool }, interface{ Timeout() bool }, interface{ SQLState() string },
+		interface{ StatusCode() int }, interface{ HTTPStatusCode() int }, interface{ HTTPStatus() int },
+		interface {
+			RetryAfter() (time.Duration, bool)
+		}:
 		return false
 	}
 	return true
@@ -54,8 +72,49 @@ func findDeep[T any](err error) (t T, ok bool) {
 }
 
 // kindsOf returns every kind of err but CallerDeadline, which only the call
-// can tell.
-func (e *Errors) kindsOf(err error) Kind {
+// can tell, and whether err is plain.
+func (e *Errors) kindsOf(err error) (k Kind, plain bool) {
+	if isPlain(err) {
+		return e.kindsOfPlain(err), true
+	}
+	return e.kindsOfOther(err), false
+}
+
+func (e *Errors) kindsOfPlain(err error) Kind {
+	var k Kind
+	switch err {
+	case context.Canceled:
+		k = KindCanceled
+	case io.EOF, fs.ErrNotExist:
+		return KindPermanent
+	case io.ErrUnexpectedEOF:
+		k = KindConnectionError | KindTransient
+	case driver.ErrBadConn:
+		k = sqlKinds(badConn)
+	}
+	return k | e.taught(err)
+}
+
+// taught returns what the user's funcs say.
+func (e *Errors) taught(err error) Kind {
+	if e.Permanent != nil && e.Permanent(err) {
+		return KindPermanent
+	}
+	var k Kind
+	if e.StatusOf != nil {
+		if status, ok := e.StatusOf(err); ok {
+			k |= statusKinds(status)
+		}
+	}
+	if e.GRPCCodeOf != nil {
+		if code, ok := e.GRPCCodeOf(err); ok {
+			k |= grpcKinds(code)
+		}
+	}
+	return k
+}
+
+func (e *Errors) kindsOfOther(err error) Kind {
 	leaf := isLeaf(err)
 	k := ownKinds(err, leaf)
 	if e.permanent(err, leaf) {
@@ -63,6 +122,11 @@ func (e *Errors) kindsOf(err error) Kind {
 	}
 	if status, ok := e.status(err, leaf); ok {
 		k |= statusKinds(status)
+	}
+	if e.GRPCCodeOf != nil {
+		if code, ok := e.GRPCCodeOf(err); ok {
+			k |= grpcKinds(code)
+		}
 	}
 	if state, ok := sqlState(err, leaf); ok {
 		k |= sqlKinds(state)
@@ -129,15 +193,32 @@ func statusKinds(status int) Kind {
 	return 0
 }
 
+// grpcKinds sorts the codes of gRPC by their numbers (google.golang.org/grpc/codes).
+func grpcKinds(code uint32) Kind {
+	switch code {
+	case 4: // DeadlineExceeded
+		return KindTransient
+	case 14: // Unavailable
+		return KindGRPCUnavailable | KindTransient
+	case 3, 5, 6, 7, 9, 11, 12, 16: // InvalidArgument, NotFound, AlreadyExists, PermissionDenied,
+		// FailedPrecondition, OutOfRange, Unimplemented, Unauthenticated
+		return KindPermanent
+	}
+	return 0
+}
+
 func sqlState(err error, leaf bool) (string, bool) {
 	if s, ok := find[interface{ SQLState() string }](err, leaf); ok {
 		return s.SQLState(), true
 	}
 	if is(err, driver.ErrBadConn, leaf) {
-		return "08006", true // connection_failure
+		return badConn, true
 	}
 	return "", false
 }
+
+// badConn is the SQLSTATE connection_failure, which driver.ErrBadConn means.
+const badConn = "08006"
 
 func sqlKinds(state string) Kind {
 	switch {

@@ -67,13 +67,13 @@ func TestKinds(t *testing.T) {
 		{driver.ErrBadConn, KindSQLRetryable | KindTransient | KindConnectionError},
 	} {
 		e := &Errors{}
-		if got := e.kindsOf(c.err); got != c.want {
+		if got, _ := e.kindsOf(c.err); got != c.want {
 			t.Errorf("kinds of %v (%T) = %b, want %b", c.err, c.err, got, c.want)
 		}
 		if c.err == io.EOF {
 			continue // means something else when wrapped
 		}
-		if got := e.kindsOf(fmt.Errorf("call: %w", c.err)); got != c.want {
+		if got, _ := e.kindsOf(fmt.Errorf("call: %w", c.err)); got != c.want {
 			t.Errorf("kinds of wrapped %v (%T) = %b, want %b", c.err, c.err, got, c.want)
 		}
 	}
@@ -84,10 +84,10 @@ func TestErrorsOfThePackage(t *testing.T) {
 		Permanent: func(err error) bool { return errors.Is(err, errIgnored) },
 		StatusOf:  func(err error) (int, bool) { return 503, errors.Is(err, errPeer) },
 	}
-	if k := e.kindsOf(errIgnored); k != KindPermanent {
+	if k, _ := e.kindsOf(errIgnored); k != KindPermanent {
 		t.Errorf("permanent: %b", k)
 	}
-	if k := e.kindsOf(errPeer); k != KindHTTP5xx|KindTransient {
+	if k, _ := e.kindsOf(errPeer); k != KindHTTP5xx|KindTransient {
 		t.Errorf("statusOf: %b", k)
 	}
 }

@@ -10,32 +10,44 @@ import (
 // changes; a new one replaces it.
 type plan struct {
 	Policy
-	attempts      int
-	wait          time.Duration // honoured at most of a Retry-After
-	backoff       Backoff
-	total, perTry time.Duration // 0: none
-	retries       bool
-	timed         bool
-	mayFall       bool
-	breaker       *breaker
-	bulkhead      *bulkhead
-	turned        atomic.Pointer[Error] // what the present opening answers to a first attempt
+	rt       *Runtime
+	name     string // of the guard
+	attempts int
+	wait     time.Duration // honoured at most of a Retry-After
+	backoff  Backoff
+
+	total, perTry, open time.Duration // 0: none
+
+	breaker  *breaker
+	keys     *keyedBreakers // instead of breaker
+	bulkhead *bulkhead
+
+	retries bool
+	hurries bool // from attempt to attempt: no delay, no limit to look at
+	timed   bool
+	clocked bool // a limit counts from the beginning of the call
+	mayFall bool
+	admits  bool // only who breaker and bulkhead let in
+	queues  bool // at the bulkhead
+
+	turned atomic.Pointer[Error] // what the present opening answers to a first attempt
 }
 
 // rejection returns the error of a call that an open breaker did not let in:
 // one for each opening, since a breaker may reject a million times a second.
-func (p *plan) rejection(method string, reason error) *Error {
+func (p *plan) rejection(reason error) *Error {
 	e := p.turned.Load()
 	if e == nil || e.reason != reason {
-		e = &Error{Method: method, Policy: "circuitBreaker", reason: reason}
+		e = &Error{Method: p.name, Policy: "circuitBreaker", reason: reason}
 		p.turned.Store(e)
 	}
 	return e
 }
 
 func newPlan(p Policy, preset Preset) *plan {
-	pl := &plan{Policy: p, attempts: 1, total: max(p.Timeout.Total, 0), perTry: max(p.Timeout.Attempt, 0)}
-	pl.timed = pl.total > 0 || pl.perTry > 0
+	pl := &plan{Policy: p, attempts: 1, total: max(p.Timeout.Total, 0), perTry: max(p.Timeout.Attempt, 0), open: max(p.Timeout.Open, 0)}
+	pl.timed = pl.total > 0 || pl.perTry > 0 || pl.open > 0
+	pl.clocked = pl.timed || p.Retry.MaxDuration > 0
 	pl.mayFall = p.Fallback.On || p.Fallback.ApplyOn.given() || p.Fallback.SkipOn.given()
 	if p.Retry.set() {
 		r := p.Retry.under(presets[preset].retry)
@@ -43,16 +55,17 @@ func newPlan(p Policy, preset Preset) *plan {
 		pl.attempts = max(orInt(r.MaxAttempts, 3), 1)
 		pl.backoff = r.Backoff
 		pl.wait = orDuration(r.RetryAfter.Max, 30*time.Second)
+		pl.hurries = r.Backoff.Strategy == NoBackoff && r.MaxDuration <= 0 && !pl.timed && p.Errors.RetryAfterOf == nil
 	}
 	return pl
 }
 
-// breakerFor returns the breaker of g: the one there is, if its numbers are
-// the same, else a new one. rt.mu is held.
-func (rt *Runtime) breakerFor(g *Guard, preset Preset) *breaker {
+// breakerFor returns the breaker of g, or its breakers by key: what there is,
+// if the numbers are the same, else a new one. rt.mu is held.
+func (rt *Runtime) breakerFor(g *Guard, preset Preset) (*breaker, *keyedBreakers) {
 	conf := g.policy.Breaker
 	if !conf.set() {
-		return nil
+		return nil, nil
 	}
 	name := g.name
 	switch {
@@ -63,15 +76,30 @@ func (rt *Runtime) breakerFor(g *Guard, preset Preset) *breaker {
 	}
 	rate := conf.byRate()
 	conf = conf.under(presets[preset].breaker)
+	if conf.PerKey {
+		return nil, rt.keyedFor(name, conf, rate)
+	}
 	if old := rt.breakers[name]; old != nil && numbers(old.conf) == numbers(conf.withDefaults()) && old.rate == rate {
-		return old
+		return old, nil
 	}
 	if rt.breakers == nil {
 		rt.breakers = map[string]*breaker{}
 	}
 	b := newBreaker(name, conf, rate)
 	rt.breakers[name] = b
-	return b
+	return b, nil
+}
+
+func (rt *Runtime) keyedFor(name string, conf Breaker, rate bool) *keyedBreakers {
+	if old := rt.keyed[name]; old != nil && numbers(old.conf) == numbers(conf) && old.rate == rate {
+		return old
+	}
+	if rt.keyed == nil {
+		rt.keyed = map[string]*keyedBreakers{}
+	}
+	k := newKeyedBreakers(name, conf, rate)
+	rt.keyed[name] = k
+	return k
 }
 
 // bulkheadFor is like breakerFor.

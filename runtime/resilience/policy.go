@@ -41,6 +41,9 @@ type Errors struct {
 	Permanent func(error) bool
 	// StatusOf returns the HTTP status of errors that have no method for it.
 	StatusOf func(error) (status int, ok bool)
+	// GRPCCodeOf returns the gRPC code of errors that carry a status. Generated
+	// code has it where the package imports gRPC, which this package does not.
+	GRPCCodeOf func(error) (code uint32, ok bool)
 	// RetryAfterOf returns the wait that the peer asked for.
 	RetryAfterOf func(error) (after time.Duration, ok bool)
 }
@@ -64,8 +67,11 @@ type Matcher struct {
 type Timeout struct {
 	Total   time.Duration // the whole call: sleeps, queues, attempts
 	Attempt time.Duration // one execution of the delegate
-	Open    time.Duration // until the method returns; then the context lives on until the caller's ends
-	Mode    TimeoutMode
+	// Open bounds the time until the method returns, and then the context lives on
+	// until the caller's ends: for results that read on, such as a stream. It is
+	// no deadline of the context, which a delegate would put on what lives longer.
+	Open time.Duration
+	Mode TimeoutMode
 }
 
 // TimeoutMode says what happens to a delegate that outlives its timeout.
@@ -109,6 +115,7 @@ type Backoff struct {
 // Strategy is how delays grow.
 type Strategy uint8
 
+// Strategies.
 const (
 	_           Strategy = iota // not given: Exponential
 	NoBackoff                   // no delay at all
@@ -122,6 +129,7 @@ const (
 // Jitter is how delays are spread.
 type Jitter uint8
 
+// Jitters.
 const (
 	_                    Jitter = iota // not given: FullJitter
 	NoJitter                           // d
@@ -164,7 +172,10 @@ type Breaker struct {
 	InitialState State // StateClosed or StateOpen
 	Mode         BreakerMode
 
-	// PerKey keeps one breaker for each key given to [Guard.BeginKey].
+	// PerKey keeps one breaker for each key given to [Guard.BeginKey], and no more
+	// than MaxKeys: roughly the least recently used goes, never one that is in
+	// use, half-open or has to stay open. If all are, one shared breaker serves the
+	// keys that found no place.
 	PerKey  bool
 	MaxKeys int // default 1000
 }
@@ -172,6 +183,7 @@ type Breaker struct {
 // Scope is what shares the state of an unnamed [Breaker].
 type Scope uint8
 
+// Scopes.
 const (
 	MethodScope    Scope = iota // one breaker for each method
 	InterfaceScope              // one for all methods of a wrapper
@@ -188,6 +200,7 @@ type Window struct {
 // WindowType is the kind of a [Window].
 type WindowType uint8
 
+// Kinds of windows.
 const (
 	_ WindowType = iota // not given: CountWindow
 	CountWindow
@@ -213,6 +226,7 @@ type HalfOpen struct {
 // HalfOpenMode is how probes decide.
 type HalfOpenMode uint8
 
+// Modes of half-open breakers.
 const (
 	_ HalfOpenMode = iota // not given: AllMode
 	AllMode
@@ -222,6 +236,7 @@ const (
 // State is a state of a circuit breaker.
 type State uint8
 
+// States.
 const (
 	_ State = iota // not given
 	StateClosed
@@ -232,6 +247,7 @@ const (
 // BreakerMode is what a breaker does with its verdicts.
 type BreakerMode uint8
 
+// Modes of breakers.
 const (
 	Enforce    BreakerMode = iota // the default
 	Shadow                        // records and reports, never rejects
@@ -260,6 +276,7 @@ type Fallback struct {
 // policy says itself.
 type Preset uint8
 
+// Presets.
 const (
 	NoPreset Preset = iota
 	Production
@@ -274,6 +291,7 @@ const (
 // a kind in RetryOn, RecordOn or ApplyOn lifts that.
 type Kind uint32
 
+// Kinds of errors.
 const (
 	KindCanceled Kind = 1 << iota
 	KindCallerDeadline

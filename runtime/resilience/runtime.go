@@ -26,9 +26,11 @@ type Runtime struct {
 	guards    []*Guard
 	count     map[string]int // instances by name
 	breakers  map[string]*breaker
+	keyed     map[string]*keyedBreakers
 	bulkheads map[string]*bulkhead
 	named     map[string]*Guard // see API
 	streams   atomic.Uint64     // one for each call that draws random numbers
+	abandoned atomic.Int64      // delegates that run on
 }
 
 // Options are what [Open] takes. The zero value is the default.
@@ -144,6 +146,11 @@ func (rt *Runtime) Close() error {
 	for _, b := range root.breakers {
 		b.stop()
 	}
+	for _, keys := range root.keyed {
+		for _, b := range keys.list() {
+			b.stop()
+		}
+	}
 	return err
 }
 
@@ -195,7 +202,11 @@ func (rt *Runtime) compile(g *Guard) *plan {
 		return nil
 	}
 	p := newPlan(g.policy, preset)
-	p.breaker, p.bulkhead = rt.breakerFor(g, preset), rt.bulkheadFor(g)
+	p.rt, p.name = rt, g.name
+	p.breaker, p.keys = rt.breakerFor(g, preset)
+	p.bulkhead = rt.bulkheadFor(g)
+	p.admits = p.breaker != nil || p.keys != nil || p.bulkhead != nil
+	p.queues = p.bulkhead != nil && p.bulkhead.conf.MaxWait > 0
 	return p
 }
 

@@ -1,6 +1,9 @@
 package resilience
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // counts are the outcomes in a window.
 type counts struct{ calls, failures, slow int }
@@ -53,20 +56,18 @@ func (w *window) width() time.Duration {
 }
 
 func (w *window) add(now time.Duration, o mark) {
-	if w.conf.Type == TimeWindow {
+	w.sum.add(o, 1)
+	switch {
+	case w.conf.Type == TimeWindow:
 		w.turn(now)
 		w.buckets[w.head%int64(len(w.buckets))].add(o, 1)
-		w.sum.add(o, 1)
-		return
-	}
-	w.sum.add(o, 1)
-	if len(w.ring) < cap(w.ring) {
+	case len(w.ring) < cap(w.ring):
 		w.ring = append(w.ring, o)
-		return
+	default:
+		w.sum.add(w.ring[w.next], -1)
+		w.ring[w.next] = o
+		w.next = (w.next + 1) % len(w.ring)
 	}
-	w.sum.add(w.ring[w.next], -1)
-	w.ring[w.next] = o
-	w.next = (w.next + 1) % len(w.ring)
 }
 
 // turn drops the buckets that left the window. A clock that went backwards
@@ -91,6 +92,63 @@ func (w *window) read(now time.Duration) counts {
 	return w.sum
 }
 
+// succeed adds n successes, of the bucket that began at from. One that has left
+// the window meanwhile takes them along.
+func (w *window) succeed(from time.Duration, n int64) {
+	switch {
+	case n <= 0:
+	case w.conf.Type == TimeWindow:
+		number := int64(from / w.width())
+		if number > w.head {
+			w.turn(from)
+		}
+		if number > w.head-int64(len(w.buckets)) {
+			w.buckets[number%int64(len(w.buckets))].add(0, int(n))
+			w.sum.add(0, int(n))
+		}
+	case n >= int64(cap(w.ring)):
+		w.ring, w.next = w.ring[:cap(w.ring)], 0
+		clear(w.ring)
+		w.sum = counts{calls: len(w.ring)}
+	default:
+		for range n {
+			w.add(0, 0)
+		}
+	}
+}
+
+// bounds returns when the bucket of now begins and ends.
+func (w *window) bounds(now time.Duration) (from, until time.Duration) {
+	from = now - now%w.width()
+	return from, from + w.width()
+}
+
 func (w *window) clear() {
 	*w = *newWindow(w.conf)
 }
+
+// tally counts successes that need not be put into the window one by one, for
+// one generation of the breaker and, in a time window, one bucket.
+type tally struct {
+	generation  uint64
+	from, until time.Duration // of the bucket; 0 in a count window
+	enough      int64         // more would push each other out of the window
+	n           atomic.Int64  // negative once sealed
+}
+
+const sealed = -1 << 62
+
+// add counts a success and reports whether it could. A healthy breaker of a
+// count window writes nothing once its window is full of successes.
+func (t *tally) add(clock func() time.Duration) bool {
+	if t.until > 0 {
+		if now := clock(); now < t.from || now >= t.until {
+			return false
+		}
+	}
+	return t.n.Load() >= t.enough || t.n.Add(1) > 0
+}
+
+// seal ends the counting and returns the count. A success that comes at the
+// same moment either is in it or is told to take the lock.
+func (t *tally) seal() int64 { return max(t.n.Swap(sealed), 0) }

@@ -1,0 +1,116 @@
+package resilience
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+)
+
+// Abandonable calls f in a goroutine of its own and returns when f does, or
+// when the context of the attempt ends: then with the zero value and the
+// context's error, while f runs on, is counted by [Runtime.Abandoned] and keeps
+// its slot of the bulkhead. What f returns later is dropped.
+//
+// A panic of f is raised again as a *[PanicError], its Goexit repeated; once f
+// is abandoned, neither reaches anybody. Switched off, f is simply called.
+func Abandonable[T any](c *Call, f func(context.Context) (T, error)) (T, error) {
+	ctx := c.Context()
+	if c.plan == nil {
+		return f(ctx)
+	}
+	a := &abandonable[T]{done: make(chan struct{}), plan: c.plan, slot: c.holds&holdsSlot != 0}
+	c.holds &^= holdsSlot // the delegate's, until it really returns
+	go a.run(ctx, f)
+	select {
+	case <-a.done:
+		return a.result()
+	case <-ctx.Done():
+	}
+	running := &c.plan.rt.abandoned
+	running.Add(1)
+	if !a.state.CompareAndSwap(flying, left) {
+		running.Add(-1)
+		<-a.done
+		return a.result()
+	}
+	var zero T
+	return zero, ctx.Err()
+}
+
+// Abandoned returns how many delegates still run that a call under
+// timeout.mode abandon did not wait for.
+func (rt *Runtime) Abandoned() int64 {
+	root, _ := rt.root()
+	return root.abandoned.Load()
+}
+
+// abandonable is an execution that its caller may leave.
+type abandonable[T any] struct {
+	done  chan struct{}
+	state atomic.Int32
+	plan  *plan
+	slot  bool
+
+	value    T
+	err      error
+	panicked *PanicError
+	exited   bool // by runtime.Goexit
+}
+
+const (
+	flying int32 = iota
+	landed
+	left // by the caller
+)
+
+func (a *abandonable[T]) run(ctx context.Context, f func(context.Context) (T, error)) {
+	a.exited = true
+	defer a.land()
+	defer func() {
+		if a.exited {
+			if v := recover(); v != nil {
+				a.exited, a.panicked = false, &PanicError{Value: v, Stack: debug.Stack()}
+			}
+		}
+	}()
+	a.value, a.err = f(ctx)
+	a.exited = false
+}
+
+func (a *abandonable[T]) land() {
+	if a.slot {
+		a.plan.bulkhead.release()
+	}
+	if !a.state.CompareAndSwap(flying, landed) {
+		a.plan.rt.abandoned.Add(-1)
+	}
+	close(a.done)
+}
+
+func (a *abandonable[T]) result() (T, error) {
+	if a.panicked != nil {
+		panic(a.panicked)
+	}
+	if a.exited {
+		runtime.Goexit()
+	}
+	return a.value, a.err
+}
+
+// PanicError is the panic of a delegate that ran in a goroutine of ours, raised
+// again where the call was made.
+type PanicError struct {
+	Value any    // what the delegate panicked with
+	Stack []byte // of the delegate's goroutine
+}
+
+// Error returns the value and the delegate's stack, which a crash would print.
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v\n\n%s", e.Value, e.Stack) }
+
+// Unwrap returns the value if it is an error, else nil.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}

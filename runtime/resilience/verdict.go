@@ -1,0 +1,200 @@
+package resilience
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Record tells how the attempt ended.
+func (c *Call) Record(err error) { c.RecordResult(err, false, false) }
+
+// RecordResult is Record for methods whose results are judged: retry says that
+// a result without an error is unwanted and worth another attempt, record that
+// a breaker shall count it as a failure.
+func (c *Call) RecordResult(err error, retry, record bool) {
+	c.phase = over
+	c.last = err
+	if c.tries > 1 {
+		c.kinds, c.reason, c.ended, c.unwanted = 0, nil, noPart, false
+	}
+	if c.plan == nil {
+		return
+	}
+	if c.holds&holdsSlot != 0 {
+		c.freeSlot()
+	}
+	if err != nil || retry || record {
+		c.failed(retry, record)
+		return
+	}
+	if c.holds&holdsPermit != 0 {
+		c.verdict(outcomeSuccess)
+	}
+	if c.holds&holdsContext != 0 {
+		c.release(true)
+	}
+}
+
+// failed judges an attempt that is no plain success.
+func (c *Call) failed(retry, record bool) {
+	c.unwanted = c.last == nil && retry
+	callerLeft := c.caller.Err() != nil
+	var ended *cause
+	switch {
+	case c.last == nil:
+	case callerLeft: // whatever came back is no verdict on the peer
+		c.kinds, c.plain = c.leftKind(), false
+	default:
+		if c.lazy != nil && c.lazy.Err() != nil { // asked before release, which ends it
+			ended = c.lazy.cause
+		}
+		c.classify(ended)
+	}
+	if c.holds&holdsPermit != 0 {
+		c.verdict(c.outcome(record))
+	}
+	if !callerLeft && (c.last != nil || retry) {
+		c.judge(ended)
+	}
+	c.release(c.last == nil && c.phase == over)
+}
+
+// verdict tells the breaker how the attempt ended.
+func (c *Call) verdict(o outcome) {
+	if c.holds&holdsPermit == 0 {
+		return
+	}
+	b, p := c.breaker, permit{c.generation, c.holds&holdsProbe != 0}
+	c.holds &^= holdsPermit | holdsProbe
+	if b.conf.SlowCallDuration > 0 && o != outcomeIgnored {
+		now := sinceEpoch()
+		b.record(func() time.Duration { return now }, p, o, now-c.begun)
+		return
+	}
+	b.record(sinceEpoch, p, o, 0)
+}
+
+// outcome judges the attempt for the breaker.
+func (c *Call) outcome(record bool) outcome {
+	conf := &c.plan.Breaker
+	switch {
+	case c.last == nil && record:
+		return outcomeFailure
+	case c.last == nil:
+		return outcomeSuccess
+	case conf.IgnoreOn.matches(c.last, c.kinds):
+		return outcomeIgnored
+	case conf.RecordOn.Kinds&c.kinds != 0:
+		return outcomeFailure
+	case c.kinds&floor != 0:
+		return outcomeIgnored
+	case conf.RecordOn.given() && !conf.RecordOn.matches(c.last, c.kinds):
+		return outcomeSuccess
+	}
+	return outcomeFailure
+}
+
+// judge decides what follows a failed attempt.
+func (c *Call) judge(ended *cause) {
+	switch {
+	case ended == errTotal:
+		c.stop(timeoutPart, nil)
+	case !c.plan.retries || !c.retryable():
+	case int(c.tries) >= c.plan.attempts:
+		c.exhausted()
+	default:
+		c.phase = again
+	}
+}
+
+// classify finds the kinds of the error and names the limit that caused it.
+func (c *Call) classify(ended *cause) {
+	switch ended {
+	case errTotal:
+		c.last = &timeoutError{"timeout.total", c.plan.total, c.last}
+	case errAttempt:
+		c.last = &timeoutError{"timeout.attempt", c.plan.perTry, c.last}
+	case errOpen:
+		c.last = &timeoutError{"timeout.open", c.plan.open, c.last}
+	}
+	c.kinds, c.plain = c.plan.Errors.kindsOf(c.last)
+}
+
+func (c *Call) leftKind() Kind {
+	if errors.Is(c.caller.Err(), context.DeadlineExceeded) {
+		return KindCallerDeadline
+	}
+	return KindCanceled
+}
+
+func (c *Call) retryable() bool {
+	if c.unwanted {
+		return true
+	}
+	r := &c.plan.Retry
+	if r.AbortOn.matches(c.last, c.kinds) {
+		return false
+	}
+	if r.RetryOn.Kinds&c.kinds != 0 {
+		return true // by name, which lifts the floor
+	}
+	if c.kinds&floor != 0 {
+		return false
+	}
+	return !r.RetryOn.given() || r.RetryOn.matches(c.last, c.kinds)
+}
+
+func (c *Call) exhausted() {
+	if c.unwanted && c.plan.Retry.FailOnExhaustedResult {
+		c.stop(retryPart, ErrUnwantedResult)
+	}
+}
+
+func (c *Call) stop(by part, reason error) {
+	c.phase, c.ended, c.reason = over, by, reason
+}
+
+// WantsFallback reports whether the policy's fallback is to answer: the call
+// failed, and not because the caller left, for good, or switched off.
+func (c *Call) WantsFallback() bool { return (c.last != nil || c.reason != nil) && c.wantsFallback() }
+
+func (c *Call) wantsFallback() bool {
+	if c.plan == nil || !c.plan.mayFall {
+		return false
+	}
+	f := &c.plan.Fallback
+	if c.last != nil && f.SkipOn.matches(c.last, c.kinds) {
+		return false
+	}
+	if f.ApplyOn.Kinds&c.kinds != 0 {
+		return true
+	}
+	if c.kinds&(KindCanceled|KindCallerDeadline|KindPermanent) != 0 {
+		return false
+	}
+	return !f.ApplyOn.given() || c.last != nil && f.ApplyOn.matches(c.last, c.kinds)
+}
+
+// Err returns nil after success, the delegate's own error if no policy did
+// anything, else an *[Error].
+func (c *Call) Err() error {
+	if c.last == nil && c.reason == nil {
+		return nil
+	}
+	return c.err()
+}
+
+func (c *Call) err() error {
+	if c.reason == nil && c.attempts <= 1 && c.ended == noPart {
+		return c.last
+	}
+	if c.attempts == 0 && c.ended == breakerPart {
+		return c.plan.rejection(c.reason)
+	}
+	e := &Error{Method: c.plan.name, Attempts: int(c.attempts), Policy: partNames[max(c.ended, retryPart)], reason: c.reason, last: c.last}
+	if c.start != 0 {
+		e.Elapsed = sinceEpoch() - c.start
+	}
+	return e
+}
