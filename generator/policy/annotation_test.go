@@ -74,7 +74,7 @@ func TestAnnotationErrors(t *testing.T) {
 		{"none and a key", "interfaces: {G: {use: api, methods: {M: none}}}", []Input{note("G", "M", "{retry: none}")}, "none: given at gateway.go:10:21 already", ""},
 		{"leaveOut twice", "interfaces: {G: {use: api, leaveOut: all}}", []Input{note("G", "", "{leaveOut: [M]}")}, "leaveOut: given at", ""},
 		{"unknown key", "", []Input{note("G", "", "{ues: api}")}, "gateway.go:10:22: ues: unknown key (did you mean use?) (RG090)", "//resilience:policy {ues: api}"},
-		{"second line", "", []Input{note("G", "", "\n  ues: api")}, "gateway.go:11:3: ues: unknown key", "  ues: api"},
+		{"second line", "", []Input{note("G", "", "\n  ues: api")}, "gateway.go:11:23: ues: unknown key", "//resilience:policy   ues: api"},
 		{"unknown policy", "", []Input{note("G", "", "{use: web}")}, "gateway.go:10:27: use: there is no policy web", "//resilience:policy {use: web}"},
 		{"of", "", []Input{note("G", "", "{of: H, use: api}")}, "gateway.go:10:26: of: an annotation stands on the interface it is about", ""},
 		{"scalar", "", []Input{note("G", "", "api")}, "gateway.go:10:21: G: wants a mapping, like {use: api}, not \"api\"", ""},

@@ -15,12 +15,12 @@ var reference string
 func Document() []byte {
 	var out bytes.Buffer
 	for line := range strings.Lines(reference) {
-		print := documentParts[strings.TrimSpace(line)]
-		if print == nil {
+		part := documentParts[strings.TrimSpace(line)]
+		if part == nil {
 			out.WriteString(line)
 			continue
 		}
-		print(&out)
+		part(&out)
 	}
 	return out.Bytes()
 }

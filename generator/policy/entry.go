@@ -112,13 +112,14 @@ func scalarHint(k *Key, n *yaml.Node) string {
 }
 
 func article(n *yaml.Node) string {
-	if kind := kindOf(n); n.Kind == yaml.ScalarNode {
+	kind := kindOf(n)
+	switch {
+	case n.Kind == yaml.ScalarNode:
 		return kind
-	} else if strings.HasPrefix(kind, "a") {
+	case strings.HasPrefix(kind, "a"):
 		return "an " + kind
-	} else {
-		return "a " + kind
 	}
+	return "a " + kind
 }
 
 func (r *reader) groupKeys(e *entry, k *Key, n *yaml.Node, place Place) {
@@ -344,7 +345,7 @@ func badName(n *yaml.Node) string {
 
 var checkID = regexp.MustCompile(`^RG[0-9A-F]{3}$`)
 
-// lint reads lint: {ignore: {RG023: reason}}.
+// lint reads lint: {ignore: {RG02B: reason}}.
 func (r *reader) lint(e *entry, n *yaml.Node) {
 	if n.Kind != yaml.MappingNode || len(n.Content) == 0 {
 		r.errorf(n, "lint", "wants a mapping, like %s", Lookup("lint").Example)
@@ -368,7 +369,7 @@ func (r *reader) lint(e *entry, n *yaml.Node) {
 func (r *reader) ignore(e *entry, p pair) {
 	switch {
 	case !checkID.MatchString(p.name):
-		r.errorf(p.key, "lint.ignore", "%q is not the number of a check, like RG023", show(p.name))
+		r.errorf(p.key, "lint.ignore", "%q is not the number of a check, like RG02B", show(p.name))
 	case !isString(p.value) || strings.TrimSpace(p.value.Value) == "":
 		r.errorf(p.value, "lint.ignore."+p.name, "wants the reason, in quotes")
 	default:

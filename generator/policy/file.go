@@ -51,6 +51,8 @@ type Interface struct {
 	Name        string
 	LeaveOutAll bool
 	LeaveOut    []Name
+	// Sources are the names of the files that speak about it.
+	Sources []string
 
 	file     *File
 	layers   []*entry // what is said about all methods: the file's, then the annotation's
@@ -70,7 +72,7 @@ type methods struct {
 // Out returns the name of the generated file: resilience_gen.go for
 // resilience.yaml, payments_resilience_gen.go for payments.resilience.yaml.
 func (f *File) Out() string {
-	base := path.Base(strings.ReplaceAll(f.Path, `\`, "/"))
+	base := base(f.Path)
 	base = strings.TrimSuffix(strings.TrimSuffix(base, ".yaml"), ".yml")
 	prefix := strings.TrimSuffix(strings.TrimSuffix(base, "resilience"), ".")
 	if f.Path == "" || prefix == "" {
@@ -78,6 +80,9 @@ func (f *File) Out() string {
 	}
 	return strings.ReplaceAll(prefix, ".", "_") + "_resilience_gen.go"
 }
+
+// base returns the last element of a path of any system.
+func base(name string) string { return path.Base(strings.ReplaceAll(name, `\`, "/")) }
 
 // policy returns the policy of the file with the name, or nil.
 func (f *File) policy(name string) *namedPolicy {
@@ -100,7 +105,7 @@ func (f *File) list(name string) *list {
 
 // file reads a YAML file.
 func (r *reader) file() *File {
-	f := &File{Path: r.in.Path, Sources: []string{path.Base(strings.ReplaceAll(r.in.Path, `\`, "/"))}, pos: r.pos(1, 1), sources: []*source{r.source}}
+	f := &File{Path: r.in.Path, Sources: []string{base(r.in.Path)}, pos: r.pos(1, 1), sources: []*source{r.source}}
 	root := r.parse()
 	switch {
 	case root == nil && len(r.errs) > 0:
@@ -224,7 +229,7 @@ func (r *reader) policy(f *File, p pair) {
 	case builtin(p.name) != nil:
 		r.errorf(p.key, key, "%s is built in: choose another name and write extends: %s", p.name, p.name)
 		return
-	case p.name == none || !policyName.MatchString(p.name):
+	case p.name == none || !isPolicyName(p.name):
 		r.errorf(p.key, key, "a policy has a name like payments-api: letters, digits, - and _")
 		return
 	case p.value.Kind != yaml.MappingNode:
@@ -251,7 +256,7 @@ func (r *reader) policyRef(key string, p pair) Name {
 		r.errorf(n, key, "wants the name of one policy; a policy extends one other, in chains")
 	case plain(n, none) && key == "use":
 		return Name{Text: none, Pos: r.at(n)} // the empty policy
-	case !isString(n) || !policyName.MatchString(n.Value):
+	case !isString(n) || !isPolicyName(n.Value):
 		r.errorf(n, key, "wants the name of a policy, like api, not %s", article(n))
 	default:
 		return Name{Text: n.Value, Pos: r.at(n)}
@@ -276,7 +281,7 @@ func interfaceName(text string) error {
 	if i < 0 && token.IsIdentifier(text) {
 		return nil
 	}
-	if i <= 0 || !token.IsIdentifier(text[i+1:]) || !importPath.MatchString(text[:i]) {
+	if i <= 0 || !token.IsIdentifier(text[i+1:]) || i > 500 || !importPath.MatchString(text[:i]) {
 		return fmt.Errorf("%q is not an interface: write Gateway for one of the package, import/path.Name for another", show(text))
 	}
 	return nil

@@ -9,19 +9,23 @@ import (
 )
 
 var (
-	policyName = regexp.MustCompile(`^[\p{L}_][\p{L}\p{Nd}_-]{0,99}$`)
-	importPath = regexp.MustCompile(`^[A-Za-z0-9_~][A-Za-z0-9_.~/+-]{0,499}$`)
+	policyName = regexp.MustCompile(`^[\p{L}_][\p{L}\p{Nd}_-]*$`)
+	importPath = regexp.MustCompile(`^[A-Za-z0-9_~][A-Za-z0-9_.~/+-]*$`)
 )
+
+// isPolicyName bounds the length apart: a regular expression that counts is
+// compiled into as many copies.
+func isPolicyName(name string) bool { return len(name) <= 100 && policyName.MatchString(name) }
 
 // iface reads an entry of interfaces.
 func (r *reader) iface(f *File, p pair) {
-	i := &Interface{Key: p.name, Of: p.name, Name: baseName(p.name), Pos: r.at(p.key), file: f}
+	i := &Interface{Key: p.name, Of: p.name, Name: baseName(p.name), Pos: r.at(p.key), Sources: []string{base(r.in.Path)}, file: f}
 	key := "interfaces." + show(p.name)
 	switch {
 	case isNull(p.value):
 		// Annotations may say the rest.
 	case p.value.Kind == yaml.MappingNode:
-		r.interfaceKeys(i, p.value, key)
+		r.interfaceKeys(i, p.value)
 	case plain(p.value, none):
 		i.layers = append(i.layers, &entry{pos: r.at(p.value), none: r.at(p.value)})
 	case p.value.Kind == yaml.ScalarNode:
@@ -54,7 +58,7 @@ func (f *File) generated(name string) *Interface {
 	return nil
 }
 
-func (r *reader) interfaceKeys(i *Interface, n *yaml.Node, key string) {
+func (r *reader) interfaceKeys(i *Interface, n *yaml.Node) {
 	var base Name
 	e := r.entry(n, InInterface, func(p pair) bool {
 		if isNull(p.value) {
@@ -172,11 +176,15 @@ func (r *reader) annotation() *Interface {
 		}
 		return i
 	}
+	if plain(root, none) {
+		i.layers = append(i.layers, &entry{pos: r.at(root), none: r.at(root)})
+		return i
+	}
 	if root.Kind != yaml.MappingNode {
 		r.errorf(root, r.in.Interface, "wants a mapping, like {use: api}, not %s", article(root))
 		return i
 	}
-	r.interfaceKeys(i, root, r.in.Interface)
+	r.interfaceKeys(i, root)
 	if i.of.Text != "" {
 		r.add(i.of.Pos, "", "of", "an annotation stands on the interface it is about; a second wrapper needs a policy file")
 		i.of, i.Of, i.Name = Name{}, r.in.Interface, r.in.Interface

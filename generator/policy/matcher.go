@@ -25,7 +25,7 @@ var builtinMatchers = []Matcher{
 	{Name: "ConnectionError", GoConst: "KindConnectionError", Doc: "The connection could not be made or broke."},
 	{Name: "HTTP429", GoConst: "KindHTTP429", Doc: "HTTP status 429."},
 	{Name: "HTTP5xx", GoConst: "KindHTTP5xx", Doc: "HTTP status 500 to 599."},
-	{Name: "GRPCUnavailable", Later: true, GoConst: "KindGRPCUnavailable", Doc: "gRPC status Unavailable."},
+	{Name: "GRPCUnavailable", GoConst: "KindGRPCUnavailable", Doc: "gRPC status Unavailable, where the package imports gRPC."},
 	{Name: "SQLRetryable", GoConst: "KindSQLRetryable", Doc: "SQLSTATE 40001, 40P01, 08xxx and `driver.ErrBadConn`."},
 }
 

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"cmp"
-	"path"
 	"slices"
 	"strings"
 )
@@ -13,7 +12,8 @@ type Input struct {
 	Data []byte
 
 	// Interface, and Method if it is about one, are set for an annotation
-	// //resilience:policy {…}. Line and Col are where Data starts in Path.
+	// //resilience:policy {…}. Line and Col are where Data starts in Path. Each
+	// of its lines starts at Col, since each begins with the directive.
 	Interface, Method string
 	Line, Col         int
 }
@@ -69,8 +69,10 @@ func (s *set) annotate(r *reader) {
 	host := s.host(from.Key)
 	f := host.file
 	f.sources = append(f.sources, r.source)
-	if base := path.Base(r.in.Path); !slices.Contains(f.Sources, base) {
-		f.Sources = append(f.Sources, base)
+	for _, list := range []*[]string{&f.Sources, &host.Sources} {
+		if name := base(r.in.Path); !slices.Contains(*list, name) {
+			*list = append(*list, name)
+		}
 	}
 	if !host.Pos.IsValid() {
 		host.Pos = from.Pos
@@ -105,7 +107,7 @@ func (s *set) host(name string) *Interface {
 				return i
 			}
 		}
-		if f.Path == "" || path.Base(strings.ReplaceAll(f.Path, `\`, "/")) == "resilience.yaml" {
+		if f.Path == "" || base(f.Path) == "resilience.yaml" {
 			home = f
 		}
 	}

@@ -43,17 +43,14 @@ func splitLines(text string) []string {
 	return strings.Split(strings.ReplaceAll(text, "\r", "\n"), "\n")
 }
 
-// pos returns the place of line and column of the text. An annotation starts
-// in the middle of a line of its file.
+// pos returns the place of line and column of the text. The lines of an
+// annotation start in the middle of lines of its file.
 func (s *source) pos(line, col int) Pos {
 	line, col = max(line, 1), max(col, 1)
 	if s.in.Line == 0 {
 		return Pos{File: s.in.Path, Line: line, Col: col}
 	}
-	if line == 1 {
-		col += max(s.in.Col, 1) - 1
-	}
-	return Pos{File: s.in.Path, Line: s.in.Line + line - 1, Col: col}
+	return Pos{File: s.in.Path, Line: s.in.Line + line - 1, Col: max(s.in.Col, 1) + col - 1}
 }
 
 func (s *source) at(n *yaml.Node) Pos { return s.pos(n.Line, n.Column) }
@@ -68,7 +65,7 @@ func (s *source) line(p Pos) string {
 	if i < 0 || i >= len(s.lines) || len(s.lines[i]) > maxLine {
 		return ""
 	}
-	if i > 0 || s.in.Line == 0 {
+	if s.in.Line == 0 {
 		return s.lines[i]
 	}
 	before := max(s.in.Col-1, 0)

@@ -64,7 +64,7 @@ func interfaceKeys() []*Key {
 			Example: "methods: {Charge: {idempotent: true}, \"Get*, List*\": {retry: {maxAttempts: 4}}, Balance: none}"},
 		{Path: "lint", Type: structural, written: "mapping", Since: first,
 			Doc:     "Checks to be left out here, each with the reason.",
-			Example: "lint: {ignore: {RG023: \"traffic is 500 rps\"}}"},
+			Example: "lint: {ignore: {RG02B: \"one caller only\"}}"},
 	}
 }
 
@@ -76,9 +76,9 @@ func timeoutKeys() []*Key {
 			Doc: "The whole call: sleeps, queues, attempts; not the fallback.", Example: "total: 20s"},
 		{Path: "timeout.attempt", Type: Duration, Since: first, RunTime: true, above: true, Unset: none, GoField: "Timeout.Attempt",
 			Doc: "One execution of the delegate. Its deadline is the sooner of `attempt` and what is left of `total`.", Example: "attempt: 2s"},
-		{Path: "timeout.open", Type: Duration, RunTime: true, above: true, Unset: none, GoField: "Timeout.Open",
-			Doc: "Until the method returns; then the context lives on until the caller's ends. For streams, bodies and rows.", Example: "open: 5s"},
-		{Path: "timeout.mode", Type: Enum, GoField: "Timeout.Mode", def: "cooperative",
+		{Path: "timeout.open", Type: Duration, Since: first, RunTime: true, above: true, Unset: none, GoField: "Timeout.Open",
+			Doc: "Until the method returns; then the context lives on until the caller's ends, whatever the other limits. For streams, bodies and rows. The context tells no deadline, which a delegate would put on what lives longer.", Example: "open: 5s"},
+		{Path: "timeout.mode", Type: Enum, Since: first, GoField: "Timeout.Mode", def: "cooperative",
 			Doc: "What becomes of a delegate that outlives its timeout.", Example: "mode: abandon",
 			Values: []EnumValue{
 				{Name: "cooperative", GoConst: "Cooperative", Doc: "the context is cancelled and the delegate waited for; a success that comes late is a success, a late error is ErrTimeout joined with it"},

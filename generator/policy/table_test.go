@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -96,6 +97,21 @@ func TestTable(t *testing.T) {
 	for path := range defaults() {
 		if Lookup(path) == nil {
 			t.Errorf("a default for %s", path)
+		}
+	}
+}
+
+// What asks for every part, and the reference, must know each.
+func TestPartsAreTheOnesOfTheTable(t *testing.T) {
+	for _, k := range Keys() {
+		if k.Type != Part {
+			continue
+		}
+		if !slices.Contains(Parts(), k.Path) {
+			t.Errorf("Parts() lacks %s", k.Path)
+		}
+		if documentParts["{{"+k.Path+"}}"] == nil {
+			t.Errorf("the reference has no place for %s", k.Path)
 		}
 	}
 }
