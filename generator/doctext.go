@@ -28,13 +28,22 @@ func sentence(w *templates.Wrapper, m *templates.Method, e *policy.Effective) st
 	if total > 0 {
 		fmt.Fprintf(&b, ", within %s in all", nice(total))
 	}
-	if e.Has("circuitBreaker") {
+	if open := e.Dur("timeout.open"); open > 0 {
+		fmt.Fprintf(&b, ", which must return within %s", nice(open))
+	}
+	switch {
+	case m.Key != nil:
+		fmt.Fprintf(&b, ", while the breaker of %s lets it", m.Key.Text)
+	case e.Has("circuitBreaker"):
 		b.WriteString(", while the breaker lets it")
 	}
 	if e.Has("bulkhead") {
 		fmt.Fprintf(&b, ", no more than %d at a time", e.Int("bulkhead.maxConcurrent"))
 	}
 	b.WriteString(".")
+	if m.Abandon {
+		b.WriteString(" One that is late is not waited for.")
+	}
 	switch {
 	case m.Fallback.Method:
 		b.WriteString(" If that fails, fallback answers.")
@@ -67,10 +76,13 @@ func nice(d time.Duration) string {
 }
 
 // summary has one line for each method: its policies and the worst case.
-func summary(w *templates.Wrapper, effective []*policy.Effective) []string {
+func summary(w *templates.Wrapper, effective []*policy.Effective, promoted []string) []string {
 	width := 0
 	for _, m := range w.Methods {
 		width = max(width, len([]rune(m.Name)))
+	}
+	for _, name := range promoted {
+		width = max(width, len([]rune(name)))
 	}
 	var lines []string
 	for i, m := range w.Methods {
@@ -79,6 +91,9 @@ func summary(w *templates.Wrapper, effective []*policy.Effective) []string {
 			text += "; without " + d.Part + ": " + d.Why
 		}
 		lines = append(lines, fmt.Sprintf("%-*s  %s", width, m.Name, text))
+	}
+	for _, name := range promoted {
+		lines = append(lines, fmt.Sprintf("%-*s  promoted, no policy", width, name))
 	}
 	return lines
 }
@@ -100,7 +115,13 @@ func describe(m *templates.Method, e *policy.Effective) string {
 	if total > 0 {
 		parts = append(parts, nice(total)+" in all")
 	}
-	if e.Has("circuitBreaker") {
+	if open := e.Dur("timeout.open"); open > 0 {
+		parts = append(parts, "opened in "+nice(open))
+	}
+	switch {
+	case m.Key != nil:
+		parts = append(parts, "a breaker for each "+m.Key.Text)
+	case e.Has("circuitBreaker"):
 		parts = append(parts, "breaker")
 	}
 	if e.Has("bulkhead") {

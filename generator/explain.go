@@ -16,7 +16,7 @@ import (
 // effective values with their origin, the nesting, the worst case and the
 // schedule of attempts, as text.
 func Explain(ctx context.Context, c Config, target string) (string, error) {
-	set, err := read(c.Dir)
+	set, _, err := read(c.Dir)
 	if err != nil {
 		return "", err
 	}

@@ -3,6 +3,7 @@ package generator
 import (
 	"go/types"
 	"slices"
+	"strings"
 
 	"github.com/resilgen/resilgen/generator/policy"
 	"github.com/resilgen/resilgen/templates"
@@ -17,7 +18,7 @@ func (r *resolver) answer(m *types.Func, e *policy.Effective) templates.Answer {
 	given := 0
 	if v, ok := e.Given("fallback.func"); ok && !v.None {
 		given++
-		a.Func, a.Cause = r.fallbackFunc(m.Signature(), v)
+		a.Func, a.Cause = r.fallbackFunc(m, v)
 	}
 	if v, ok := e.Given("fallback.to"); ok && !v.None {
 		given++
@@ -45,14 +46,14 @@ func (r *resolver) checkSecondary(e *policy.Effective, v policy.Value) {
 		return !slices.Contains(rejections, n.Text)
 	})
 	if !safe && !e.Idempotent() {
-		r.complain(v.Pos, "RG047", e.Method+".fallback.to", "the first call may have done the work, and secondary would do it again: "+
+		r.judge(e, v.Pos, "RG047", e.Method+".fallback.to", "the first call may have done the work, and secondary would do it again: "+
 			"mark the method idempotent: true, or apply it to rejections only, applyOn: [CircuitOpen, BulkheadFull]")
 	}
 }
 
-// fallbackFunc resolves a func and checks that it can answer for sig.
-func (r *resolver) fallbackFunc(sig *types.Signature, v policy.Value) (types.Object, bool) {
-	name := v.V.(policy.Name)
+// fallbackFunc resolves a func and checks that it can answer for m.
+func (r *resolver) fallbackFunc(m *types.Func, v policy.Value) (types.Object, bool) {
+	sig, name := m.Signature(), v.V.(policy.Name)
 	obj, why := r.pkg.lookup(name)
 	if why != "" {
 		r.complain(name.Pos, "RG092", "fallback.func", name.Text+": "+why)
@@ -66,17 +67,17 @@ func (r *resolver) fallbackFunc(sig *types.Signature, v policy.Value) (types.Obj
 		}
 		variadic := sig.Variadic() && !cause
 		want := types.NewSignatureType(nil, nil, nil, types.NewTuple(in...), sig.Results(), variadic)
-		if same(obj, want) {
+		if r.same(obj, want) {
 			return r.use(obj), cause
 		}
 	}
 	want := types.NewSignatureType(nil, nil, nil, sig.Params(), sig.Results(), sig.Variadic())
-	r.complain(name.Pos, "RG040", "fallback.func", name.Text+": want "+r.text(want)+", with a last parameter error if it wants the cause; have "+r.text(obj.Type()))
+	r.complain(name.Pos, "RG040", m.Name()+".fallback.func", name.Text+": want "+r.text(want)+", with a last parameter error if it wants the cause; have "+r.text(obj.Type()))
 	return nil, false
 }
 
-// judge resolves a func(T…) bool over the results of sig beside the error.
-func (r *resolver) judge(sig *types.Signature, errAt int, e *policy.Effective, key string) types.Object {
+// resultFunc resolves a func(T…) bool over the results of sig beside the error.
+func (r *resolver) resultFunc(sig *types.Signature, errAt int, e *policy.Effective, key string) types.Object {
 	v, ok := e.Given(key)
 	if !ok || v.None || errAt < 0 {
 		return nil
@@ -102,7 +103,7 @@ func (r *resolver) funcOf(key string, name policy.Name, in *types.Tuple, out ...
 		results = append(results, types.NewParam(0, nil, "", t))
 	}
 	want := types.NewSignatureType(nil, nil, nil, in, types.NewTuple(results...), false)
-	if !same(obj, want) {
+	if !r.same(obj, want) {
 		r.complain(name.Pos, "RG092", key, name.Text+": want "+r.text(want)+"; have "+r.text(obj.Type()))
 		return nil
 	}
@@ -110,10 +111,24 @@ func (r *resolver) funcOf(key string, name policy.Name, in *types.Tuple, out ...
 }
 
 // same compares by printed type: what two packages were loaded from may differ,
-// the types they mean do not.
-func same(obj types.Object, want *types.Signature) bool {
+// the types they mean do not. A generic func has the interface's own type
+// parameters, which is how it is instantiated.
+func (r *resolver) same(obj types.Object, want *types.Signature) bool {
 	f, ok := obj.(*types.Func)
-	return ok && shape(f.Signature()) == shape(want)
+	if !ok || shape(f.Signature()) != shape(want) {
+		return false
+	}
+	have := f.Signature().TypeParams()
+	return have.Len() == 0 || parameters(have) == parameters(r.typeParams)
+}
+
+// parameters prints type parameters with their constraints.
+func parameters(list *types.TypeParamList) string {
+	var b strings.Builder
+	for p := range list.TypeParams() {
+		b.WriteString(p.Obj().Name() + " " + types.TypeString(types.Unalias(p.Constraint()), nil) + ",")
+	}
+	return b.String()
 }
 
 // shape prints sig without the names of parameters.
@@ -164,6 +179,9 @@ func (r *resolver) classify(out *templates.File) {
 		r.importMatcher(permanent)
 		out.Permanent = permanent
 		add("Permanent", templates.Func(permanent.Func))
+	}
+	if out.GRPCCode = r.grpcCode(); out.GRPCCode != nil {
+		add("GRPCCodeOf", templates.Func(out.GRPCCode.Func))
 	}
 	errorParam := types.NewTuple(types.NewParam(0, nil, "", types.Universe.Lookup("error").Type()))
 	if n := r.file.StatusOf; n.Text != "" {

@@ -8,20 +8,27 @@ package generator
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/resilgen/resilgen/generator/policy"
+	"github.com/resilgen/resilgen/generator/source"
 	"github.com/resilgen/resilgen/templates"
 )
 
 // Config says what to generate. Dir is the directory of a Go package.
 type Config struct {
-	Dir  string
-	Warn func(*policy.Error) // called for each warning; may be nil
+	Dir     string
+	Warn    func(*policy.Error) // called for each warning; may be nil
+	Lenient bool                // errors of judgement are warnings
+	// Loader says who reads packages: "packages" is the go command, "fast" is
+	// what does without it, and "" the fast one where it is sure.
+	Loader string
 }
 
 // File is a generated file.
@@ -33,19 +40,56 @@ type File struct {
 // Generate returns the files that the policies in c.Dir call for. It writes
 // nothing. Complaints about policies come as [policy.Errors], all at once.
 func Generate(ctx context.Context, c Config) ([]File, error) {
-	set, err := read(c.Dir)
+	set, words, err := read(c.Dir)
 	if err != nil {
 		return nil, err
+	}
+	resolved, err := resolveDir(ctx, c, set, words)
+	if err != nil {
+		return nil, err
+	}
+	return render(c.Dir, set, resolved)
+}
+
+// resolveDir loads the package and resolves the policies. What the fast loader
+// finds wrong is not believed: the go command says it again, or knows better.
+func resolveDir(ctx context.Context, c Config, set *policy.Set, words []string) ([]*templates.File, error) {
+	if c.Loader != "packages" {
+		if pkg := loadFast(c.Dir, set, words); pkg != nil {
+			var warnings policy.Errors
+			quiet := c
+			quiet.Warn = func(e *policy.Error) { warnings = append(warnings, e) }
+			if resolved, err := resolve(quiet, set, pkg); err == nil {
+				for _, w := range warnings {
+					c.warn(w)
+				}
+				return resolved, nil
+			}
+		}
+		if c.Loader == "fast" {
+			return nil, fmt.Errorf("%s: %w; drop -loader=fast", c.Dir, source.ErrUnsure)
+		}
+		if err := rewind(c.Dir, &set); err != nil {
+			return nil, err
+		}
 	}
 	pkg, err := load(ctx, c.Dir, foreignPackages(set))
 	if err != nil {
 		return nil, err
 	}
-	resolved, err := resolve(c, set, pkg)
-	if err != nil {
-		return nil, err
+	return resolve(c, set, pkg)
+}
+
+func (c *Config) warn(e *policy.Error) {
+	if c.Warn != nil {
+		c.Warn(e)
 	}
-	return render(c.Dir, set, resolved)
+}
+
+// rewind reads the policies again: resolving marks what was used.
+func rewind(dir string, set **policy.Set) (err error) {
+	*set, _, err = read(dir)
+	return err
 }
 
 // Sources returns the policy files of dir, sorted.
@@ -60,23 +104,63 @@ func Sources(dir string) ([]string, error) {
 	}), nil
 }
 
-func read(dir string) (*policy.Set, error) {
+// ErrNoPolicies says that a directory has neither a policy file nor an
+// annotation.
+var ErrNoPolicies = errors.New("no resilience.yaml and no " + directive + " here; resilgen init writes one")
+
+// ErrInternal says that the generator itself is wrong.
+var ErrInternal = errors.New("internal error, which is a bug: please report it with the policy and the interface")
+
+// HasPolicies reports whether dir has policies, be they right or wrong.
+func HasPolicies(dir string) (bool, error) {
+	paths, err := Sources(dir)
+	if err != nil || len(paths) > 0 {
+		return len(paths) > 0, err
+	}
+	notes, wrong, err := annotations(dir)
+	return len(notes)+len(wrong) > 0 || err != nil, nil // what cannot be read is reported by Generate
+}
+
+// read returns what the policy files and the annotations of dir say.
+func read(dir string) (*policy.Set, []string, error) {
 	paths, err := Sources(dir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if len(paths) == 0 {
-		return nil, fmt.Errorf("%s: no resilience.yaml here; resilgen init writes one", dir)
+	inputs, wrong, err := annotations(dir)
+	if err != nil {
+		return nil, nil, err
 	}
-	var inputs []policy.Input
 	for _, path := range paths {
 		data, err := os.ReadFile(path)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		inputs = append(inputs, policy.Input{Path: path, Data: data})
 	}
-	return policy.Read(inputs)
+	if len(inputs)+len(wrong) == 0 {
+		return nil, nil, fmt.Errorf("%s: %w", dir, ErrNoPolicies)
+	}
+	set, err := policy.Read(inputs)
+	if len(wrong) > 0 {
+		list, _ := err.(policy.Errors)
+		return nil, nil, append(wrong, list...).Sorted()
+	}
+	return set, wordsIn(inputs), err
+}
+
+var wordPattern = regexp.MustCompile(`[\pL_][\pL\pN_]*(\.[\pL_][\pL\pN_]*)?`)
+
+// wordsIn returns everything that may be a Go identifier, each once.
+func wordsIn(inputs []policy.Input) []string {
+	var list []string
+	for _, in := range inputs {
+		for _, word := range wordPattern.FindAll(in.Data, -1) {
+			list = append(list, string(word))
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 func foreignPackages(set *policy.Set) []string {
@@ -100,7 +184,7 @@ func render(dir string, set *policy.Set, resolved []*templates.File) ([]File, er
 		}
 		src, err := templates.Render(f)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w\n%s", path, err, src)
+			return nil, fmt.Errorf("%s: %w: %w\n%s", path, ErrInternal, err, src)
 		}
 		files = append(files, File{path, src})
 	}
@@ -109,12 +193,15 @@ func render(dir string, set *policy.Set, resolved []*templates.File) ([]File, er
 
 // ours refuses to replace what resilgen did not write.
 func ours(path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("%s: is a directory, where the generated file belongs; move it away", path)
+	}
 	old, err := os.ReadFile(path)
 	if os.IsNotExist(err) {
 		return nil
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: was not written by resilgen, as far as can be seen: %w", path, err)
 	}
 	if !bytes.HasPrefix(old, []byte(templates.Header)) {
 		return fmt.Errorf("%s: was not written by resilgen, and stays as it is; move it away", path)
@@ -122,19 +209,22 @@ func ours(path string) error {
 	return nil
 }
 
-// Orphans returns the generated files in dir whose policy file is gone.
+// Orphans returns the generated files in dir whose policies are gone.
 func Orphans(dir string) ([]string, error) {
-	sources, err := Sources(dir)
+	found, err := filepath.Glob(filepath.Join(dir, "*resilience_gen.go"))
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	set, _, err := read(dir)
+	if errors.Is(err, ErrNoPolicies) {
+		set, err = &policy.Set{}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
 	var made []string
-	for _, path := range sources {
-		made = append(made, filepath.Join(dir, (&policy.File{Path: path}).Out()))
-	}
-	found, err := filepath.Glob(filepath.Join(dir, "*resilience_gen.go"))
-	if err != nil {
-		return nil, err
+	for _, f := range set.Files {
+		made = append(made, filepath.Join(dir, f.Out()))
 	}
 	var orphans []string
 	for _, path := range found {

@@ -3,7 +3,9 @@ package generator
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,7 +16,10 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/resilgen/resilgen/generator/policy"
+	"github.com/resilgen/resilgen/templates"
 )
+
+var keep = flag.String("keep", "", "directory for the packages that compile, with what is generated as if a person wrote it")
 
 var update = flag.Bool("update", false, "record golden files; only what compiles and vets is recorded")
 
@@ -37,25 +42,51 @@ func TestGolden(t *testing.T) {
 			}
 			unpack(t, dir, archive)
 			files, messages := run(t, dir)
-			if messages == "" || strings.HasPrefix(messages, "warning") {
+			switch _, err := os.Stat(filepath.Join(dir, "go.mod")); {
+			case messages != "" && !strings.HasPrefix(messages, "warning"):
+			case err == nil: // a module of its own
+				if out, err := goTool(dir, "vet", "."); err != nil {
+					t.Errorf("generated code does not vet: %v\n%s", err, out)
+				}
+			default:
 				compiled = append(compiled, "./"+name)
 			}
 			compare(t, path, archive, files, messages)
 		})
+	}
+	if *keep != "" {
+		keepAll(t, root, compiled)
 	}
 	if out, err := goTool(root, append([]string{"vet"}, compiled...)...); err != nil {
 		t.Errorf("generated code does not vet: %v\n%s", err, out)
 	}
 }
 
+// keepAll copies the packages for linters, which are gentle to code that says
+// it is generated.
+func keepAll(t *testing.T, root string, packages []string) {
+	for _, name := range append(packages, "go.mod") {
+		if err := filepath.WalkDir(filepath.Join(root, name), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			to := filepath.Join(*keep, strings.TrimPrefix(path, root))
+			data = bytes.Replace(data, []byte(templates.Header), []byte("// Written from "), 1)
+			return errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), os.WriteFile(to, data, 0o644))
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // newModule returns a module that uses this one, with a copy of its go.sum.
 func newModule(t *testing.T) string {
 	root := t.TempDir()
-	repo, err := filepath.Abs("..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	mod := "module example.com\n\ngo 1.25.0\n\nrequire github.com/resilgen/resilgen v0.0.0\n\nreplace github.com/resilgen/resilgen => " + repo + "\n"
+	mod := "module example.com\n\ngo 1.25.0\n\nrequire github.com/resilgen/resilgen v0.0.0\n\nreplace github.com/resilgen/resilgen => " + repository(t) + "\n"
 	if err := os.WriteFile(filepath.Join(root, "go.mod"), []byte(mod), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -78,10 +109,20 @@ func unpack(t *testing.T, dir string, archive *txtar.Archive) {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, f.Data, 0o644); err != nil {
+		data := bytes.ReplaceAll(f.Data, []byte("REPOSITORY"), []byte(repository(t)))
+		if err := os.WriteFile(path, data, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// repository returns the root of this module.
+func repository(t *testing.T) string {
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
 }
 
 // run generates twice, the second time over the first output: nothing may

@@ -2,6 +2,7 @@ package generator
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"go/ast"
@@ -9,6 +10,7 @@ import (
 	"go/token"
 	"go/types"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,16 +18,18 @@ import (
 	"golang.org/x/tools/go/packages"
 
 	"github.com/resilgen/resilgen/generator/policy"
+	"github.com/resilgen/resilgen/generator/source"
 	"github.com/resilgen/resilgen/templates"
 )
 
 // goPackage is the Go package that policies stand beside.
 type goPackage struct {
 	Name, Path string
-	fset       *token.FileSet
 	types      *types.Package
 	syntax     []*ast.File
 	foreign    map[string]*types.Package // loaded for interfaces of other packages
+	order      func(token.Pos) (file string, offset int)
+	fast       bool // read without the go command, see package source
 }
 
 // goInterface is an interface to wrap.
@@ -37,6 +41,25 @@ type goInterface struct {
 	methods  []*types.Func
 	promoted []string // methods that the package cannot name
 }
+
+// loadFast reads the package without the go command, nil if it is not sure.
+func loadFast(dir string, set *policy.Set, words []string) *goPackage {
+	req := source.Request{Dir: dir, Words: words, Skip: isOurs}
+	for _, f := range set.Files {
+		for _, i := range f.Interfaces {
+			req.Interfaces = append(req.Interfaces, i.Of)
+		}
+	}
+	pkg, err := source.Load(req)
+	if err != nil {
+		return nil
+	}
+	return &goPackage{
+		Name: pkg.Types.Name(), Path: pkg.Types.Path(), types: pkg.Types, foreign: pkg.Foreign, order: pkg.Order, fast: true,
+	}
+}
+
+func isOurs(src []byte) bool { return bytes.HasPrefix(src, []byte(templates.Header)) }
 
 // load reads the package in dir and those of foreign interfaces. The package
 // may be ill-typed, since code that uses the generated names is so before the
@@ -56,9 +79,16 @@ func load(ctx context.Context, dir string, foreign []string) (*goPackage, error)
 	}
 	pkgs, err := packages.Load(conf, append([]string{"."}, foreign...)...)
 	if err != nil {
-		return nil, fmt.Errorf("%s: the go command failed; is Go installed? %w", dir, err)
+		if _, missing := exec.LookPath("go"); missing != nil {
+			return nil, fmt.Errorf("%s: there is no go command in PATH, and resilgen asks it about packages; is Go installed?", dir)
+		}
+		return nil, fmt.Errorf("%s: the go command failed: %w", dir, err)
 	}
-	p := &goPackage{fset: conf.Fset, foreign: map[string]*types.Package{}}
+	p := &goPackage{foreign: map[string]*types.Package{}}
+	p.order = func(pos token.Pos) (string, int) {
+		at := conf.Fset.Position(pos)
+		return at.Filename, at.Offset
+	}
 	for _, pkg := range pkgs {
 		if slices.Contains(foreign, pkg.PkgPath) {
 			p.foreign[pkg.PkgPath] = pkg.Types
@@ -106,7 +136,7 @@ func fatal(dir string, pkg *packages.Package) error {
 // stale must not stop its renewal.
 func parseUnlessOurs(fset *token.FileSet, name string, src []byte) (*ast.File, error) {
 	mode := parser.ParseComments | parser.SkipObjectResolution
-	if bytes.HasPrefix(src, []byte(templates.Header)) {
+	if isOurs(src) {
 		mode = parser.PackageClauseOnly
 	}
 	return parser.ParseFile(fset, name, src, mode)
@@ -161,6 +191,9 @@ func (p *goPackage) check(obj *types.TypeName, pkg *types.Package) (*goInterface
 		}
 		i.methods = append(i.methods, m)
 	}
+	if len(i.promoted) > 0 && p.fast {
+		return nil, "not sure what " + i.promoted[0] + " can be called" // and then the go command is asked
+	}
 	if len(i.promoted) > 0 && params.Len() > 0 {
 		return nil, fmt.Sprintf("%s has type parameters and the method %s, which this package cannot name", obj.Name(), i.promoted[0])
 	}
@@ -172,7 +205,9 @@ func (p *goPackage) check(obj *types.TypeName, pkg *types.Package) (*goInterface
 			return 1
 		}
 		if a.Pkg() == p.types {
-			return int(a.Pos()) - int(b.Pos())
+			fileA, at := p.order(a.Pos())
+			fileB, bt := p.order(b.Pos())
+			return cmp.Or(strings.Compare(fileA, fileB), at-bt)
 		}
 		return strings.Compare(a.Name(), b.Name())
 	})

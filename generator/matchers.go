@@ -18,6 +18,9 @@ func (r *resolver) matcher(key string, list policy.List) (kinds templates.Consts
 			if n.Text == "Panic" && key != "circuitBreaker.ignoreOn" {
 				r.complain(n.Pos, "RG092", key, "Panic may stand in circuitBreaker.ignoreOn only: nothing can be retried while a panic unwinds")
 			}
+			if n.Text == "GRPCUnavailable" && !r.pkg.usesGRPC() {
+				r.complain(n.Pos, "RG092", key, "GRPCUnavailable: no file of the package imports google.golang.org/grpc, so no error can be one; import _ \"google.golang.org/grpc/status\" where another module's client hides it")
+			}
 			kinds = append(kinds, kind)
 			continue
 		}

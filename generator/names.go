@@ -3,6 +3,7 @@ package generator
 import (
 	"go/token"
 	"go/types"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,6 +74,67 @@ func lower(name string) string {
 func upper(name string) string {
 	r, size := utf8.DecodeRuneInString(name)
 	return string(unicode.ToUpper(r)) + name[size:]
+}
+
+// holding names what a wrapper holds and what makes it.
+func holding(taken map[string]bool) templates.Names {
+	return templates.Names{
+		Next: choose("next", taken), Fallback: choose("fallback", taken), Secondary: choose("secondary", taken),
+		Runtime: choose("rt", taken), Wrap: choose("w", taken), Self: choose("g", taken),
+	}
+}
+
+// variables names what is declared in the method: nothing that the body refers
+// to may be hidden. It returns both.
+func (r *resolver) variables(out *templates.Method, sig *types.Signature) (taken map[string]bool) {
+	taken = map[string]bool{r.names.imports[contextPath]: true, "nil": true, "false": true}
+	for _, obj := range []types.Object{out.Fallback.Func, out.RetryResult, out.RecordResult} {
+		if obj != nil {
+			taken[r.spelled(obj)] = true
+		}
+	}
+	for v := range sig.Results().Variables() {
+		if out.Fallback.Zero {
+			visit(v.Type(), func(obj *types.TypeName, _ bool) { taken[r.spelled(obj)] = true })
+		}
+	}
+	if out.Key != nil {
+		for _, obj := range out.Key.Uses {
+			if pkg, ok := obj.(*types.PkgName); ok {
+				taken[r.names.imports[pkg.Imported().Path()]] = true
+			} else {
+				taken[r.spelled(obj)] = true
+			}
+		}
+	}
+	if out.Abandon {
+		taken[r.names.imports[runtimePath]] = true
+		for v := range sig.Results().Variables() {
+			visit(v.Type(), func(obj *types.TypeName, _ bool) { taken[r.spelled(obj)] = true })
+		}
+	}
+	out.Params = vars(sig.Params(), taken)
+	out.Cause = choose("cause", maps.Clone(taken))
+	out.Results = vars(sig.Results(), taken)
+	out.Call = choose("call", taken)
+	for _, v := range out.Results {
+		out.Zeros = append(out.Zeros, choose(v.Name+"Zero", taken))
+	}
+	if out.Abandon {
+		out.BundleVar = choose("late", taken)
+	}
+	return taken
+}
+
+// spelled returns the first identifier of what the file writes for obj.
+func (r *resolver) spelled(obj types.Object) string {
+	if obj == nil || obj.Pkg() == nil || obj.Pkg().Path() == r.pkg.Path {
+		if obj == nil {
+			return ""
+		}
+		return obj.Name()
+	}
+	return r.names.imports[obj.Pkg().Path()]
 }
 
 // vars names parameters or results. What the body refers to must not be

@@ -3,11 +3,9 @@ package generator
 import (
 	"go/types"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/resilgen/resilgen/generator/lint"
 	"github.com/resilgen/resilgen/generator/policy"
 	"github.com/resilgen/resilgen/templates"
 )
@@ -18,8 +16,12 @@ type resolver struct {
 	file  *policy.File
 	names *names
 	errs  policy.Errors
+	// lenient makes warnings of errors of judgement.
+	lenient bool
 	// classes is what every policy of the file says about errors; nil: nothing.
 	classes *templates.Literal
+	// typeParams are those of the interface that is resolved.
+	typeParams *types.TypeParamList
 }
 
 // resolve returns a file for each policy file, or every complaint.
@@ -27,7 +29,7 @@ func resolve(c Config, set *policy.Set, pkg *goPackage) ([]*templates.File, erro
 	var files []*templates.File
 	var all policy.Errors
 	for _, f := range set.Files {
-		r := &resolver{pkg: pkg, file: f, names: newNames(pkg.types)}
+		r := &resolver{pkg: pkg, file: f, names: newNames(pkg.types), lenient: c.Lenient}
 		files = append(files, r.run())
 		all = append(all, r.errs...)
 		if len(r.errs) == 0 { // else what failed may be what used the policy
@@ -53,7 +55,8 @@ func (r *resolver) complain(pos policy.Pos, id, key, msg string) {
 }
 
 func (r *resolver) run() *templates.File {
-	out := &templates.File{Package: r.pkg.Name, Path: r.pkg.Path, Sources: filepath.Base(r.file.Path)}
+	out := &templates.File{Package: r.pkg.Name, Path: r.pkg.Path, Sources: strings.Join(r.file.Sources, ", ")}
+	r.predeclared()
 	r.names.addImport(runtimePath, "resilience")
 	r.names.addImport("time", "time")
 	r.names.addImport(contextPath, "context")
@@ -76,6 +79,16 @@ func (r *resolver) run() *templates.File {
 	}
 	out.Imports = r.names.list()
 	return out
+}
+
+// predeclared refuses a package that declares what generated code takes for
+// predeclared. For the type error there is another spelling.
+func (r *resolver) predeclared() {
+	for _, name := range []string{"bool", "false", "nil", "true"} {
+		if obj := r.pkg.types.Scope().Lookup(name); obj != nil && len(r.file.Interfaces) > 0 {
+			r.complain(r.file.Interfaces[0].Pos, "", "interfaces", "the package declares a "+name+" of its own, and generated code needs Go's: rename it")
+		}
+	}
 }
 
 // importsOf names the packages of every signature before a line is emitted.
@@ -102,11 +115,12 @@ func (r *resolver) importsOf(face *goInterface) {
 func (r *resolver) wrapper(i *policy.Interface, face *goInterface) *templates.Wrapper {
 	effective, errs := i.Resolve(shapes(face))
 	r.errs = append(r.errs, errs...)
+	r.typeParams = face.params
 	name := upper(i.Name)
 	w := &templates.Wrapper{
 		Key: r.pkg.Name + "." + i.Name, Iface: face.typ, Short: face.name, Link: face.name,
 		Type: choose("Resilient"+name, r.names.taken), New: choose("NewResilient"+name, r.names.taken),
-		Source: filepath.Base(r.file.Path), Unwrap: true, Error: r.errorType(),
+		Source: enumerate(i.Sources), Unwrap: true, Error: r.errorType(),
 	}
 	if face.pkg != r.pkg.types {
 		w.Link = face.pkg.Path() + "." + face.name
@@ -119,13 +133,15 @@ func (r *resolver) wrapper(i *policy.Interface, face *goInterface) *templates.Wr
 	if len(face.promoted) > 0 {
 		w.Hidden = choose(lower(name)+"Promoted", r.names.taken)
 	}
-	fields := map[string]bool{"next": true, "fallback": true, "secondary": true}
+	fields := map[string]bool{}
 	for _, m := range face.methods {
 		fields[m.Name()] = true // a field and a method of one name do not compile
 		w.Unwrap = w.Unwrap && m.Name() != "Unwrap"
 	}
+	w.Fields = holding(fields)
+	declared := map[string]bool{} // in the methods
 	for n, m := range face.methods {
-		method := r.method(i, w, m, effective[n])
+		method := r.method(i, w, m, effective[n], declared)
 		method.Field = choose(lower(m.Name()), fields)
 		w.Methods = append(w.Methods, method)
 		if method.Fallback.Method && w.Fallback == "" {
@@ -135,11 +151,19 @@ func (r *resolver) wrapper(i *policy.Interface, face *goInterface) *templates.Wr
 			w.Secondary = choose(name+"Secondary", r.names.taken)
 		}
 	}
-	w.Summary = summary(w, effective)
-	for _, name := range face.promoted {
-		w.Summary = append(w.Summary, name+"  promoted, no policy")
-	}
+	w.Vars = holding(maps.Clone(r.names.taken))
+	w.Recv = choose("g", declared)
+	r.idle(i, w, effective)
+	w.Summary = summary(w, effective, face.promoted)
 	return w
+}
+
+// enumerate joins words as prose does.
+func enumerate(words []string) string {
+	if n := len(words) - 1; n > 0 {
+		return strings.Join(words[:n], ", ") + " and " + words[n]
+	}
+	return strings.Join(words, "")
 }
 
 // shapes tells the policy what it needs to know of the methods.
@@ -186,42 +210,30 @@ func contextIndex(sig *types.Signature) int {
 }
 
 // method resolves one method under its policy.
-func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Func, e *policy.Effective) *templates.Method {
+// It adds to declared what the receiver may not be called.
+func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Func, e *policy.Effective, declared map[string]bool) *templates.Method {
 	sig := m.Signature()
 	out := &templates.Method{Name: m.Name(), Variadic: sig.Variadic(), Ctx: contextIndex(sig), Err: errorIndex(sig)}
 	r.lint(i, out, sig, e)
-	// The body refers to these imports; no parameter may hide them.
-	taken := map[string]bool{r.names.imports[contextPath]: true}
-	out.Params = vars(sig.Params(), taken)
-	out.Cause = choose("cause", maps.Clone(taken))
-	out.Results = vars(sig.Results(), taken)
-	out.Recv = choose("g", taken)
-	out.Call = choose("call", taken)
-	if e.None() || out.Err < 0 {
+	passes := e.None() || out.Err < 0
+	if !passes {
+		out.Loop, out.Fallback = e.Has("retry"), r.answer(m, e)
+		out.RetryResult = r.resultFunc(sig, out.Err, e, "retry.retryOnResult")
+		out.RecordResult = r.resultFunc(sig, out.Err, e, "circuitBreaker.recordOnResult")
+		out.Key = r.key(sig, e)
+		out.Abandon = e.Has("timeout") && e.Str("timeout.mode") == "abandon"
+	}
+	maps.Copy(declared, r.variables(out, sig))
+	if passes {
 		out.Doc = m.Name() + " calls the wrapped " + w.Short + "."
 		return out
 	}
-	out.Loop, out.Fallback = e.Has("retry"), r.answer(m, e)
-	out.RetryResult = r.judge(sig, out.Err, e, "retry.retryOnResult")
-	out.RecordResult = r.judge(sig, out.Err, e, "circuitBreaker.recordOnResult")
+	if several := len(out.Results) > 2 || len(out.Results) == 2 && out.Err == 0; out.Abandon && several {
+		out.Bundle = choose(lower(strings.TrimPrefix(w.Type, "Resilient"))+m.Name()+"Results", r.names.taken)
+	}
 	out.Policy = r.literal(w, out, e)
 	out.Doc = sentence(w, out, e)
 	return out
-}
-
-func (r *resolver) lint(i *policy.Interface, out *templates.Method, sig *types.Signature, e *policy.Effective) {
-	named := slices.ContainsFunc(i.LeaveOut, func(n policy.Name) bool { return n.Text == out.Name })
-	for _, f := range lint.Run(&lint.Method{Policy: e, Sig: sig, Ctx: out.Ctx, Err: out.Err, LeaveOut: i.LeaveOutAll || named}) {
-		if _, ignored := e.Ignores(f.ID); ignored && !f.Error {
-			continue
-		}
-		if _, ignored := e.Ignores(f.ID); ignored {
-			continue
-		}
-		d := r.file.Error(e.Pos, f.ID, i.Key+"."+out.Name, f.Msg)
-		d.Warning = !f.Error
-		r.errs = append(r.errs, d)
-	}
 }
 
 // literal builds the policy literal from what the policy was given. The table
@@ -245,9 +257,10 @@ func (r *resolver) literal(w *templates.Wrapper, m *templates.Method, e *policy.
 				templates.Field{Name: path[len(path)-1], Value: value})
 		}
 	}
-	for _, on := range []struct{ part, field string }{{"retry", "Retry"}, {"circuitBreaker", "Breaker"}, {"bulkhead", "Bulkhead"}, {"fallback", "Fallback"}} {
-		if e.Has(on.part) && (on.part == "fallback" || len(part(root, []string{on.field}).Fields) == 0) {
-			p := part(root, []string{on.field})
+	for _, k := range policy.Keys() {
+		field, on := strings.CutSuffix(k.GoField, ".On")
+		if on && e.Has(k.Path) && (k.Path == "fallback" || len(part(root, []string{field}).Fields) == 0) {
+			p := part(root, []string{field})
 			p.Fields = slices.Insert(p.Fields, 0, templates.Field{Name: "On", Value: true})
 		}
 	}
@@ -281,8 +294,11 @@ func (r *resolver) fieldValue(w *templates.Wrapper, m *templates.Method, k *poli
 	case policy.List:
 		return r.matcherLiteral(w, m, k, value)
 	case string:
-		if k.Type == policy.Enum {
+		switch k.Type {
+		case policy.Enum:
 			return templates.Const(k.Constant(value))
+		case policy.Expression:
+			return true // the expression itself is in the method
 		}
 		return value
 	case bool:
@@ -344,5 +360,10 @@ func (r *resolver) importMatcher(m *templates.Matcher) {
 				r.names.addImport(obj.Pkg().Path(), obj.Pkg().Name())
 			}
 		})
+	}
+	taken := maps.Clone(r.names.taken)
+	m.Param = choose("err", taken)
+	for range m.As {
+		m.Targets = append(m.Targets, choose("target", taken))
 	}
 }

@@ -14,6 +14,8 @@ type File struct {
 	Wrappers []*Wrapper
 	// Permanent is what the file's policies call permanent; nil if nothing.
 	Permanent *Matcher
+	// GRPCCode finds the gRPC code of an error; nil where gRPC is not imported.
+	GRPCCode *Matcher
 }
 
 // Import is a package that the file refers to, under its final name.
@@ -40,14 +42,23 @@ type Wrapper struct {
 	Summary   []string // one line a method
 	Source    string   // resilience.yaml
 	Unwrap    bool
+	Recv      string // name of the receiver
 	Methods   []*Method
+	// Fields are the names of the struct's fields, Vars of the constructor's
+	// variables.
+	Fields, Vars Names
+}
+
+// Names are those of what a wrapper holds, and of what makes it.
+type Names struct {
+	Next, Fallback, Secondary string
+	Runtime, Wrap, Self       string
 }
 
 // Method is one method of a [Wrapper].
 type Method struct {
 	Name     string
 	Field    string // of its guard
-	Recv     string // name of the receiver
 	Call     string // name of the call
 	Cause    string // name of the fallback's last parameter
 	Doc      string // a sentence or two
@@ -56,9 +67,15 @@ type Method struct {
 	Variadic bool
 	Ctx      int      // index of the context parameter, -1 if none
 	Err      int      // index of the error result, -1 if none
+	Zeros    []string // names of the zero values that a fallback returns
 	Policy   *Literal // nil: pass straight through
 	Loop     bool
 	Fallback Answer
+	Key      *Expr // of the breaker; nil if there is one for all
+	Abandon  bool  // the delegate may be left behind
+	// Bundle is the struct that holds several results of a delegate that may be
+	// left behind, BundleVar a variable of it.
+	Bundle, BundleVar string
 	// RetryResult and RecordResult are funcs that judge results without an
 	// error; nil if there are none.
 	RetryResult, RecordResult types.Object
@@ -88,6 +105,9 @@ type Matcher struct {
 	Is   []types.Object // errors.Is
 	As   []types.Type   // errors.As
 	Call []types.Object // func(error) bool
+	// Param is the name of its parameter, Targets those of the variables for As.
+	Param   string
+	Targets []string
 }
 
 // Literal is a composite literal of the runtime's types.
@@ -105,11 +125,11 @@ type Field struct {
 	Value any
 }
 
-// Const is a constant of the runtime; Consts are several, or-ed.
-type (
-	Const  string
-	Consts []string
-)
+// Const is a constant of the runtime.
+type Const string
+
+// Consts are several constants, or-ed.
+type Consts []string
 
 // Func is a func of the generated file.
 type Func string

@@ -12,6 +12,8 @@ const (
 	runtimePath = "github.com/resilgen/resilgen/runtime/resilience"
 	errorsPath  = "errors"
 	contextPath = "context"
+
+	grpcStatusPath = "google.golang.org/grpc/status"
 )
 
 func rt(name string) *jen.Statement { return jen.Qual(runtimePath, name) }

@@ -12,7 +12,7 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 // method prints m and the matchers that stand beside it.
 func method(f *jen.File, w *Wrapper, m *Method) {
 	comment(f, m.Doc)
-	fn := f.Func().Params(jen.Id(m.Recv).Add(pointer(w))).Id(m.Name).Params(params(m)...)
+	fn := f.Func().Params(jen.Id(w.Recv).Add(pointer(w))).Id(m.Name).Params(params(m)...)
 	if m.Policy == nil {
 		fn.Add(plainResults(m)).Block(pass(w, m))
 		f.Line()
@@ -24,6 +24,9 @@ func method(f *jen.File, w *Wrapper, m *Method) {
 	}
 	fn.Params(results...).Block(body(w, m)...)
 	f.Line()
+	if m.Bundle != "" {
+		bundle(f, w, m)
+	}
 	for _, x := range m.Matchers {
 		matcher(f, x)
 	}
@@ -57,7 +60,7 @@ func plainResults(m *Method) *jen.Statement {
 
 // pass is the whole body of a method without a policy.
 func pass(w *Wrapper, m *Method) jen.Code {
-	call := jen.Id(m.Recv).Dot(w.next()).Dot(m.Name).Call(args(m, nil)...)
+	call := jen.Id(w.Recv).Dot(w.next()).Dot(m.Name).Call(args(m, nil)...)
 	if len(m.Results) == 0 {
 		return call
 	}
@@ -89,17 +92,17 @@ func body(w *Wrapper, m *Method) []jen.Code {
 	if m.Loop {
 		loop = jen.For
 	}
+	open := jen.Dot("Begin").Call(begin)
+	if m.Key != nil {
+		open = jen.Dot("BeginKey").Call(begin, expression(m))
+	}
 	lines := []jen.Code{
-		jen.Id(m.Call).Op(":=").Id(m.Recv).Dot(m.Field).Dot("Begin").Call(begin),
+		jen.Id(m.Call).Op(":=").Id(w.Recv).Dot(m.Field).Add(open),
 		jen.Defer().Id(m.Call).Dot("End").Call(),
-		loop(jen.Id(m.Call).Dot("Next").Call()).Block(
-			jen.List(resultNames(m)...).Op("=").Id(m.Recv).Dot(w.next()).Dot(m.Name).
-				Call(args(m, jen.Id(m.Call).Dot("Context").Call())...),
-			record(m),
-		),
+		loop(jen.Id(m.Call).Dot("Next").Call()).Block(append(attempt(w, m), record(w, m))...),
 	}
 	if m.Fallback != (Answer{}) {
-		lines = append(lines, jen.If(jen.Id(m.Call).Dot("WantsFallback").Call()).Block(answer(m)...))
+		lines = append(lines, jen.If(jen.Id(m.Call).Dot("WantsFallback").Call()).Block(answer(w, m)...))
 	}
 	last := resultNames(m)
 	last[m.Err] = jen.Id(m.Call).Dot("Err").Call()
@@ -107,7 +110,7 @@ func body(w *Wrapper, m *Method) []jen.Code {
 }
 
 // record tells the call how the attempt ended.
-func record(m *Method) jen.Code {
+func record(w *Wrapper, m *Method) jen.Code {
 	err := jen.Id(m.Results[m.Err].Name)
 	if m.RetryResult == nil && m.RecordResult == nil {
 		return jen.Id(m.Call).Dot("Record").Call(err)
@@ -122,31 +125,41 @@ func record(m *Method) jen.Code {
 				list = append(list, jen.Id(r.Name))
 			}
 		}
-		return jen.Add(err).Op("==").Nil().Op("&&").Add(value(f)).Call(list...)
+		return jen.Add(err).Op("==").Nil().Op("&&").Add(function(w, f)).Call(list...)
 	}
 	return jen.Id(m.Call).Dot("RecordResult").Call(err, judge(m.RetryResult), judge(m.RecordResult))
 }
 
 // answer is what stands where the policies gave up.
-func answer(m *Method) []jen.Code {
+func answer(w *Wrapper, m *Method) []jen.Code {
 	switch {
 	case m.Fallback.Zero:
 		return zeroAnswer(m)
 	case m.Fallback.Secondary:
-		return []jen.Code{jen.Return(jen.Id(m.Recv).Dot("secondary").Dot(m.Name).Call(args(m, nil)...))}
+		return []jen.Code{jen.Return(secondary(w, m).Dot(m.Name).Call(args(m, nil)...))}
 	}
 	list := args(m, nil)
-	if m.Fallback.Method && m.Variadic { // a slice there
+	if (m.Fallback.Method || m.Fallback.Cause) && m.Variadic { // a slice there
 		list[len(list)-1] = jen.Id(m.Params[len(m.Params)-1].Name)
 	}
 	cause := jen.Id(m.Call).Dot("Err").Call()
 	if m.Fallback.Method {
-		return []jen.Code{jen.Return(jen.Id(m.Recv).Dot("fallback").Dot(m.Name + "Fallback").Call(append(list, cause)...))}
+		return []jen.Code{jen.Return(jen.Id(w.Recv).Dot(w.Fields.Fallback).Dot(m.Name + "Fallback").Call(append(list, cause)...))}
 	}
 	if m.Fallback.Cause {
 		list = append(list, cause)
 	}
-	return []jen.Code{jen.Return(value(m.Fallback.Func).Call(list...))}
+	return []jen.Code{jen.Return(function(w, m.Fallback.Func).Call(list...))}
+}
+
+// secondary is the second implementation: promotion finds its methods, except
+// the one that has the name of the embedded interface.
+func secondary(w *Wrapper, m *Method) *jen.Statement {
+	s := jen.Id(w.Recv).Dot(w.Fields.Secondary)
+	if m.Name == shortName(w.Iface) {
+		return s.Dot(m.Name)
+	}
+	return s
 }
 
 // zeroAnswer returns the zero value of every result.
@@ -157,9 +170,8 @@ func zeroAnswer(m *Method) []jen.Code {
 			list = append(list, jen.Nil())
 			continue
 		}
-		name := r.Name + "Zero"
-		lines = append(lines, jen.Var().Id(name).Add(typeOf(r.Type)))
-		list = append(list, jen.Id(name))
+		lines = append(lines, jen.Var().Id(m.Zeros[i]).Add(typeOf(r.Type)))
+		list = append(list, jen.Id(m.Zeros[i]))
 	}
 	return append(lines, jen.Return(list...))
 }
@@ -178,23 +190,31 @@ func matcher(f *jen.File, m *Matcher) {
 	var terms []jen.Code
 	var before []jen.Code
 	for _, obj := range m.Is {
-		terms = append(terms, jen.Qual(errorsPath, "Is").Call(jen.Err(), jen.Qual(obj.Pkg().Path(), obj.Name())))
+		terms = append(terms, jen.Qual(errorsPath, "Is").Call(jen.Id(m.Param), jen.Qual(obj.Pkg().Path(), obj.Name())))
 	}
 	for i, t := range m.As {
-		name := "target"
-		if i > 0 {
-			name += strconv.Itoa(i + 1)
-		}
-		before = append(before, jen.Var().Id(name).Add(typeOf(t)))
-		terms = append(terms, jen.Qual(errorsPath, "As").Call(jen.Err(), jen.Op("&").Id(name)))
+		before = append(before, jen.Var().Id(m.Targets[i]).Add(typeOf(t)))
+		terms = append(terms, jen.Qual(errorsPath, "As").Call(jen.Id(m.Param), jen.Op("&").Id(m.Targets[i])))
 	}
 	for _, obj := range m.Call {
-		terms = append(terms, jen.Qual(obj.Pkg().Path(), obj.Name()).Call(jen.Err()))
+		terms = append(terms, jen.Qual(obj.Pkg().Path(), obj.Name()).Call(jen.Id(m.Param)))
 	}
 	or := jen.Add(terms[0])
 	for _, t := range terms[1:] {
 		or = or.Op("||").Add(t)
 	}
-	f.Func().Id(m.Func).Params(jen.Err().Add(typeOf(m.Err))).Bool().Block(append(before, jen.Return(or))...)
+	f.Func().Id(m.Func).Params(jen.Id(m.Param).Add(typeOf(m.Err))).Bool().Block(append(before, jen.Return(or))...)
+	f.Line()
+}
+
+// grpcCode prints the func that finds the code of a gRPC error.
+func grpcCode(f *jen.File, m *Matcher) {
+	comment(f, m.Doc)
+	target := m.Targets[0]
+	f.Func().Id(m.Func).Params(jen.Id(m.Param).Add(typeOf(m.Err))).Params(jen.Uint32(), jen.Bool()).Block(
+		jen.Var().Id(target).Interface(jen.Id("GRPCStatus").Params().Op("*").Qual(grpcStatusPath, "Status")),
+		jen.If(jen.Op("!").Qual(errorsPath, "As").Call(jen.Id(m.Param), jen.Op("&").Id(target))).Block(jen.Return(jen.Lit(0), jen.False())),
+		jen.Return(jen.Uint32().Call(jen.Id(target).Dot("GRPCStatus").Call().Dot("Code").Call()), jen.True()),
+	)
 	f.Line()
 }

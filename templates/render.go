@@ -34,6 +34,9 @@ func Render(f *File) ([]byte, error) {
 	if f.Permanent != nil {
 		matcher(out, f.Permanent)
 	}
+	if f.GRPCCode != nil {
+		grpcCode(out, f.GRPCCode)
+	}
 	var buf bytes.Buffer
 	fmt.Fprintf(&buf, "%s%s; DO NOT EDIT.\n\n", Header, f.Sources)
 	if err := out.Render(&buf); err != nil {

@@ -25,8 +25,8 @@ func wrapper(f *jen.File, w *Wrapper) {
 	}
 	if w.Unwrap {
 		comment(f, "Unwrap returns the wrapped "+w.Short+".")
-		f.Func().Params(jen.Id("g").Add(pointer(w))).Id("Unwrap").Params().Add(typeOf(w.Iface)).
-			Block(jen.Return(jen.Id("g").Dot(w.next())))
+		f.Func().Params(jen.Id(w.Recv).Add(pointer(w))).Id("Unwrap").Params().Add(typeOf(w.Iface)).
+			Block(jen.Return(jen.Id(w.Recv).Dot(w.next())))
 		f.Line()
 	}
 }
@@ -36,7 +36,7 @@ func (w *Wrapper) next() string {
 	if w.Hidden != "" {
 		return w.Hidden
 	}
-	return "next"
+	return w.Fields.Next
 }
 
 // declare begins the declaration of a type with the type parameters of w.
@@ -57,8 +57,18 @@ func typeParams(w *Wrapper) []jen.Code {
 }
 
 // instance is a generated type with the type parameters of w as arguments.
-func instance(w *Wrapper, name string) *jen.Statement {
-	s := jen.Id(name)
+func instance(w *Wrapper, name string) *jen.Statement { return instantiate(w, jen.Id(name)) }
+
+// function refers to a func of the user's. One that is generic, as the
+// interface is, gets its type arguments: Go does not infer them from results.
+func function(w *Wrapper, obj types.Object) *jen.Statement {
+	if f, ok := obj.(*types.Func); ok && f.Signature().TypeParams().Len() > 0 {
+		return instantiate(w, value(obj))
+	}
+	return value(obj)
+}
+
+func instantiate(w *Wrapper, s *jen.Statement) *jen.Statement {
 	if len(w.TypeParams) == 0 {
 		return s
 	}
@@ -86,22 +96,23 @@ func assertion(f *jen.File, w *Wrapper) {
 func structType(f *jen.File, w *Wrapper) {
 	text := w.Type + " is a [" + w.Link + "] that calls another one under the policies of " + w.Source + ":\n\n\t" +
 		strings.Join(w.Summary, "\n\t") + "\n\nIt is safe for concurrent use if the " + w.Short + " it calls is."
-	comment(f, text)
-	if w.Hidden != "" {
-		f.Type().Id(w.Hidden).Op("=").Add(typeOf(w.Iface)) // a field's name is its type's
+	if w.Hidden != "" { // a field's name is its type's
+		comment(f, w.Hidden+" is embedded for the methods that this package cannot name.")
+		f.Type().Id(w.Hidden).Op("=").Add(typeOf(w.Iface))
 		f.Line()
 	}
+	comment(f, text)
 	declare(f, w, w.Type).StructFunc(func(g *jen.Group) {
 		if w.Hidden != "" {
 			g.Id(w.Hidden)
 		} else {
-			g.Id("next").Add(typeOf(w.Iface))
+			g.Id(w.Fields.Next).Add(typeOf(w.Iface))
 		}
 		if w.Fallback != "" {
-			g.Id("fallback").Add(instance(w, w.Fallback))
+			g.Id(w.Fields.Fallback).Add(instance(w, w.Fallback))
 		}
 		if w.Secondary != "" {
-			g.Id("secondary").Add(instance(w, w.Secondary))
+			g.Id(w.Fields.Secondary).Add(instance(w, w.Secondary))
 		}
 		guards := guarded(w)
 		if len(guards) > 0 {
@@ -144,27 +155,28 @@ func fallbackType(f *jen.File, w *Wrapper) {
 }
 
 func constructor(f *jen.File, w *Wrapper) {
-	params := []jen.Code{jen.Id("rt").Op("*").Add(rt("Runtime")), jen.Id("next").Add(typeOf(w.Iface))}
-	wrap := []jen.Code{jen.Lit(w.Key), jen.Id("next")}
-	fields := []jen.Code{jen.Id(w.next()).Op(":").Id("next")}
-	add := func(name, typ string, arg *jen.Statement) {
+	v := w.Vars
+	params := []jen.Code{jen.Id(v.Runtime).Op("*").Add(rt("Runtime")), jen.Id(v.Next).Add(typeOf(w.Iface))}
+	wrap := []jen.Code{jen.Lit(w.Key), jen.Id(v.Next)}
+	fields := []jen.Code{jen.Id(w.next()).Op(":").Id(v.Next)}
+	add := func(field, name, typ string, arg *jen.Statement) {
 		if typ != "" {
 			params = append(params, jen.Id(name).Add(instance(w, typ)))
 			wrap = append(wrap, arg)
-			fields = append(fields, jen.Id(name).Op(":").Id(name))
+			fields = append(fields, jen.Id(field).Op(":").Id(name))
 		}
 	}
-	add("fallback", w.Fallback, jen.Id("fallback"))
-	add("secondary", w.Secondary, jen.Id("secondary").Dot(shortName(w.Iface)))
+	add(w.Fields.Fallback, v.Fallback, w.Fallback, jen.Id(v.Fallback))
+	add(w.Fields.Secondary, v.Secondary, w.Secondary, jen.Id(v.Secondary).Dot(shortName(w.Iface)))
 	lines := []jen.Code{
-		jen.Id("w").Op(":=").Id("rt").Dot("Wrap").Call(wrap...),
-		jen.Id("g").Op(":=").Op("&").Add(instance(w, w.Type)).Values(fields...),
+		jen.Id(v.Wrap).Op(":=").Id(v.Runtime).Dot("Wrap").Call(wrap...),
+		jen.Id(v.Self).Op(":=").Op("&").Add(instance(w, w.Type)).Values(fields...),
 	}
 	for _, m := range guarded(w) {
-		lines = append(lines, jen.Id("g").Dot(m.Field).Op("=").Id("w").Dot("Guard").Call(jen.Lit(m.Name), literal(m.Policy)))
+		lines = append(lines, jen.Id(v.Self).Dot(m.Field).Op("=").Id(v.Wrap).Dot("Guard").Call(jen.Lit(m.Name), literal(m.Policy)))
 	}
-	lines = append(lines, jen.Return(jen.Id("g"), jen.Id("w").Dot("Err").Call()))
-	comment(f, w.New+" puts next under the policies of "+w.Source+".")
+	lines = append(lines, jen.Return(jen.Id(v.Self), jen.Id(v.Wrap).Dot("Err").Call()))
+	comment(f, w.New+" puts "+v.Next+" under the policies of "+w.Source+".")
 	fn := f.Func().Id(w.New)
 	if len(w.TypeParams) > 0 {
 		fn.Types(typeParams(w)...)

@@ -37,7 +37,9 @@ type Check struct {
 	// Shape checks say that Part cannot act on the method's signature: it is
 	// left out where the author allowed that.
 	Shape bool
-	Error bool
+	// Instead is what else would do where Part cannot act.
+	Instead string
+	Error   bool
 	// Find returns what is wrong, "" if nothing is.
 	Find func(m *Method) string
 }
@@ -51,8 +53,8 @@ var checks = []Check{
 	{ID: "RG080", Doc: "a policy needs an error result", Part: "fallback", Shape: true, Error: true, Find: noError},
 	{ID: "RG080", Doc: "a policy needs an error result", Part: "circuitBreaker", Shape: true, Error: true, Find: noError},
 	{ID: "RG080", Doc: "a policy needs an error result", Part: "bulkhead", Shape: true, Error: true, Find: noError},
-	{ID: "RG005", Doc: "a timeout needs a context", Part: "timeout", Shape: true, Error: true, Find: noContext},
-	{ID: "RG081", Doc: "a timeout would end what outlives the call", Part: "timeout", Shape: true, Error: true, Find: outlives},
+	{ID: "RG005", Doc: "a timeout needs a context", Part: "timeout", Shape: true, Instead: "leave late calls behind with timeout.mode: abandon, ", Error: true, Find: noContext},
+	{ID: "RG081", Doc: "a timeout would end what outlives the call", Part: "timeout", Shape: true, Instead: "bound the opening alone with timeout.open, ", Error: true, Find: outlives},
 	{ID: "RG082", Doc: "an argument that is read once cannot be sent again", Part: "retry", Shape: true, Error: true, Find: readOnce},
 	{ID: "RG085", Doc: "no retry inside a transaction", Part: "retry", Shape: true, Error: true, Find: inTransaction},
 	{ID: "RG001", Doc: "the attempt limit can act", Part: "timeout", Error: true, Find: totalBelowAttempt},
@@ -89,7 +91,7 @@ func Run(m *Method) []Finding {
 			m.Policy.Drop(c.Part, msg)
 		default:
 			if c.Shape {
-				msg = c.Part + " cannot act: " + msg + "; drop it here, or say leaveOut: all"
+				msg = c.Part + " cannot act: " + msg + "; " + c.Instead + "drop it here, or say leaveOut: all"
 			}
 			list = append(list, Finding{c.ID, c.Error, c.Part, msg})
 		}
@@ -105,7 +107,7 @@ func noError(m *Method) string {
 }
 
 func noContext(m *Method) string {
-	if m.Ctx < 0 {
+	if m.Ctx < 0 && m.Policy.Str("timeout.mode") != "abandon" {
 		return "the method takes no context.Context, so it cannot be cancelled"
 	}
 	return ""
@@ -114,6 +116,9 @@ func noContext(m *Method) string {
 // outlives names a result that lives longer than the call, whose context a
 // timeout would end.
 func outlives(m *Method) string {
+	if m.Policy.Dur("timeout.open") > 0 {
+		return ""
+	}
 	for i := range m.Sig.Results().Len() {
 		t := m.Sig.Results().At(i).Type()
 		if isStream(t) {

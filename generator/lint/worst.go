@@ -15,9 +15,18 @@ type Worst struct {
 	RetryAfter time.Duration // the longest call when the peer asks for waits; 0 if not longer
 }
 
+// PerAttempt is the limit of one execution, 0 if there is none.
+func PerAttempt(e *policy.Effective) time.Duration {
+	attempt, open := e.Dur("timeout.attempt"), e.Dur("timeout.open")
+	if attempt == 0 || open > 0 && open < attempt {
+		return open
+	}
+	return attempt
+}
+
 // WorstCase is A·(T+Q) + D (docs/policy.md), cut by timeout.total.
 func WorstCase(e *policy.Effective) Worst {
-	attempt, total := e.Dur("timeout.attempt"), e.Dur("timeout.total")
+	attempt, total := PerAttempt(e), e.Dur("timeout.total")
 	bounded := attempt > 0 || total > 0
 	if bounded {
 		attempt += e.Dur("bulkhead.maxWait")
@@ -38,7 +47,7 @@ func WorstCase(e *policy.Effective) Worst {
 		w.RetryAfter = time.Duration(n)*attempt + time.Duration(n-1)*max(e.Dur("retry.retryAfter.max"), 0)
 	}
 	if total > 0 {
-		if e.Dur("timeout.attempt") == 0 {
+		if PerAttempt(e) == 0 {
 			w.Limit = total
 		}
 		w.Limit, w.RetryAfter = min(w.Limit, total), min(w.RetryAfter, total)

@@ -1,0 +1,95 @@
+package generator
+
+import (
+	"fmt"
+	"go/types"
+	"slices"
+	"strings"
+
+	"github.com/resilgen/resilgen/generator/lint"
+	"github.com/resilgen/resilgen/generator/policy"
+	"github.com/resilgen/resilgen/templates"
+)
+
+// lint runs the checks on a method and its policy.
+func (r *resolver) lint(i *policy.Interface, out *templates.Method, sig *types.Signature, e *policy.Effective) {
+	r.ignorable(e)
+	named := slices.ContainsFunc(i.LeaveOut, func(n policy.Name) bool { return n.Text == out.Name })
+	for _, f := range lint.Run(&lint.Method{Policy: e, Sig: sig, Ctx: out.Ctx, Err: out.Err, LeaveOut: i.LeaveOutAll || named}) {
+		r.judge(e, e.Pos, f.ID, i.Key+"."+out.Name, f.Msg)
+	}
+}
+
+// judge reports a finding with the weight of its check.
+func (r *resolver) judge(e *policy.Effective, pos policy.Pos, id, key, msg string) {
+	rule, _ := lint.Lookup(id)
+	if _, ignored := e.Ignores(id); ignored && rule.Severity != lint.Fact {
+		return
+	}
+	d := r.file.Error(pos, id, key, msg)
+	d.Warning = rule.Severity == lint.Warning || rule.Severity == lint.Judgement && r.lenient
+	r.errs = append(r.errs, d)
+}
+
+// ignorable refuses a lint key that silences nothing.
+func (r *resolver) ignorable(e *policy.Effective) {
+	for _, n := range e.Ignored() {
+		rule, known := lint.Lookup(n.Text)
+		switch {
+		case !known:
+			r.complain(n.Pos, "", "lint.ignore", "there is no check "+n.Text)
+		case rule.Severity == lint.Fact:
+			r.complain(n.Pos, "", "lint.ignore", n.Text+" ("+rule.Doc+") is no matter of judgement, and cannot be ignored: mend what it finds")
+		}
+	}
+}
+
+// idle warns of an inherited retry that was left out of every method, and
+// proposes what to write.
+func (r *resolver) idle(i *policy.Interface, w *templates.Wrapper, methods []*policy.Effective) {
+	if slices.ContainsFunc(r.errs, func(e *policy.Error) bool { return !e.Warning }) {
+		return // what is wrong may be why
+	}
+	var names []string
+	var first *policy.Effective
+	for n, e := range methods {
+		if e.Has("retry") {
+			return
+		}
+		if w.Methods[n].Err < 0 {
+			continue
+		}
+		_, decided := e.Given("idempotent")
+		if !decided && slices.ContainsFunc(e.Dropped(), func(d policy.Dropped) bool { return d.Part == "retry" }) {
+			names = append(names, e.Method)
+			first = e
+		}
+	}
+	if first == nil {
+		return
+	}
+	d := r.file.Error(i.Pos, "RG011", "interfaces."+i.Key, fmt.Sprintf("the inherited retry acts on no method, since none is marked idempotent: "+
+		"add %s for what may run twice, or retry: none", proposal(names)))
+	d.Warning = true
+	if _, ignored := first.Ignores("RG011"); !ignored {
+		r.errs = append(r.errs, d)
+	}
+}
+
+// proposal marks the methods that sound as if they only read, or else the
+// first one.
+func proposal(names []string) string {
+	var reading []string
+	for _, name := range names {
+		for _, verb := range []string{"Get", "List", "Find", "Read", "Fetch", "Lookup", "Search", "Query", "Count", "Has"} {
+			if strings.HasPrefix(name, verb) && len(reading) < 3 {
+				reading = append(reading, name+": {idempotent: true}")
+				break
+			}
+		}
+	}
+	if len(reading) == 0 {
+		reading = []string{names[0] + ": {idempotent: true}"}
+	}
+	return "methods: {" + strings.Join(reading, ", ") + "}"
+}

@@ -1,0 +1,145 @@
+package generator
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"strings"
+
+	"github.com/resilgen/resilgen/generator/policy"
+	"github.com/resilgen/resilgen/templates"
+)
+
+// key resolves circuitBreaker.perKey, an expression over the parameters of a
+// method.
+func (r *resolver) key(sig *types.Signature, e *policy.Effective) *templates.Expr {
+	const path = "circuitBreaker.perKey"
+	v, ok := e.Given(path)
+	if !ok || v.None || !e.Has("circuitBreaker") {
+		return nil
+	}
+	text := v.V.(string)
+	x, err := r.expression(text, sig)
+	if err != "" {
+		r.complain(v.Pos, "RG092", e.Method+"."+path, fmt.Sprintf("%q: %s", text, err))
+		return nil
+	}
+	return x
+}
+
+// expression parses text and checks it as the body of a method with sig would.
+func (r *resolver) expression(text string, sig *types.Signature) (*templates.Expr, string) {
+	node, err := parser.ParseExprFrom(token.NewFileSet(), "", text, parser.SkipObjectResolution)
+	if err != nil {
+		return nil, "no Go expression: " + message(err)
+	}
+	if bad := templates.CanPrint(node); bad != nil {
+		return nil, fmt.Sprintf("%s is more than an expression should be: write a func of the package and call it", strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", bad), "*ast.")))
+	}
+	scope, params := r.pkg.scopeOf(sig)
+	info := &types.Info{Uses: map[*ast.Ident]types.Object{}, Types: map[ast.Expr]types.TypeAndValue{}}
+	if err := types.CheckExpr(token.NewFileSet(), scope, token.NoPos, node, info); err != nil {
+		return nil, r.undefined(message(err), sig)
+	}
+	if !info.Types[node].IsValue() {
+		return nil, "want a string; this is no value"
+	}
+	basic, ok := info.Types[node].Type.Underlying().(*types.Basic)
+	if !ok || basic.Info()&types.IsString == 0 {
+		return nil, "want a string; have " + r.text(info.Types[node].Type)
+	}
+	x := &templates.Expr{Node: node, Text: text, Params: map[*ast.Ident]int{}, Uses: map[*ast.Ident]types.Object{}}
+	_, named := info.Types[node].Type.(*types.Basic)
+	x.Convert = !named
+	for id, obj := range info.Uses {
+		if i, ok := params[obj]; ok {
+			x.Params[id] = i
+			continue
+		}
+		x.Uses[id] = obj
+		if pkg, ok := obj.(*types.PkgName); ok {
+			r.names.addImport(pkg.Imported().Path(), pkg.Imported().Name())
+		} else if obj.Pkg() != nil && obj.Parent() == obj.Pkg().Scope() {
+			r.use(obj)
+		}
+	}
+	return x, ""
+}
+
+// message is what a parser or a type checker says, without its position in a
+// text that has none.
+func message(err error) string {
+	if typed, ok := err.(types.Error); ok {
+		return typed.Msg
+	}
+	text := err.Error()
+	if i := strings.Index(text, ": "); i >= 0 {
+		text = text[i+2:]
+	}
+	return text
+}
+
+// undefined adds what may have been meant.
+func (r *resolver) undefined(text string, sig *types.Signature) string {
+	word, ok := strings.CutPrefix(text, "undefined: ")
+	if !ok {
+		return text
+	}
+	names := r.pkg.types.Scope().Names()
+	for v := range sig.Params().Variables() {
+		names = append(names, v.Name())
+	}
+	return text + hint(word, names)
+}
+
+// scopeOf returns a package whose scope is that of a method's body: the
+// package's own declarations, what its files import, and the parameters.
+func (p *goPackage) scopeOf(sig *types.Signature) (*types.Package, map[types.Object]int) {
+	body := types.NewPackage(p.types.Path(), p.types.Name())
+	params := map[types.Object]int{}
+	for i := range sig.Params().Len() {
+		v := sig.Params().At(i)
+		if v.Name() == "" || v.Name() == "_" {
+			continue
+		}
+		t := v.Type()
+		named := types.NewVar(token.NoPos, body, v.Name(), t)
+		params[named] = i
+		body.Scope().Insert(named)
+	}
+	for _, name := range p.types.Scope().Names() {
+		body.Scope().Insert(p.types.Scope().Lookup(name)) // not over a parameter
+	}
+	for _, imp := range p.types.Imports() {
+		body.Scope().Insert(types.NewPkgName(token.NoPos, body, imp.Name(), imp))
+	}
+	return body, params
+}
+
+// grpcPath is the package of what gRPC errors carry.
+const grpcPath = "google.golang.org/grpc/status"
+
+// grpcCode returns the func that finds the gRPC code of an error, nil where the
+// package has nothing to do with gRPC: the runtime does not know its types.
+func (r *resolver) grpcCode() *templates.Matcher {
+	if !r.pkg.usesGRPC() {
+		return nil
+	}
+	r.names.addImport(grpcPath, "status")
+	m := &templates.Matcher{Err: r.errorType(), Func: choose("grpcCode", r.names.taken)}
+	m.Doc = m.Func + " returns the code of the gRPC status that err carries."
+	taken := map[string]bool{r.names.imports[grpcPath]: true, r.names.imports["errors"]: true, m.Func: true}
+	m.Param, m.Targets = choose("err", taken), []string{choose("target", taken)}
+	return m
+}
+
+func (p *goPackage) usesGRPC() bool {
+	for _, imp := range p.types.Imports() {
+		if imp.Path() == "google.golang.org/grpc" || strings.HasPrefix(imp.Path(), "google.golang.org/grpc/") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,147 @@
+package generator
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+
+	"github.com/resilgen/resilgen/generator/policy"
+	"github.com/resilgen/resilgen/generator/source"
+)
+
+// outcome is what one loader makes of a directory.
+func outcome(dir, loader string) (string, error) {
+	var text strings.Builder
+	files, err := Generate(context.Background(), Config{Dir: dir, Loader: loader, Warn: func(e *policy.Error) {
+		text.WriteString("warning: " + e.Error() + "\n")
+	}})
+	if err != nil {
+		return "", err
+	}
+	for _, f := range files {
+		text.Write(f.Content)
+	}
+	return text.String(), nil
+}
+
+// TestLoadersAgree generates every golden case that is right with both loaders.
+// A case that the fast one is not sure about must be one of those listed, lest
+// it be unsure about everything.
+func TestLoadersAgree(t *testing.T) {
+	unsure := map[string]string{
+		"shape-foreign": "a method of the standard library's internal types",
+		"promoted":      "a method that cannot be named",
+	}
+	paths, err := filepath.Glob("../testdata/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("GOWORK", "off")
+	t.Setenv("GOFLAGS", "")
+	root := newModule(t)
+	for _, path := range paths {
+		name := strings.TrimSuffix(filepath.Base(path), ".txtar")
+		archive, err := txtar.ParseFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.Join(root, name)
+		unpack(t, dir, archive)
+		t.Run(name, func(t *testing.T) {
+			want, err := outcome(dir, "packages")
+			if err != nil {
+				return // the go command words every complaint
+			}
+			got, err := outcome(dir, "fast")
+			if errors.Is(err, source.ErrUnsure) {
+				if unsure[name] == "" {
+					t.Errorf("not sure: %v", whyUnsure(dir))
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != want {
+				t.Errorf("fast:\n%s\npackages:\n%s", got, want)
+			}
+		})
+	}
+}
+
+// whyUnsure returns what the fast loader says, or resolve after it.
+func whyUnsure(dir string) error {
+	set, words, err := read(dir)
+	if err != nil {
+		return err
+	}
+	req := source.Request{Dir: dir, Words: words, Skip: isOurs}
+	for _, f := range set.Files {
+		for _, i := range f.Interfaces {
+			req.Interfaces = append(req.Interfaces, i.Of)
+		}
+	}
+	if _, err := source.Load(req); err != nil {
+		return err
+	}
+	_, err = resolve(Config{}, set, loadFast(dir, set, words))
+	return err
+}
+
+// TestFastLoaderIsUnsure: in these places only the go command knows.
+func TestFastLoaderIsUnsure(t *testing.T) {
+	ordinary := map[string]string{
+		"go.mod":          "module example.com/x\n\ngo 1.25\n",
+		"p.go":            "package p\n\nimport \"context\"\n\ntype Gateway interface{ Do(ctx context.Context) error }\n",
+		"resilience.yaml": "version: 1\ninterfaces: {Gateway: {timeout: {total: 1s}}}\n",
+	}
+	for name, c := range map[string]struct {
+		files map[string]string
+		env   [2]string
+	}{
+		"sure":               {},
+		"go.work":            {files: map[string]string{"go.work": "go 1.25\n\nuse .\n"}},
+		"vendor":             {files: map[string]string{"vendor/modules.txt": "# nothing\n"}},
+		"tags":               {env: [2]string{"GOFLAGS", "-tags=x"}},
+		"mod":                {env: [2]string{"GOFLAGS", "-mod=mod"}},
+		"driver":             {env: [2]string{"GOPACKAGESDRIVER", "/bin/true"}},
+		"newer Go":           {files: map[string]string{"go.mod": "module example.com/x\n\ngo 1.99\n"}},
+		"old go.mod":         {files: map[string]string{"go.mod": "module example.com/x\n\ngo 1.16\n"}},
+		"cgo":                {files: map[string]string{"c.go": "package p\n\nimport \"C\"\n"}},
+		"two packages":       {files: map[string]string{"c.go": "package q\n"}},
+		"dot import":         {files: map[string]string{"p.go": "package p\n\nimport . \"context\"\n\ntype Gateway interface{ Do(ctx Context) error }\n"}},
+		"does not parse":     {files: map[string]string{"p.go": "package p\n\ntype Gateway interface{ Do( error }\n"}},
+		"unknown import":     {files: map[string]string{"p.go": "package p\n\nimport \"example.org/none\"\n\ntype Gateway interface{ Do(none.X) error }\n"}},
+		"declared twice":     {files: map[string]string{"c.go": "package p\n\ntype Gateway struct{}\n"}},
+		"not touched by fmt": {files: map[string]string{"p.go": "package p\n\nimport \"context\"\n\n  type Gateway interface{ Do(ctx context.Context) error }\n"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("GOFLAGS", "")
+			t.Setenv("GOWORK", "")
+			dir := t.TempDir()
+			for _, files := range []map[string]string{ordinary, c.files} {
+				for file, text := range files {
+					path := filepath.Join(dir, file)
+					if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+						t.Fatal(err)
+					}
+					if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if c.env[0] != "" {
+				t.Setenv(c.env[0], c.env[1])
+			}
+			_, err := outcome(dir, "fast")
+			if sure := name == "sure"; sure != (err == nil) || !sure && !errors.Is(err, source.ErrUnsure) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}

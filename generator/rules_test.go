@@ -1,0 +1,94 @@
+package generator
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+
+	"github.com/resilgen/resilgen/generator/lint"
+)
+
+// TestEveryRuleIsRegisteredAndRecorded compares the table of checks with the
+// numbers in the source and in the recorded messages.
+func TestEveryRuleIsRegisteredAndRecorded(t *testing.T) {
+	var registered []string
+	for _, r := range lint.Rules() {
+		registered = append(registered, r.ID)
+	}
+	source := regexp.MustCompile(`"(RG[0-9A-F]{3})"`)
+	if diff := cmp.Diff(registered, numbers(t, source, "*.go", "policy/*.go", "lint/*.go")); diff != "" {
+		t.Errorf("numbers in the source (-lint.Rules +source)\n%s", diff)
+	}
+	message := regexp.MustCompile(`\((RG[0-9A-F]{3})\)\n`)
+	if diff := cmp.Diff(registered, numbers(t, message, "../testdata/*.txtar")); diff != "" {
+		t.Errorf("numbers in recorded messages (-lint.Rules +testdata)\n%s", diff)
+	}
+}
+
+// numbers returns what is found in the files but tests, sorted, once each.
+func numbers(t *testing.T, find *regexp.Regexp, globs ...string) []string {
+	seen := map[string]bool{}
+	for _, glob := range globs {
+		paths, err := filepath.Glob(glob)
+		if err != nil || len(paths) == 0 {
+			t.Fatalf("%s: nothing: %v", glob, err)
+		}
+		for _, path := range paths {
+			for _, m := range find.FindAllSubmatch(text(t, path), -1) {
+				seen[string(m[1])] = true
+			}
+		}
+	}
+	var list []string
+	for n := range 0x1000 {
+		if id := fmt.Sprintf("RG%03X", n); seen[id] {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
+// text returns the source, nothing of a test, the messages of a case.
+func text(t *testing.T, path string) []byte {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch {
+	case bytes.HasSuffix([]byte(path), []byte("_test.go")):
+		return nil
+	case filepath.Ext(path) == ".txtar":
+		for _, f := range txtar.Parse(data).Files {
+			if f.Name == "stderr" {
+				return f.Data
+			}
+		}
+		return nil
+	}
+	return data
+}
+
+func TestChecksIsUpToDate(t *testing.T) {
+	var b bytes.Buffer
+	b.WriteString("# Checks\n\nWhat resilgen looks for. `make docs` writes this table.\n\n| check | what holds | else |\n|---|---|---|\n")
+	for _, r := range lint.Rules() {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", r.ID, r.Doc, map[lint.Severity]string{
+			lint.Fact: "error", lint.Judgement: "error of judgement: `lint: {ignore: …}` and `-lint=warn` help", lint.Warning: "warning"}[r.Severity])
+	}
+	const path = "../docs/checks.md"
+	if flag.Lookup("update").Value.String() == "true" {
+		if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if have, _ := os.ReadFile(path); !bytes.Equal(have, b.Bytes()) {
+		t.Errorf("%s is stale: make docs", path)
+	}
+}
