@@ -3,9 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 
 	"github.com/resilgen/resilgen/generator"
 	"github.com/resilgen/resilgen/generator/policy"
@@ -25,19 +22,5 @@ func explain(ctx context.Context, env *environment, args []string) error {
 
 func schema(_ context.Context, env *environment, _ []string) error {
 	_, err := env.stdout.Write(policy.Schema())
-	return err
-}
-
-func completion(_ context.Context, env *environment, args []string) error {
-	scripts := map[string]string{
-		"bash": "complete -W '%s' -A directory resilgen\n",
-		"zsh":  "#compdef resilgen\n_arguments '1:verb:(%s)' '*:directory:_files -/'\n",
-		"fish": "complete -c resilgen -n __fish_use_subcommand -f -a '%s'\n",
-	}
-	if len(args) != 1 || scripts[args[0]] == "" {
-		return usageError{"completion wants bash, zsh or fish"}
-	}
-	names := slices.Sorted(maps.Keys(verbs()))
-	_, err := fmt.Fprintf(env.stdout, scripts[args[0]], strings.Join(names, " "))
 	return err
 }

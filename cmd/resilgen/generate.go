@@ -2,28 +2,19 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/resilgen/resilgen/generator"
 	"github.com/resilgen/resilgen/generator/policy"
 )
 
 func generate(ctx context.Context, env *environment, args []string) error {
-	flags := flag.NewFlagSet("generate", flag.ContinueOnError)
-	flags.SetOutput(env.stderr)
-	dry := flags.Bool("n", false, "print what would be written, write nothing")
-	flags.BoolVar(&env.all, "all", false, "print every complaint, not the first ten")
-	flags.BoolVar(&env.json, "json", false, "print complaints as JSON, one a line, on standard output")
-	flags.BoolVar(&env.strict, "strict", false, "warnings fail the run")
-	prune := flags.Bool("prune", false, "remove generated files whose policy file is gone")
+	flags, dry := env.generateFlags()
 	if err := parse(flags, args); err != nil {
 		return err
 	}
@@ -31,24 +22,22 @@ func generate(ctx context.Context, env *environment, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := env.stale(flags.Args(), *prune && !*dry); err != nil {
+	if !*dry {
+		err = writeAll(ctx, changed)
+	}
+	if err != nil {
 		return err
 	}
-	for _, f := range changed {
-		if *dry {
+	if *dry {
+		for _, f := range changed {
 			fmt.Fprintln(env.stdout, f.Path)
-			continue
-		}
-		if err := write(f); err != nil {
-			return err
 		}
 	}
-	return nil
+	return env.leftOver(flags.Args(), *dry)
 }
 
 func check(ctx context.Context, env *environment, args []string) error {
-	flags := flag.NewFlagSet("check", flag.ContinueOnError)
-	flags.SetOutput(env.stderr)
+	flags := env.flags("check")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
@@ -58,12 +47,46 @@ func check(ctx context.Context, env *environment, args []string) error {
 	}
 	for _, f := range changed {
 		old, _ := os.ReadFile(f.Path) // a missing file differs in every line
-		fmt.Fprint(env.stdout, diff(f.Path, string(old), string(f.Content)))
+		fmt.Fprint(env.stdout, env.diff(f.Path, string(old), string(f.Content)))
 	}
-	if len(changed) > 0 {
+	if err := env.leftOver(flags.Args(), true); err != nil {
+		return err
+	}
+	if len(changed) > 0 || env.orphans > 0 {
 		return errDiffers
 	}
 	return nil
+}
+
+func (env *environment) generateFlags() (flags *flag.FlagSet, dry *bool) {
+	flags = env.flags("generate")
+	dry = flags.Bool("n", false, "print what would be written, write nothing")
+	flags.BoolVar(&env.prune, "prune", false, "remove generated files whose policies are gone")
+	return flags, dry
+}
+
+// flags returns what generate and check have in common.
+func (env *environment) flags(verb string) *flag.FlagSet {
+	flags := flag.NewFlagSet(verb, flag.ContinueOnError)
+	flags.SetOutput(env.stderr)
+	flags.BoolVar(&env.all, "all", false, "print every complaint, not the first ten")
+	flags.BoolVar(&env.json, "json", false, "print complaints as JSON, one a line, on standard output")
+	flags.BoolVar(&env.strict, "strict", false, "warnings fail the run")
+	flags.Func("loader", "`packages` has the go command read packages, fast does without it or fails; by default it is asked where fast is not sure", func(who string) error {
+		if who != "packages" && who != "fast" {
+			return errors.New("want packages or fast")
+		}
+		env.loader = who
+		return nil
+	})
+	flags.Func("lint", "`warn` makes warnings of errors of judgement (docs/checks.md); error is the default", func(level string) error {
+		if level != "warn" && level != "error" {
+			return errors.New("want warn or error")
+		}
+		env.lenient = level == "warn"
+		return nil
+	})
+	return flags
 }
 
 func parse(flags *flag.FlagSet, args []string) error {
@@ -78,20 +101,27 @@ func parse(flags *flag.FlagSet, args []string) error {
 // bytes would change. Nothing is returned unless every package is right, so a
 // failed run leaves every file as it was.
 func (env *environment) outdated(ctx context.Context, args []string) ([]generator.File, error) {
-	dirs, err := expand(args)
+	dirs, err := expand(args, generator.HasPolicies)
 	if err != nil {
 		return nil, err
 	}
 	var changed []generator.File
 	var complaints policy.Errors
-	for _, dir := range dirs {
-		files, err := generator.Generate(ctx, generator.Config{Dir: dir, Warn: env.warn})
+	for i, dir := range dirs {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		env.status.say("%d of %d packages, at %s", i, len(dirs), dir)
+		if env.prune && abandoned(dir) {
+			continue
+		}
+		files, err := generator.Generate(ctx, generator.Config{Dir: dir, Warn: env.warn, Lenient: env.lenient, Loader: env.loader})
 		if errors.As(err, new(policy.Errors)) {
 			complaints = append(complaints, err.(policy.Errors)...)
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, cmp.Or(ctx.Err(), err)
 		}
 		for _, f := range files {
 			if old, err := os.ReadFile(f.Path); err != nil || !bytes.Equal(old, f.Content) {
@@ -108,9 +138,20 @@ func (env *environment) outdated(ctx context.Context, args []string) ([]generato
 	return changed, nil
 }
 
-// stale reports generated files whose policy file is gone, or removes them.
-func (env *environment) stale(args []string, remove bool) error {
-	dirs, err := expand(args)
+// abandoned reports whether dir has generated files, and no policies any more.
+func abandoned(dir string) bool {
+	has, err := generator.HasPolicies(dir)
+	if err != nil || has {
+		return false
+	}
+	orphans, err := generator.Orphans(dir)
+	return err == nil && len(orphans) > 0
+}
+
+// leftOver counts generated files whose policies are gone, and reports them or
+// removes them.
+func (env *environment) leftOver(args []string, keep bool) error {
+	dirs, err := expand(args, func(string) (bool, error) { return true, nil })
 	if err != nil {
 		return err
 	}
@@ -120,104 +161,13 @@ func (env *environment) stale(args []string, remove bool) error {
 			return err
 		}
 		for _, path := range orphans {
-			if !remove {
-				fmt.Fprintf(env.stderr, "warning: %s: its policy file is gone; -prune removes it\n", path)
+			env.orphans++
+			if keep || !env.prune {
+				fmt.Fprintf(env.stderr, "%s %s: its policies are gone; resilgen generate -prune removes it\n", paint(env.colorErr, yellow, "warning:"), path)
 			} else if err := os.Remove(path); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
-}
-
-// expand turns arguments into directories; ./... is every one below that has
-// policies.
-func expand(args []string) ([]string, error) {
-	if len(args) == 0 {
-		args = []string{"."}
-	}
-	var dirs []string
-	for _, arg := range args {
-		root, all := strings.CutSuffix(arg, "...")
-		if !all {
-			dirs = append(dirs, filepath.Clean(arg))
-			continue
-		}
-		below, err := withPolicies(filepath.Clean(root))
-		if err != nil {
-			return nil, err
-		}
-		dirs = append(dirs, below...)
-	}
-	return dirs, nil
-}
-
-func withPolicies(root string) ([]string, error) {
-	var dirs []string
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.IsDir() {
-			return err
-		}
-		if path != root && skipped(path, d.Name()) {
-			return filepath.SkipDir
-		}
-		sources, err := generator.Sources(path)
-		if len(sources) > 0 {
-			dirs = append(dirs, path)
-		}
-		return err
-	})
-	if err == nil && len(dirs) == 0 {
-		err = fmt.Errorf("%s: no resilience.yaml here or below; resilgen init writes one", root)
-	}
-	return dirs, err
-}
-
-// skipped follows the go command: other modules are not part of ./...
-func skipped(path, name string) bool {
-	if name[0] == '.' || name[0] == '_' || name == "testdata" || name == "vendor" {
-		return true
-	}
-	_, err := os.Stat(filepath.Join(path, "go.mod"))
-	return err == nil
-}
-
-// write replaces the file at once: a reader, or Ctrl-C, sees the old one or
-// the new one.
-func write(f generator.File) error {
-	temp, err := os.CreateTemp(filepath.Dir(f.Path), ".resilgen-*")
-	if err != nil {
-		return fmt.Errorf("%s: the directory cannot be written to: %w", filepath.Dir(f.Path), err)
-	}
-	defer os.Remove(temp.Name()) // does nothing after the rename
-	_, err = temp.Write(f.Content)
-	err = errors.Join(err, temp.Chmod(0o644), temp.Close())
-	if err != nil {
-		return fmt.Errorf("%s: %w", f.Path, err)
-	}
-	return os.Rename(temp.Name(), f.Path)
-}
-
-// diff prints the lines that differ between the common head and tail.
-func diff(path, old, now string) string {
-	a, b := strings.Split(old, "\n"), strings.Split(now, "\n")
-	head := 0
-	for head < len(a) && head < len(b) && a[head] == b[head] {
-		head++
-	}
-	tail := 0
-	for tail < len(a)-head && tail < len(b)-head && a[len(a)-1-tail] == b[len(b)-1-tail] {
-		tail++
-	}
-	var out strings.Builder
-	fmt.Fprintf(&out, "--- %s\n+++ %s (generated)\n@@ line %d @@\n", path, path, head+1)
-	for _, part := range []struct {
-		sign  string
-		lines []string
-	}{{"-", a[head : len(a)-tail]}, {"+", b[head : len(b)-tail]}} {
-		for _, line := range slices.Clip(part.lines) {
-			out.WriteString(part.sign + line + "\n")
-		}
-	}
-	return out.String()
 }

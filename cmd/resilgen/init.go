@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"go/ast"
+	"go/build"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/resilgen/resilgen/generator/policy"
 	"github.com/resilgen/resilgen/templates/starter"
 )
 
@@ -28,17 +30,26 @@ func initialize(_ context.Context, env *environment, args []string) error {
 	if pkg == "" {
 		return errors.New("no Go package here; run resilgen init in a directory with Go files")
 	}
+	if len(found) == 0 {
+		return fmt.Errorf("package %s declares no interface with methods; declare one around what may fail", pkg)
+	}
 	names := found
 	if len(args) > 0 {
 		names = args
 	}
-	for _, name := range names {
-		if !slices.Contains(found, name) {
-			return fmt.Errorf("no interface %s in package %s; it has %s", name, pkg, strings.Join(found, ", "))
+	for n, name := range names {
+		switch {
+		case strings.HasPrefix(name, "-"):
+			return usageError{"init takes the names of interfaces, and no flags"}
+		case slices.Contains(names[:n], name):
+			return usageError{name + " is named twice"}
+		case !slices.Contains(found, name):
+			hint := "it has " + strings.Join(found, ", ")
+			if near := policy.Nearest(name, found); near != "" {
+				hint = "did you mean " + near + "?"
+			}
+			return fmt.Errorf("no interface %s in package %s; %s", name, pkg, hint)
 		}
-	}
-	if len(names) == 0 {
-		return fmt.Errorf("package %s declares no interface with methods; declare one around what may fail", pkg)
 	}
 	if err := create("resilience.yaml", starter.YAML(names)); err != nil {
 		return err
@@ -75,25 +86,51 @@ func declared(dir string) (names []string, pkg string, err error) {
 		return nil, "", err
 	}
 	for _, path := range paths {
-		if strings.HasSuffix(path, "_test.go") {
+		in, err := build.Default.MatchFile(dir, filepath.Base(path))
+		if err != nil || !in || strings.HasSuffix(path, "_test.go") {
 			continue
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution|parser.ParseComments)
 		if err != nil {
-			return nil, "", err
+			return nil, "", fmt.Errorf("%w; resilgen needs files that parse", err)
 		}
 		pkg = file.Name.Name
-		ast.Inspect(file, func(n ast.Node) bool {
-			spec, ok := n.(*ast.TypeSpec)
-			if !ok {
-				_, isFunc := n.(*ast.FuncDecl)
-				return !isFunc
+		if ast.IsGenerated(file) {
+			continue
+		}
+		for _, decl := range file.Decls {
+			if d, ok := decl.(*ast.GenDecl); ok && d.Tok == token.TYPE {
+				names = append(names, wrappable(d)...)
 			}
-			if t, ok := spec.Type.(*ast.InterfaceType); ok && len(t.Methods.List) > 0 && spec.TypeParams == nil {
-				names = append(names, spec.Name.Name)
-			}
-			return false
-		})
+		}
 	}
 	return names, pkg, nil
+}
+
+// wrappable returns the interfaces of the declaration that have methods and
+// are no constraints.
+func wrappable(d *ast.GenDecl) []string {
+	var names []string
+	for _, spec := range d.Specs {
+		spec := spec.(*ast.TypeSpec)
+		t, ok := spec.Type.(*ast.InterfaceType)
+		if !ok || len(t.Methods.List) == 0 {
+			continue
+		}
+		if !slices.ContainsFunc(t.Methods.List, constrains) {
+			names = append(names, spec.Name.Name)
+		}
+	}
+	return names
+}
+
+// constrains reports whether the element of an interface is one of types.
+func constrains(f *ast.Field) bool {
+	switch t := f.Type.(type) {
+	case *ast.BinaryExpr, *ast.UnaryExpr:
+		return true
+	case *ast.Ident:
+		return t.Name == "comparable" || t.Name == "any"
+	}
+	return false
 }

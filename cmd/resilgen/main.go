@@ -14,37 +14,40 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
+	"syscall"
 
 	"github.com/resilgen/resilgen/generator/policy"
 )
 
 // Exit codes.
 const (
-	exitOK       = 0
-	exitFindings = 1 // the input is wrong, or check found a difference
-	exitUsage    = 2
-	exitInternal = 3
+	exitOK          = 0
+	exitFindings    = 1 // the input is wrong, or check found a difference
+	exitUsage       = 2
+	exitInternal    = 3
+	exitInterrupted = 130
 )
 
 const usage = `resilgen writes resilient wrappers around Go interfaces.
 
   resilgen init [Interface …]        write a starter resilience.yaml and the go:generate line
   resilgen generate [flags] [dirs]   write the generated files of packages; ./... means all below
-  resilgen check [dirs]              fail, with a diff, if a generated file is not up to date
+  resilgen check [flags] [dirs]      fail, with a diff, if a generated file is not up to date
   resilgen explain Gateway[.Charge]  print effective policies, where each value comes from, the worst case
   resilgen schema                    print the JSON Schema of policy files
   resilgen completion bash|zsh|fish  print a completion script
   resilgen version                   print the version
 
-Exit codes: 0 done, 1 findings, 2 usage, 3 internal error.
+resilgen generate -h lists the flags. Exit codes: 0 done, 1 findings, 2 usage,
+3 internal error, 130 interrupted. NO_COLOR=1 switches colours off.
 `
 
 // verb is a subcommand. Its error decides the exit code.
@@ -58,14 +61,7 @@ func verbs() map[string]verb {
 	}
 }
 
-// environment is what verbs talk to.
-type environment struct {
-	stdout, stderr io.Writer
-	all            bool // print every complaint
-	json           bool // print complaints as JSON
-	strict         bool // warnings are errors
-	warnings       int
-}
+func verbNames() []string { return slices.Sorted(maps.Keys(verbs())) }
 
 // usageError is a command line that cannot be understood.
 type usageError struct{ text string }
@@ -76,117 +72,58 @@ func (e usageError) Error() string { return e.text }
 var errDiffers = errors.New("generated files are not up to date; run resilgen generate")
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := interruptible()
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	env := &environment{stdout: stdout, stderr: stderr}
-	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
-		fmt.Fprint(stderr, usage)
-		if len(args) == 0 {
-			return exitUsage
+// interruptible returns a context that the first Ctrl-C ends; a second one
+// ends the process.
+func interruptible() (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
+	status := newStatus(stderr)
+	defer status.close()
+	env := &environment{stdout: stdout, stderr: status, status: status, colorOut: colorful(stdout), colorErr: colorful(stderr)}
+	defer func() {
+		if p := recover(); p != nil {
+			fmt.Fprintf(env.stderr, "resilgen: internal error, which is a bug: please report it with the policy and the interface\n%v\n%s", p, debug.Stack())
+			code = exitInternal
 		}
+	}()
+	if len(args) == 0 {
+		fmt.Fprint(env.stderr, usage)
+		return exitUsage
+	}
+	if args[0] == "help" || wantsHelp(args[0]) || len(args) > 1 && wantsHelp(args[1]) && args[0] != "generate" && args[0] != "check" {
+		fmt.Fprint(stdout, usage)
 		return exitOK
 	}
 	v := verbs()[args[0]]
 	if v == nil {
-		fmt.Fprintf(stderr, "resilgen: no verb %q\n\n%s", args[0], usage)
+		hint := ""
+		if near := policy.Nearest(args[0], verbNames()); near != "" {
+			hint = " (did you mean " + near + "?)"
+		}
+		fmt.Fprintf(env.stderr, "resilgen: no verb %q%s\n\n%s", args[0], hint, usage)
 		return exitUsage
 	}
-	return env.report(v(ctx, env, args[1:]))
+	err := v(ctx, env, args[1:])
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(env.stderr, "resilgen: interrupted; every file is as it was")
+		return exitInterrupted
+	}
+	return env.report(err)
 }
 
-// report prints err and returns the exit code.
-func (env *environment) report(err error) int {
-	var complaints policy.Errors
-	var wrong usageError
-	switch {
-	case err == nil || errors.Is(err, flag.ErrHelp):
-		return exitOK
-	case errors.As(err, &complaints):
-		env.complain(complaints)
-		return exitFindings
-	case errors.As(err, &wrong):
-		fmt.Fprintf(env.stderr, "resilgen: %v\n", err)
-		return exitUsage
-	}
-	fmt.Fprintf(env.stderr, "resilgen: %v\n", err)
-	return exitFindings
-}
-
-// shown is how many complaints are printed without -all.
-const shown = 10
-
-func (env *environment) complain(list policy.Errors) {
-	if env.json {
-		for _, e := range list {
-			env.print(e)
-		}
-		return
-	}
-	for i, e := range list {
-		if i == shown && !env.all {
-			fmt.Fprintf(env.stderr, "… and %d more; -all shows them\n", len(list)-i)
-			return
-		}
-		env.print(e)
-	}
-}
-
-// print shows e with its source line and a caret.
-func (env *environment) print(e *policy.Error) {
-	if env.json {
-		env.printJSON(e)
-		return
-	}
-	if e.Warning {
-		fmt.Fprint(env.stderr, "warning: ")
-	}
-	fmt.Fprintln(env.stderr, e)
-	if e.Line == "" {
-		return
-	}
-	pad := make([]rune, 0, e.Pos.Col)
-	for i, c := range []rune(e.Line) {
-		if i >= e.Pos.Col-1 {
-			break
-		}
-		if c != '\t' {
-			c = ' '
-		}
-		pad = append(pad, c)
-	}
-	fmt.Fprintf(env.stderr, "\t%s\n\t%s^\n", e.Line, string(pad))
-}
-
-// printJSON prints e as one line.
-func (env *environment) printJSON(e *policy.Error) {
-	severity := "error"
-	if e.Warning {
-		severity = "warning"
-	}
-	line, err := json.Marshal(struct {
-		File     string `json:"file"`
-		Line     int    `json:"line"`
-		Column   int    `json:"column"`
-		Severity string `json:"severity"`
-		ID       string `json:"id,omitempty"`
-		Key      string `json:"key,omitempty"`
-		Message  string `json:"message"`
-	}{e.Pos.File, e.Pos.Line, e.Pos.Col, severity, e.ID, e.Key, e.Msg})
-	if err == nil {
-		fmt.Fprintf(env.stdout, "%s\n", line)
-	}
-}
-
-// warn prints a warning and counts it.
-func (env *environment) warn(e *policy.Error) {
-	env.warnings++
-	env.print(e)
-}
+// wantsHelp reports whether arg asks for help. generate and check answer it
+// with their flags.
+func wantsHelp(arg string) bool { return arg == "-h" || arg == "-help" || arg == "--help" }
 
 func version(_ context.Context, env *environment, _ []string) error {
 	v := "(devel)"

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,14 +11,45 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The test binary is the tool when this variable is set.
+// The test binary is the tool when this variable is set, and one that is
+// interrupted by its first words where it says so.
 const asTool = "RESILGEN_TEST_AS_TOOL"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asTool) != "" {
+	if as := os.Getenv(asTool); as == "interrupted" {
+		os.Exit(runInterrupted())
+	} else if as != "" {
 		main()
 	}
 	os.Exit(m.Run())
+}
+
+// runInterrupted is the tool, interrupted by its first warning: three packages
+// are to come then.
+func runInterrupted() int {
+	ctx, stop := interruptible()
+	defer stop()
+	return run(ctx, os.Args[1:], os.Stdout, &interrupter{ctx: ctx})
+}
+
+type interrupter struct {
+	ctx  context.Context
+	sent bool
+}
+
+func (w *interrupter) Write(p []byte) (int, error) {
+	if !w.sent {
+		w.sent = true
+		self, err := os.FindProcess(os.Getpid())
+		if err == nil {
+			err = self.Signal(os.Interrupt)
+		}
+		if err != nil {
+			return 0, err
+		}
+		<-w.ctx.Done()
+	}
+	return os.Stderr.Write(p)
 }
 
 // tool runs resilgen in dir and returns its exit code and output.
@@ -39,6 +71,7 @@ func module(t *testing.T, files map[string]string) string {
 	}
 	for name, text := range files {
 		if text != "-" {
+			require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
 			require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
 		}
 	}
@@ -95,14 +128,18 @@ func TestSentencesThatSayWhatToDo(t *testing.T) {
 		code  int
 		want  string
 	}{
-		{"no verb", nil, []string{"genrate"}, 2, `no verb "genrate"`},
-		{"no policies", map[string]string{"shop.go": gateway}, []string{"generate"}, 1, "no resilience.yaml here; resilgen init writes one"},
+		{"no verb", nil, []string{"genrate"}, 2, `no verb "genrate" (did you mean generate?)`},
+		{"no policies", map[string]string{"shop.go": gateway}, []string{"generate"}, 1, "no resilience.yaml and no //resilience:policy here; resilgen init writes one"},
 		{"no go.mod", map[string]string{"go.mod": "-", "shop.go": gateway, "resilience.yaml": policies}, []string{"generate"}, 1, "go mod init"},
 		{"no parse", map[string]string{"shop.go": "package shop\nfunc {", "resilience.yaml": policies}, []string{"generate"}, 1, "resilgen needs files that parse"},
 		{"no Go files", map[string]string{"resilience.yaml": policies}, []string{"generate"}, 1, "no Go"},
 		{"bad flag", nil, []string{"generate", "-x"}, 2, "-x"},
 		{"no interface", map[string]string{"shop.go": "package shop\n"}, []string{"init"}, 1, "declares no interface"},
-		{"unknown interface", map[string]string{"shop.go": gateway}, []string{"init", "Repo"}, 1, "no interface Repo in package shop; it has Gateway"},
+		{"output is a directory", map[string]string{"shop.go": gateway, "resilience.yaml": policies, "resilience_gen.go/keep": ""}, []string{"generate"}, 1, "resilience_gen.go: is a directory, where the generated file belongs; move it away"},
+		{"output is somebody's", map[string]string{"shop.go": gateway, "resilience.yaml": policies, "resilience_gen.go": "package shop\n"}, []string{"generate"}, 1, "was not written by resilgen, and stays as it is; move it away"},
+		{"no such directory", nil, []string{"generate", "nowhere"}, 1, "nowhere: no such directory"},
+		{"nothing below", nil, []string{"generate", "nowhere/..."}, 1, "nowhere: no such directory"},
+		{"a file", map[string]string{"shop.go": gateway}, []string{"generate", "shop.go"}, 2, "shop.go is a file: name the directory of its package, ."},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			files := map[string]string{}
@@ -139,16 +176,77 @@ func TestJSONStrictPrune(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(dir, "resilience_gen.go"))
 	code, _, errs := tool(t, dir, "generate")
 	require.Equal(t, 0, code)
-	require.Contains(t, errs, "old_resilience_gen.go: its policy file is gone; -prune removes it")
+	require.Contains(t, errs, "old_resilience_gen.go: its policies are gone; resilgen generate -prune removes it")
+	code, _, errs = tool(t, dir, "check")
+	require.Equal(t, 1, code, "a left-over file is a difference")
+	require.Contains(t, errs, "-prune removes it")
 	code, _, _ = tool(t, dir, "generate", "-prune")
 	require.Equal(t, 0, code)
 	require.NoFileExists(t, filepath.Join(dir, "old_resilience_gen.go"))
+	require.NoError(t, os.Remove(filepath.Join(dir, "resilience.yaml")))
+	code, _, errs = tool(t, dir, "generate", "-prune")
+	require.Equal(t, 0, code, errs)
+	require.NoFileExists(t, filepath.Join(dir, "resilience_gen.go"))
 }
 
-func TestSchemaVersionCompletion(t *testing.T) {
-	for _, args := range [][]string{{"schema"}, {"version"}, {"completion", "bash"}, {"completion", "zsh"}, {"completion", "fish"}} {
+func TestSchemaVersionHelp(t *testing.T) {
+	for _, args := range [][]string{{"schema"}, {"version"}, {"help"}, {"explain", "-h"}} {
 		code, out, errs := tool(t, t.TempDir(), args...)
 		require.Equal(t, 0, code, errs)
 		require.NotEmpty(t, out)
 	}
+}
+
+const annotated = "package shop\n\nimport \"context\"\n\n//resilience:policy {timeout: {attempt: 1s}}\ntype Gateway interface {\n" +
+	"\t//resilience:policy {retry: {maxAttempts: 3}, idempotent: true}\n\tCharge(ctx context.Context) error\n}\n"
+
+func TestAnnotationsWithoutPolicyFile(t *testing.T) {
+	dir := module(t, map[string]string{"shop.go": annotated})
+	code, _, errs := tool(t, dir, "generate", "./...")
+	require.Equal(t, 0, code, errs)
+	require.FileExists(t, filepath.Join(dir, "resilience_gen.go"))
+	code, out, errs := tool(t, dir, "check")
+	require.Equal(t, 0, code, out+errs)
+	require.Empty(t, errs)
+	code, out, _ = tool(t, dir, "explain", "Gateway.Charge")
+	require.Equal(t, 0, code)
+	require.Contains(t, out, "shop.go:7:44")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "shop.go"), []byte(gateway), 0o644))
+	code, _, errs = tool(t, dir, "generate")
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "no //resilience:policy here")
+}
+
+func TestCaretUnderAnnotation(t *testing.T) {
+	wrong := strings.Replace(strings.Replace(annotated, "idempotent", "idempotnt", 1), "Gateway interface", "Gateway struct", 1)
+	_, _, errs := tool(t, module(t, map[string]string{"shop.go": wrong}), "generate")
+	require.Equal(t, "resilgen: shop.go:8:13: expected ')', found context; resilgen needs files that parse\n", errs)
+	wrong = strings.Replace(annotated, "idempotent", "idempotnt", 1) + "\n//resilience:policy {}\nvar x int\n"
+	_, _, errs = tool(t, module(t, map[string]string{"shop.go": wrong}), "generate")
+	require.Equal(t, "shop.go:7:48: idempotnt: unknown key (did you mean idempotent?) (RG090)\n"+
+		"\t //resilience:policy {retry: {maxAttempts: 3}, idempotnt: true}\n"+
+		"\t"+strings.Repeat(" ", 47)+"^\n"+
+		"shop.go:11:1: this is no type: an annotation stands directly above an interface, or a method in one\n"+
+		"\t//resilience:policy {}\n\t^\n", errs)
+}
+
+func TestLintWarn(t *testing.T) {
+	dir := module(t, map[string]string{"shop.go": gateway, "resilience.yaml": "version: 1\ninterfaces: {Gateway: {methods: {Charge: {retry: {maxAttempts: 2}}}}}\n"})
+	code, _, errs := tool(t, dir, "generate")
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "(RG011)")
+	code, _, errs = tool(t, dir, "generate", "-lint=warn")
+	require.Equal(t, 0, code)
+	require.True(t, strings.HasPrefix(errs, "warning: resilience.yaml:2:34: Gateway.Charge: retry needs idempotent: true"), errs)
+	code, _, _ = tool(t, dir, "check", "-lint=warn")
+	require.Equal(t, 0, code)
+	code, _, _ = tool(t, dir, "check", "-lint=warn", "-strict")
+	require.Equal(t, 1, code)
+	code, _, errs = tool(t, dir, "check", "-lint=loud")
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, "want warn or error")
+	facts := module(t, map[string]string{"shop.go": gateway, "resilience.yaml": "version: 1\ninterfaces: {Gateway: {timeout: {total: 1s, attempt: 2s}}}\n"})
+	code, _, errs = tool(t, facts, "generate", "-lint=warn")
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "(RG001)")
 }

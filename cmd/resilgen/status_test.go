@@ -1,0 +1,40 @@
+package main
+
+import (
+	"bytes"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestStatusAfterASecond(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		terminal bool
+		want     string
+	}{
+		{"pipe", false, "resilgen: 1 of 9 packages\nwarning\nresilgen: 2 of 9 packages\n"},
+		{"terminal", true, "1 of 9 packages\r\x1b[Kwarning\n2 of 9 packages\r\x1b[K2 of 9 packages\r\x1b[K"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var out bytes.Buffer
+				s := &status{out: &out, terminal: c.terminal, done: make(chan struct{})}
+				s.wait.Go(s.run)
+				s.say("1 of 9 packages")
+				time.Sleep(patience - 1)
+				synctest.Wait()
+				require.Empty(t, out.String(), "a short run is silent")
+				time.Sleep(2 * time.Nanosecond)
+				synctest.Wait()
+				_, _ = s.Write([]byte("warning\n"))
+				s.say("2 of 9 packages")
+				time.Sleep(5 * patience / 2)
+				s.close()
+				require.Equal(t, c.want, out.String())
+			})
+		})
+	}
+}
