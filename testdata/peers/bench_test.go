@@ -47,6 +47,7 @@ var (
 		{"r8e", r8eBreakerOf},
 		{"hystrix-go", hystrixOf}, // with timeout and bulkhead: it has no other form
 	}
+	perKeyPeers  = []peer{{"resilgen", resilgenBreakerPerKeyOf}} // nobody else keeps breakers by key
 	timeoutPeers = []peer{
 		{"resilgen", resilgenTimeoutOf},
 		{"hand", handTimeoutOf},
@@ -95,6 +96,7 @@ var (
 	fullPeers = []peer{
 		{"resilgen", resilgenFullOf},
 		{"resilgen-notimeout", resilgenFullNoTimeoutOf},
+		{"resilgen-nobulkhead", resilgenFullNoBulkheadOf},
 		{"failsafe-go", failsafeFullOf},
 		{"r8e", r8eFullOf},
 		{"goresilience", grFullOf},
@@ -210,6 +212,7 @@ func BenchmarkClock(b *testing.B) {
 func BenchmarkNoPolicy(b *testing.B)        { happy(b, emptyPeers) }
 func BenchmarkRetry(b *testing.B)           { happy(b, retryPeers) }
 func BenchmarkBreaker(b *testing.B)         { happy(b, breakerPeers) }
+func BenchmarkPerKey(b *testing.B)          { happy(b, perKeyPeers) }
 func BenchmarkBulkhead(b *testing.B)        { happy(b, bulkheadPeers) }
 func BenchmarkRateLimiter(b *testing.B)     { happy(b, ratePeers) }
 func BenchmarkFallback(b *testing.B)        { happy(b, fallbackPeers) }
@@ -328,7 +331,7 @@ func BenchmarkFallbackUsed(b *testing.B) {
 
 func all() map[string][]peer {
 	return map[string][]peer{
-		"retry": retryPeers, "breaker": breakerPeers, "timeout": timeoutPeers, "bulkhead": bulkheadPeers,
+		"retry": retryPeers, "breaker": breakerPeers, "perKey": perKeyPeers, "timeout": timeoutPeers, "bulkhead": bulkheadPeers,
 		"rate": ratePeers, "fallback": fallbackPeers, "hedge": hedgePeers, "adaptive": adaptivePeers,
 		"full": fullPeers, "empty": emptyPeers,
 	}

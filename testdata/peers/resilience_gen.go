@@ -162,6 +162,46 @@ func (g *ResilientBreakerCount) Unwrap() Service {
 	return g.next
 }
 
+// ResilientBreakerPerKey is a [Service] that calls another one under the
+// policies of resilience.yaml:
+//
+//	Do  a breaker for each keyOf(n); at worst unbounded: no timeout
+//
+// It is safe for concurrent use if the Service it calls is.
+type ResilientBreakerPerKey struct {
+	next Service
+
+	do *resilience.Guard
+}
+
+var _ Service = (*ResilientBreakerPerKey)(nil)
+
+// NewResilientBreakerPerKey puts next under the policies of resilience.yaml.
+func NewResilientBreakerPerKey(rt *resilience.Runtime, next Service) (*ResilientBreakerPerKey, error) {
+	w := rt.Wrap("peers.BreakerPerKey", next)
+	g := &ResilientBreakerPerKey{next: next}
+	g.do = w.Guard("Do", resilience.Policy{
+		Breaker: resilience.Breaker{ConsecutiveFailures: 5, OpenDuration: time.Hour, PerKey: true},
+	})
+	return g, w.Err()
+}
+
+// Do calls the wrapped Service, while the breaker of keyOf(n) lets it.
+func (g *ResilientBreakerPerKey) Do(ctx context.Context, n int) (n2 int, err error) {
+	call := g.do.BeginKey(ctx, keyOf(n))
+	defer call.End()
+	if call.Next() {
+		n2, err = g.next.Do(call.Context(), n)
+		call.Record(err)
+	}
+	return n2, call.Err()
+}
+
+// Unwrap returns the wrapped Service.
+func (g *ResilientBreakerPerKey) Unwrap() Service {
+	return g.next
+}
+
 // ResilientBreakerTime is a [Service] that calls another one under the policies
 // of resilience.yaml:
 //
@@ -417,5 +457,52 @@ func (g *ResilientFullNoTimeout) Do(ctx context.Context, n int) (n2 int, err err
 
 // Unwrap returns the wrapped Service.
 func (g *ResilientFullNoTimeout) Unwrap() Service {
+	return g.next
+}
+
+// ResilientFullNoBulkhead is a [Service] that calls another one under the
+// policies of resilience.yaml:
+//
+//	Do  3 attempts, 1s in all, breaker, fallback; at worst 1s
+//
+// It is safe for concurrent use if the Service it calls is.
+type ResilientFullNoBulkhead struct {
+	next Service
+
+	do *resilience.Guard
+}
+
+var _ Service = (*ResilientFullNoBulkhead)(nil)
+
+// NewResilientFullNoBulkhead puts next under the policies of resilience.yaml.
+func NewResilientFullNoBulkhead(rt *resilience.Runtime, next Service) (*ResilientFullNoBulkhead, error) {
+	w := rt.Wrap("peers.FullNoBulkhead", next)
+	g := &ResilientFullNoBulkhead{next: next}
+	g.do = w.Guard("Do", resilience.Policy{
+		Timeout:  resilience.Timeout{Total: time.Second},
+		Retry:    resilience.Retry{MaxAttempts: 3, Backoff: resilience.Backoff{Strategy: resilience.NoBackoff}},
+		Breaker:  resilience.Breaker{ConsecutiveFailures: 5, OpenDuration: time.Hour},
+		Fallback: resilience.Fallback{On: true},
+	})
+	return g, w.Err()
+}
+
+// Do calls the wrapped Service, up to 3 times, within 1s in all, while the
+// breaker lets it. If that fails, negated answers.
+func (g *ResilientFullNoBulkhead) Do(ctx context.Context, n int) (n2 int, err error) {
+	call := g.do.Begin(ctx)
+	defer call.End()
+	for call.Next() {
+		n2, err = g.next.Do(call.Context(), n)
+		call.Record(err)
+	}
+	if call.WantsFallback() {
+		return negated(ctx, n)
+	}
+	return n2, call.Err()
+}
+
+// Unwrap returns the wrapped Service.
+func (g *ResilientFullNoBulkhead) Unwrap() Service {
 	return g.next
 }

@@ -1,0 +1,133 @@
+package conformance
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/resilgen/resilgen/generator/lint"
+	"github.com/resilgen/resilgen/generator/policy"
+	"github.com/resilgen/resilgen/runtime/resilience"
+)
+
+// corrected are the rows that are wrong, with what is right. The case asserts
+// that.
+var corrected = map[string]string{
+	"CKT-05": "halfOpen mode rate decides when the sample is complete, not as soon as it is certain; R4J-09 wants the same",
+	"GOB-03": "a call counts in the bucket of its end: a window takes finished calls, and a closed breaker need not know when they began",
+}
+
+// inPart are cases that pass but for something that is not built.
+var inPart = map[string]string{
+	"MP-BH-02": "a queue that nobody waits in is not warned of (RG051)",
+	"MP-CF-15": "parts cannot be taken out by disable",
+	"POL-06":   "no events",
+	"POL-35":   "no events",
+	"R4J-16":   "no events",
+	"R4J-20":   "no events",
+	"R4J-26":   "a snapshot has no average duration, and one count of slow calls",
+	"R4J-46":   "no overrides at run time",
+}
+
+// notYet are the cases that wait for something, and what shows that it is not
+// there.
+var notYet = map[string]missing{
+	"R4J-38": refused("rateLimit", "rateLimit: {mode: fixed, limit: 1, period: 250ms, maxWait: 0}"),
+	"R4J-39": refused("rateLimit", "rateLimit: {mode: fixed, limit: 1, period: 250ms, maxWait: 250ms}"),
+	"R4J-40": refused("rateLimit", "rateLimit: {mode: fixed, limit: 1, period: 250ms, maxWait: 250ms}"),
+	"R4J-41": refused("rateLimit", `rateLimit: {mode: fixed, limit: 1, period: 250ms, maxWait: 1250ms, cost: "n"}`),
+	"R4J-42": refused("rateLimit", "rateLimit: {maxWait: 250ms}"),
+	"R4J-43": refused("rateLimit", "rateLimit: {limit: 1}"),
+
+	"R4J-48": refused("hedge", "hedge: {maxHedges: 1, delay: 1s}"),
+	"R4J-49": refused("hedge", "hedge: {percentile: 95}"),
+	"R4J-51": refused("hedge", "hedge: {maxHedges: 1, delay: 1s}"),
+	"POL-25": refused("hedge", "hedge: {delay: 0, maxHedges: 3}"),
+	"POL-26": refused("hedge", "hedge: {delay: 24h, maxHedges: 3}"),
+	"POL-29": refused("hedge", "hedge: {maxHedges: 1, delay: 1s}"),
+	"POL-30": refused("hedge", "hedge: {maxHedges: 1, delay: 1s}"),
+	"POL-33": refused("hedge", "hedge: true"),
+	"POL-34": refused("hedge", "hedge: true"),
+	"POL-40": refused("hedge", "hedge: true"), // nor does a retry close the results that it drops
+	"FSG-09": refused("hedge", "hedge: {delay: 1s}"),
+	"FSG-10": refused("hedge", "hedge: {percentile: 95, warmup: 20}"),
+
+	"FSG-02":  refused("retry.budget", "idempotent: true, retry: {budget: {ratio: 0.5, minConcurrency: 2}}"),
+	"FSG-03":  refused("retry.budget", "idempotent: true, retry: {budget: {ratio: 0.5, minConcurrency: 1}}"),
+	"GRPC-01": refused("retry.budget", "idempotent: true, retry: {maxAttempts: 4, backoff: none, budget: {ratio: 0.2, minConcurrency: 3}}"),
+	"AWS-01":  refused("retry.budget", "idempotent: true, retry: {budget: {ratio: 0.2, minConcurrency: 3}}"),
+
+	"FSG-11": refused("adaptive", "adaptive: {k: 1.11, maxRejectionRatio: 0.8}"),
+	"AWS-04": refused("adaptive", "adaptive: {mode: throttle}"),
+	"SRE-01": refused("adaptive", "adaptive: {mode: throttle, k: 2, window: 2m}"),
+
+	"FSG-07": refused("order", "idempotent: true, order: [retry, fallback], retry: true, fallback: true"),
+	"MSX-02": noCheck("RG024"),
+
+	"MP-TO-05": overrides, "MP-BH-06": overrides, "MP-CF-02": overrides, "MP-CF-04": overrides,
+	"MP-CF-08": overrides, "MP-CF-10": overrides, "MP-CF-12": overrides,
+	"MP-CF-13": {"RESILIENCE_DISABLE", func(t *testing.T) {
+		t.Setenv("RESILIENCE_DISABLE", "retry,timeout,circuitBreaker,bulkhead")
+		if _, err := resilience.Open(resilience.Options{}); err == nil || !strings.Contains(err.Error(), "not available yet") {
+			t.Errorf("got %v; if it is there now, play the case", err)
+		}
+	}},
+
+	"MP-MX-01": metrics, "MP-MX-02": metrics, "MP-MX-03": metrics, "MP-MX-07": metrics, "MP-MX-08": metrics,
+	"MP-MX-09": metrics, "MP-MX-11": metrics, "MP-MX-12": metrics, "MP-MX-13": metrics,
+}
+
+// missing is what a case waits for.
+type missing struct {
+	key   string
+	check func(*testing.T) // fails as soon as it is there
+}
+
+// refused is a key that the reader refuses today.
+func refused(key, yaml string) missing {
+	return missing{key, func(t *testing.T) {
+		text := "version: 1\ninterfaces:\n  Service: {" + yaml + "}\n"
+		_, err := policy.Read([]policy.Input{{Path: "resilience.yaml", Data: []byte(text)}})
+		if err == nil || !strings.Contains(err.Error(), ": "+key+": not available yet") {
+			t.Errorf("got %v, want %s: not available yet; if it is there now, play the case", err, key)
+		}
+	}}
+}
+
+// noCheck is a check that the generator does not make today.
+func noCheck(id string) missing {
+	return missing{id, func(t *testing.T) {
+		if rule, ok := lint.Lookup(id); ok {
+			t.Errorf("%s (%s) is there now: play the case", id, rule.Doc)
+		}
+	}}
+}
+
+var (
+	overrides = missing{"overrides", func(t *testing.T) {
+		if _, ok := reflect.TypeFor[*resilience.Runtime]().MethodByName("Update"); ok {
+			t.Error("Runtime.Update is there now: play the case")
+		}
+	}}
+	metrics = missing{"metrics", func(t *testing.T) {
+		options := reflect.TypeFor[resilience.Options]()
+		for i := range options.NumField() {
+			if name := options.Field(i).Name; strings.HasPrefix(name, "Observ") {
+				t.Errorf("Options.%s is there now: play the case", name)
+			}
+		}
+	}}
+)
+
+// TestInPart fails when what a case lacked is there.
+func TestInPart(t *testing.T) {
+	noCheck("RG051").check(t)
+	notYet["MP-CF-13"].check(t)
+	metrics.check(t)
+	overrides.check(t)
+	for _, field := range []string{"SlowFailures", "Duration"} {
+		if _, ok := reflect.TypeFor[resilience.BreakerSnapshot]().FieldByName(field); ok {
+			t.Errorf("BreakerSnapshot.%s is there now: play R4J-26", field)
+		}
+	}
+}
