@@ -1,11 +1,12 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check cover fuzz bench docs corpus peers
+.PHONY: help demo test check cover fuzz bench docs conformance corpus peers genspeed
 
 FUZZTIME ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+REVIVE := github.com/mgechev/revive@v1.16.0
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## the same load against a misbehaving gateway, bare and wrapped
 	go run ./cmd/resilgen generate ./examples/...
@@ -17,9 +18,11 @@ demo: ## the same load against a misbehaving gateway, bare and wrapped
 test: ## run every test
 	go test ./...
 
-check: ## vet, staticcheck, formatting, races, generated files up to date
+check: ## vet, staticcheck, revive, formatting, races, generated files up to date
 	go vet ./...
 	go run $(STATICCHECK) ./...
+	go run $(REVIVE) -config revive.toml ./...
+	.ci/generated.sh $(STATICCHECK) $(REVIVE)
 	@test -z "$$(gofmt -l cmd examples generator runtime templates)" || { gofmt -l cmd examples generator runtime templates; exit 1; }
 	go run ./cmd/resilgen check ./examples/...
 	go test -race ./runtime/...
@@ -28,14 +31,20 @@ check: ## vet, staticcheck, formatting, races, generated files up to date
 cover: ## statement coverage of the rooms that have a goal
 	go test -cover ./runtime/resilience ./generator/policy
 
-fuzz: ## fuzz the reader of policies for FUZZTIME
+fuzz: ## fuzz what reads policies, and names and expressions in generated code, FUZZTIME each
 	go test -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZTIME) ./generator/policy
+	go test -run '^$$' -fuzz FuzzAnnotations -fuzztime $(FUZZTIME) ./generator
+	go test -run '^$$' -fuzz FuzzNames -fuzztime $(FUZZTIME) ./generator
+	go test -run '^$$' -fuzz FuzzExpressions -fuzztime $(FUZZTIME) ./generator
 
 bench: ## benchmarks of the runtime
 	go test -run '^$$' -bench . -benchmem ./runtime/...
 
 docs: ## write the reference and the JSON Schema from the table of keys
-	go test -run IsUpToDate ./generator/policy -update
+	go test -run IsUpToDate ./generator ./generator/policy -update
+
+conformance: ## what the suites of other systems assert, and a count of it
+	cd testdata/conformance && export GOWORK=off && test -z "$$(gofmt -l .)" && go vet ./... && go test -count=1
 
 # Interfaces of the standard library, and every probe from outside and in place.
 # CORPUS_ONLY=. takes every module of the list, some minutes and 3 GB.
@@ -51,3 +60,13 @@ corpus: ## real interfaces, four policies: what is generated compiles and implem
 
 peers: ## benchmarks of generated wrappers beside other libraries
 	cd testdata/peers && GOWORK=off go test . && GOWORK=off go test -run '^$$' -bench . -benchmem -benchtime=100ms .
+
+GOBIN ?= $(CURDIR)/bin/generators
+genspeed: ## time the command beside gowrap, moq and mockery
+	go build -o bin/resilgen ./cmd/resilgen
+	@mkdir -p $(GOBIN)/build && cd $(GOBIN)/build && printf 'module build\n\ngo 1.25\n\nrequire (\n\tgithub.com/hexdigest/gowrap v1.4.3\n\tgithub.com/matryer/moq v0.8.1\n\tgithub.com/vektra/mockery/v3 v3.9.0\n)\n' > go.mod && \
+		for tool in github.com/hexdigest/gowrap/cmd/gowrap github.com/matryer/moq github.com/vektra/mockery/v3; do \
+			name=$$(basename $$tool); test $$name = v3 && name=mockery; \
+			GOWORK=off GOFLAGS=-mod=mod go build -o $(GOBIN)/$$name $$tool || exit 1; \
+		done
+	go run ./testdata/genspeed -gobin $(GOBIN)

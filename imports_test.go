@@ -27,9 +27,11 @@ var rooms = map[string]struct {
 	"generator/lint":     {[]string{module + "/generator/policy"}, nil, false},
 	"templates":          {[]string{"github.com/dave/jennifer/jen"}, []string{"os"}, false},
 	"templates/starter":  {nil, []string{"os"}, false},
-	"generator": {[]string{module + "/generator/policy", module + "/generator/lint", module + "/templates",
+	"generator/source":   {[]string{"golang.org/x/mod/modfile", "golang.org/x/mod/module"}, nil, false},
+	"generator": {[]string{module + "/generator/policy", module + "/generator/source", module + "/generator/lint", module + "/templates",
 		"golang.org/x/tools/go/packages"}, nil, false},
-	"cmd/resilgen": {[]string{module + "/generator", module + "/generator/policy", module + "/templates/starter"}, nil, false},
+	"cmd/resilgen": {[]string{module + "/generator", module + "/generator/policy", module + "/templates/starter",
+		"golang.org/x/term"}, nil, false},
 }
 
 type listed struct {
