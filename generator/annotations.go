@@ -257,7 +257,7 @@ var (
 // nearDirective says how to write a comment that was meant for an annotation,
 // "" if it was not.
 func nearDirective(comment string) string {
-	m := resembling.FindStringSubmatch(comment)
+	m := resembling.FindStringSubmatch(strings.TrimRight(comment, " \t\r")) // gofmt takes it away
 	if m == nil {
 		return ""
 	}
