@@ -41,7 +41,7 @@ func newBulkhead(name string, conf Bulkhead) *bulkhead {
 // acquire takes a slot, or waits for one until MaxWait, due (unless zero) or
 // ctx ends. The error is ErrBulkheadFull, errTotal or the context's.
 func (b *bulkhead) acquire(ctx context.Context, due time.Duration) error {
-	if b.queued.Load() == 0 && b.take() {
+	if b.quick() {
 		return nil
 	}
 	if b.conf.MaxQueue == 0 {
@@ -58,6 +58,9 @@ func (b *bulkhead) acquire(ctx context.Context, due time.Duration) error {
 	b.mu.Unlock()
 	return b.wait(ctx, due, turn)
 }
+
+// quick takes a slot if one is free and nobody waits.
+func (b *bulkhead) quick() bool { return b.queued.Load() == 0 && b.take() }
 
 // take takes a free slot.
 func (b *bulkhead) take() bool {
@@ -117,8 +120,13 @@ func (b *bulkhead) wait(ctx context.Context, due time.Duration, turn chan struct
 func (b *bulkhead) release() {
 	b.taken.Add(-1)
 	if b.queued.Load() > 0 {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.handOver()
+		b.serve()
 	}
+}
+
+// serve hands free slots over.
+func (b *bulkhead) serve() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.handOver()
 }

@@ -104,42 +104,54 @@ func (c *Call) hold(key string) {
 // between attempts.
 func (c *Call) Next() bool { return c.phase <= again && c.next() }
 
+// next is one func, and not a chain of small ones, because every call goes
+// through it.
 func (c *Call) next() bool {
-	if c.phase == fresh && !c.first() || c.phase == again && !c.pause() {
+	p := c.plan
+	switch {
+	case c.phase == again:
+		if !c.pause() {
+			return false
+		}
+	case p == nil:
+	case c.caller.Err() != nil:
+		c.last, c.kinds, c.phase = c.caller.Err(), c.leftKind(), over
 		return false
+	default:
+		c.breaker = p.breaker
+		if p.prepares {
+			c.prepare()
+		}
 	}
-	for !c.attempt() {
+	for c.tries++; p != nil && p.admits && !c.admit(); c.tries++ {
 		if c.phase != again || !c.pause() {
 			return false
 		}
 	}
+	if p != nil && p.timed {
+		c.limit()
+	}
+	c.attempts++
+	c.phase = running
 	return true
 }
 
-func (c *Call) first() bool {
+// prepare looks at the clock, and for the breaker of the key, where the plan
+// needs them.
+func (c *Call) prepare() {
 	p := c.plan
-	if p == nil {
-		return true
-	}
-	if err := c.caller.Err(); err != nil {
-		c.last, c.kinds = err, c.leftKind()
-		c.phase = over
-		return false
-	}
 	if p.clocked {
 		c.start = sinceEpoch()
 		if p.total > 0 {
 			c.due = after(c.start, p.total)
 		}
 	}
-	c.breaker = p.breaker
 	if p.keys != nil {
 		if c.key == nil {
 			c.hold("")
 		}
 		c.breaker = c.key.breaker
 	}
-	return true
 }
 
 // epoch is where instants begin; a century ago, because a synctest bubble
@@ -159,47 +171,52 @@ func after(at, d time.Duration) time.Duration {
 	return math.MaxInt64
 }
 
-// attempt lets the delegate be called, unless breaker or bulkhead reject it.
-func (c *Call) attempt() bool {
-	c.tries++
-	if p := c.plan; p != nil {
-		if p.admits && !c.admit() {
-			return false
-		}
-		if p.timed {
-			c.limit()
-		}
-	}
-	c.attempts++
-	c.phase = running
-	return true
-}
-
+// admit asks breaker and bulkhead, and ends the call if one of them rejects it.
 func (c *Call) admit() bool {
-	if b := c.breaker; b != nil {
-		p, turned := b.allow(sinceEpoch)
-		if turned != nil {
-			c.rejected(breakerPart, KindCircuitOpen, turned)
+	b, h := c.breaker, c.plan.bulkhead
+	if b != nil {
+		if b.closed.Load() {
+			c.generation = b.generation.Load()
+			c.holds |= holdsPermit
+		} else if !c.ask() {
 			return false
 		}
-		c.generation = p.generation
-		c.holds |= holdsPermit
-		if p.probe {
-			c.holds |= holdsProbe
-		}
 	}
-	if h := c.plan.bulkhead; h != nil {
-		if err := h.acquire(c.caller, c.due); err != nil {
-			c.verdict(c.turnedOutcome(err))
-			c.turnedAway(err)
+	if h != nil {
+		if !h.quick() && !c.queue() {
 			return false
 		}
 		c.holds |= holdsSlot
 	}
-	if b := c.breaker; b != nil && b.conf.SlowCallDuration > 0 {
+	if b != nil && b.conf.SlowCallDuration > 0 {
 		c.begun = sinceEpoch()
 	}
 	return true
+}
+
+// ask asks a breaker that is not closed.
+func (c *Call) ask() bool {
+	p, turned := c.breaker.allow(sinceEpoch)
+	if turned != nil {
+		c.rejected(breakerPart, KindCircuitOpen, turned)
+		return false
+	}
+	c.generation = p.generation
+	c.holds |= holdsPermit
+	if p.probe {
+		c.holds |= holdsProbe
+	}
+	return true
+}
+
+// queue waits for a slot of the bulkhead, if it may.
+func (c *Call) queue() bool {
+	err := c.plan.bulkhead.acquire(c.caller, c.due)
+	if err != nil {
+		c.verdict(c.turnedOutcome(err))
+		c.turnedAway(err)
+	}
+	return err == nil
 }
 
 // turnedOutcome is what the breaker hears of a call that got no slot: nothing,

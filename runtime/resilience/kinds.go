@@ -95,6 +95,11 @@ func (e *Errors) kindsOfPlain(err error) Kind {
 	return k | e.taught(err)
 }
 
+// given reports whether there are funcs of the user's.
+func (e *Errors) given() bool {
+	return e.Permanent != nil || e.StatusOf != nil || e.GRPCCodeOf != nil || e.RetryAfterOf != nil
+}
+
 // taught returns what the user's funcs say.
 func (e *Errors) taught(err error) Kind {
 	if e.Permanent != nil && e.Permanent(err) {

@@ -9,28 +9,31 @@ import (
 // plan is a policy with the preset and the defaults filled in. It never
 // changes; a new one replaces it.
 type plan struct {
-	Policy
-	rt       *Runtime
-	name     string // of the guard
+	admits   bool // only who breaker and bulkhead let in
+	timed    bool
+	prepares bool // clocked, or keys are kept
+	clocked  bool // a limit counts from the beginning of the call
+	retries  bool
+	hurries  bool // from attempt to attempt: no delay, no limit to look at
+	queues   bool // at the bulkhead
+	mayFall  bool
 	attempts int
-	wait     time.Duration // honoured at most of a Retry-After
-	backoff  Backoff
-
-	total, perTry, open time.Duration // 0: none
 
 	breaker  *breaker
 	keys     *keyedBreakers // instead of breaker
 	bulkhead *bulkhead
 
-	retries bool
-	hurries bool // from attempt to attempt: no delay, no limit to look at
-	timed   bool
-	clocked bool // a limit counts from the beginning of the call
-	mayFall bool
-	admits  bool // only who breaker and bulkhead let in
-	queues  bool // at the bulkhead
-
 	turned atomic.Pointer[Error] // what the present opening answers to a first attempt
+	known  atomic.Pointer[known] // a failure that came before
+
+	total, perTry, open time.Duration // 0: none
+
+	wait    time.Duration // honoured at most of a Retry-After
+	backoff Backoff
+	rt      *Runtime
+	name    string // of the guard
+	learned atomic.Int32
+	Policy
 }
 
 // rejection returns the error of a call that an open breaker did not let in:

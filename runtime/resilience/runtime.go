@@ -206,6 +206,7 @@ func (rt *Runtime) compile(g *Guard) *plan {
 	p.breaker, p.keys = rt.breakerFor(g, preset)
 	p.bulkhead = rt.bulkheadFor(g)
 	p.admits = p.breaker != nil || p.keys != nil || p.bulkhead != nil
+	p.prepares = p.clocked || p.keys != nil
 	p.queues = p.bulkhead != nil && p.bulkhead.conf.MaxWait > 0
 	return p
 }

@@ -21,28 +21,36 @@ func (c *Call) RecordResult(err error, retry, record bool) {
 	if c.plan == nil {
 		return
 	}
-	if c.holds&holdsSlot != 0 {
-		c.freeSlot()
-	}
+	c.freeSlot()
 	if err != nil || retry || record {
 		c.failed(retry, record)
 		return
 	}
 	if c.holds&holdsPermit != 0 {
-		c.verdict(outcomeSuccess)
+		c.succeeded()
 	}
 	if c.holds&holdsContext != 0 {
 		c.release(true)
 	}
 }
 
+// succeeded tells the breaker of a success; most of them need no lock.
+func (c *Call) succeeded() {
+	b := c.breaker
+	if c.holds&holdsProbe == 0 && b.conf.SlowCallDuration == 0 && b.succeeded(sinceEpoch, c.generation) {
+		c.holds &^= holdsPermit
+		return
+	}
+	c.verdict(outcomeSuccess)
+}
+
 // failed judges an attempt that is no plain success.
 func (c *Call) failed(retry, record bool) {
-	c.unwanted = c.last == nil && retry
-	callerLeft := c.caller.Err() != nil
 	var ended *cause
+	callerLeft := c.caller.Err() != nil
 	switch {
 	case c.last == nil:
+		c.unwanted = retry
 	case callerLeft: // whatever came back is no verdict on the peer
 		c.kinds, c.plain = c.leftKind(), false
 	default:
@@ -57,7 +65,9 @@ func (c *Call) failed(retry, record bool) {
 	if !callerLeft && (c.last != nil || retry) {
 		c.judge(ended)
 	}
-	c.release(c.last == nil && c.phase == over)
+	if c.holds&holdsContext != 0 {
+		c.release(c.last == nil && c.phase == over)
+	}
 }
 
 // verdict tells the breaker how the attempt ended.
@@ -117,6 +127,10 @@ func (c *Call) classify(ended *cause) {
 		c.last = &timeoutError{"timeout.attempt", c.plan.perTry, c.last}
 	case errOpen:
 		c.last = &timeoutError{"timeout.open", c.plan.open, c.last}
+	}
+	if k := c.plan.known.Load(); k != nil && k.err == c.last {
+		c.kinds, c.plain = k.kinds, true
+		return
 	}
 	c.kinds, c.plain = c.plan.Errors.kindsOf(c.last)
 }
@@ -192,9 +206,47 @@ func (c *Call) err() error {
 	if c.attempts == 0 && c.ended == breakerPart {
 		return c.plan.rejection(c.reason)
 	}
+	ordinary := c.plain && c.reason == nil && c.ended == noPart && c.start == 0
+	if ordinary {
+		if k := c.plan.known.Load(); k != nil && k.err == c.last && k.gaveUp.Attempts == int(c.attempts) {
+			return k.gaveUp
+		}
+	}
 	e := &Error{Method: c.plan.name, Attempts: int(c.attempts), Policy: partNames[max(c.ended, retryPart)], reason: c.reason, last: c.last}
 	if c.start != 0 {
 		e.Elapsed = sinceEpoch() - c.start
 	}
+	if ordinary {
+		c.plan.learn(e, c.kinds)
+	}
 	return e
+}
+
+// known is a failure that came before: a peer that is down fails with the same
+// value every time, if that is a package-level error.
+type known struct {
+	err    error
+	kinds  Kind
+	gaveUp *Error
+}
+
+// maxLearned bounds how often a plan learns: values that are always new would
+// be kept in vain.
+const maxLearned = 64
+
+// learn keeps e for the next call that fails like this one, unless funcs of the
+// user's have a say in what kind of error it is.
+func (p *plan) learn(e *Error, kinds Kind) {
+	if p.learned.Load() < maxLearned && !p.Errors.given() && equalsItself(e.last) {
+		p.learned.Add(1)
+		p.known.Store(&known{e.last, kinds, e})
+	}
+}
+
+// equalsItself reports whether err can be compared. A value that equals itself
+// holds nothing whose comparison with another one panics.
+func equalsItself(err error) (ok bool) {
+	defer func() { _ = recover() }()
+	same := err
+	return err == same
 }
