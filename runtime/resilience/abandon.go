@@ -20,8 +20,11 @@ func Abandonable[T any](c *Call, f func(context.Context) (T, error)) (T, error) 
 	if c.plan == nil {
 		return f(ctx)
 	}
-	a := &abandonable[T]{done: make(chan struct{}), plan: c.plan, slot: c.holds&holdsSlot != 0}
+	a := &abandonable[T]{done: make(chan struct{}), plan: c.plan, slot: c.holds&holdsSlot != 0, key: c.key}
 	c.holds &^= holdsSlot // the delegate's, until it really returns
+	if a.key != nil {
+		a.key.calls.Add(1) // by a call that is in flight: it cannot be evicted now
+	}
 	go a.run(ctx, f)
 	select {
 	case <-a.done:
@@ -52,6 +55,7 @@ type abandonable[T any] struct {
 	state atomic.Int32
 	plan  *plan
 	slot  bool
+	key   *keyedBreaker
 
 	value    T
 	err      error
@@ -82,6 +86,9 @@ func (a *abandonable[T]) run(ctx context.Context, f func(context.Context) (T, er
 func (a *abandonable[T]) land() {
 	if a.slot {
 		a.plan.bulkhead.release()
+	}
+	if a.key != nil {
+		a.key.release()
 	}
 	if !a.state.CompareAndSwap(flying, landed) {
 		a.plan.rt.abandoned.Add(-1)

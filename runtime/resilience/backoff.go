@@ -13,7 +13,7 @@ func (b *Backoff) delay(n int, prev time.Duration, r float64) time.Duration {
 	if b.Strategy == NoBackoff {
 		return 0
 	}
-	limit := float64(orDuration(b.MaxDelay, 10*time.Second))
+	limit := b.limit()
 	initial := float64(orDuration(b.InitialDelay, 100*time.Millisecond))
 	if b.Jitter == DecorrelatedJitter {
 		return saturate(initial+r*(3*float64(prev)-initial), limit)
@@ -21,7 +21,21 @@ func (b *Backoff) delay(n int, prev time.Duration, r float64) time.Duration {
 	if b.Jitter == DecorrelatedJitterV2 {
 		return saturate(smooth(float64(n), r)*initial/1.4, limit)
 	}
-	return saturate(b.spread(math.Min(b.base(n, initial), limit), r), limit)
+	return saturate(b.spread(math.Min(b.base(n, initial), float64(limit)), r), limit)
+}
+
+// limit is MaxDelay. Its default does not cut off what was asked for.
+func (b *Backoff) limit() time.Duration {
+	if b.MaxDelay != 0 {
+		return max(b.MaxDelay, 0)
+	}
+	limit := max(10*time.Second, b.InitialDelay)
+	if b.Strategy == Sequence {
+		for _, d := range b.Delays {
+			limit = max(limit, d)
+		}
+	}
+	return limit
 }
 
 // base is the delay before jitter; it may be +Inf.
@@ -86,9 +100,11 @@ func smooth(n, r float64) float64 {
 	return next - at(n-1+r)
 }
 
-func saturate(d, limit float64) time.Duration {
-	if math.IsNaN(d) || d > limit {
-		return time.Duration(limit)
+// saturate is d, but no more than limit; a float64 that is as large as the end
+// of time does not fit into a Duration.
+func saturate(d float64, limit time.Duration) time.Duration {
+	if math.IsNaN(d) || d >= float64(limit) {
+		return limit
 	}
 	return time.Duration(max(d, 0))
 }

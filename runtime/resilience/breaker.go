@@ -45,11 +45,12 @@ type breaker struct {
 	mode        BreakerMode
 	window      *window
 	openedAt    time.Duration
-	reopened    int    // failed probes since CLOSED
-	probes      int    // out
-	passed      int    // in a row, in AllMode
-	sample      counts // of probes, since the last OPEN
-	halfAt      time.Duration
+	reopened    int           // failed probes since CLOSED
+	probes      int           // out
+	passed      int           // in a row, in AllMode
+	sample      counts        // of probes, since the last OPEN
+	probing     time.Duration // since when probes are out; 0 if none is
+	stopped     bool          // no timer begins any more
 	transitions int64
 	openings    int64
 	rejection   *rejection
@@ -110,12 +111,27 @@ func (b *Breaker) byRate() bool {
 func newBreaker(name string, conf Breaker, rate bool) *breaker {
 	b := &breaker{name: name, conf: conf.withDefaults(), rate: rate, mode: conf.Mode, state: StateClosed}
 	b.window = newWindow(b.conf.Window)
-	b.rejection = &rejection{}
-	if b.conf.InitialState == StateOpen {
+	b.rejection = &rejection{forced: b.mode == ForcedOpen}
+	b.mu.Lock() // the timer may fire at once
+	defer b.mu.Unlock()
+	if b.conf.InitialState == StateOpen && b.mode != ForcedOpen {
 		b.open(sinceEpoch(), false)
 	}
 	b.publish()
 	return b
+}
+
+// inherit does what an operator told old to do.
+func (b *breaker) inherit(old *breaker) {
+	old.mu.Lock()
+	mode, told, rejection := old.mode, old.mode != old.conf.Mode, old.rejection
+	old.mu.Unlock()
+	if told {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.mode, b.rejection = mode, rejection
+		b.publish()
+	}
 }
 
 // publish tells calls what they need not take the lock for. b.mu is held, or b
@@ -152,7 +168,9 @@ func (b *breaker) allowSlow(now time.Duration) (permit, *rejection) {
 	}
 	b.expire(now)
 	if b.state == StateHalfOpen && b.probes < b.room() {
-		b.probes++
+		if b.probes++; b.probing == 0 {
+			b.probing = now
+		}
 		return permit{b.generation.Load(), true}, nil
 	}
 	if b.state == StateClosed || b.mode != Enforce {
@@ -162,10 +180,15 @@ func (b *breaker) allowSlow(now time.Duration) (permit, *rejection) {
 	return permit{}, b.rejection
 }
 
-// waitsForNobody reports whether the breaker is open longer than it has to be.
-func (b *breaker) waitsForNobody() bool {
-	r := b.turned.Load()
-	return r != nil && !r.forced && sinceEpoch() >= r.until
+// idle reports whether nothing is lost with the breaker: it is closed, or, if
+// late, open for longer than it has to be, and no operator told it what to do.
+func (b *breaker) idle(late bool) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.mode != b.conf.Mode {
+		return false
+	}
+	return b.state == StateClosed || late && b.state == StateOpen && sinceEpoch() >= b.openUntil()
 }
 
 // room is how many probes may be out: in RateMode no more than the sample
@@ -179,39 +202,68 @@ func (b *breaker) room() int {
 
 // expire makes the transitions that only time makes. b.mu is held.
 func (b *breaker) expire(now time.Duration) {
+	if b.mode == ForcedOpen || b.mode == Disabled {
+		return
+	}
+	if due, ok := b.undecidable(now); ok {
+		if b.conf.HalfOpen.OnMaxWait == StateClosed {
+			b.close()
+			return
+		}
+		// It has been open since it was due, not since somebody looked: a method that
+		// is called once a minute would find it open every other time.
+		b.open(due, false)
+	}
 	if b.state == StateOpen && now >= b.openUntil() {
-		b.halfOpen(now)
+		b.halfOpen()
 	}
-	due := after(b.halfAt, b.conf.HalfOpen.MaxWait)
-	if b.state != StateHalfOpen || b.conf.HalfOpen.MaxWait <= 0 || now < due {
-		return
+}
+
+// undecidable reports when MaxWait ended a half-open whose probes do not come
+// back. One without a probe out can still decide. b.mu is held.
+func (b *breaker) undecidable(now time.Duration) (due time.Duration, ok bool) {
+	if b.state != StateHalfOpen || b.probing == 0 || b.conf.HalfOpen.MaxWait <= 0 {
+		return 0, false
 	}
-	if b.conf.HalfOpen.OnMaxWait == StateClosed {
-		b.close()
-		return
+	due = after(b.probing, b.conf.HalfOpen.MaxWait)
+	return due, now >= due
+}
+
+// present is the state as the next caller would find it. b.mu is held.
+func (b *breaker) present(now time.Duration) State {
+	if b.mode == ForcedOpen || b.mode == Disabled {
+		return b.state
 	}
-	// It has been open since it was due, not since somebody looked: a method that
-	// is called once a minute would find it open every other time.
-	b.open(due, false)
-	if now >= b.openUntil() {
-		b.halfOpen(now)
+	if due, ok := b.undecidable(now); ok {
+		if b.conf.HalfOpen.OnMaxWait == StateClosed {
+			return StateClosed
+		}
+		if now < after(due, b.openFor()) {
+			return StateOpen
+		}
+		return StateHalfOpen
 	}
+	if b.state == StateOpen && now >= b.openUntil() {
+		return StateHalfOpen
+	}
+	return b.state
 }
 
 // openUntil is when the first probe may go.
-func (b *breaker) openUntil() time.Duration {
+func (b *breaker) openUntil() time.Duration { return after(b.openedAt, b.openFor()) }
+
+// openFor is how long the breaker stays open, grown by the back-off.
+func (b *breaker) openFor() time.Duration {
 	d := b.conf.OpenDuration
 	if m := b.conf.OpenBackoff.Multiplier; m > 1 {
 		grown := float64(d) * math.Pow(m, float64(b.reopened))
-		limit := float64(orDuration(b.conf.OpenBackoff.MaxDuration, time.Hour))
-		d = max(d, saturate(grown, limit))
+		d = max(d, saturate(grown, orDuration(b.conf.OpenBackoff.MaxDuration, time.Hour)))
 	}
-	return after(b.openedAt, d)
+	return d
 }
 
-func (b *breaker) halfOpen(now time.Duration) {
+func (b *breaker) halfOpen() {
 	b.to(StateHalfOpen)
-	b.halfAt = now
 	b.probes, b.passed, b.sample = 0, 0, counts{}
 }
 
@@ -224,8 +276,8 @@ func (b *breaker) open(now time.Duration, failedProbe bool) {
 	b.openedAt = now
 	b.rejection = &rejection{until: b.openUntil()}
 	b.publish()
-	if b.conf.AutoHalfOpen {
-		b.timer = time.AfterFunc(b.openUntil()-now, b.tick)
+	if b.conf.AutoHalfOpen && !b.stopped {
+		b.timer = time.AfterFunc(b.openUntil()-sinceEpoch(), b.tick)
 	}
 }
 
@@ -243,10 +295,11 @@ func (b *breaker) tick() {
 	b.expire(sinceEpoch())
 }
 
-// stop ends the timer.
+// stop ends the timer, for good.
 func (b *breaker) stop() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.stopped = true
 	if b.timer != nil {
 		b.timer.Stop()
 		b.timer = nil
@@ -258,7 +311,7 @@ func (b *breaker) to(s State) {
 		b.timer.Stop()
 		b.timer = nil
 	}
-	b.state = s
+	b.state, b.probing = s, 0
 	b.transitions++
 	b.generation.Add(1)
 	b.publish()
@@ -286,7 +339,9 @@ func (b *breaker) record(clock func() time.Duration, p permit, o outcome, took t
 		return
 	}
 	if p.probe {
-		b.probes--
+		if b.probes--; b.probes == 0 {
+			b.probing = 0
+		}
 		if o != outcomeIgnored {
 			b.judgeProbe(now, m)
 		}
@@ -362,7 +417,9 @@ func (b *breaker) unseal(now time.Duration) {
 }
 
 func (b *breaker) tooMany(c counts) bool {
-	reached := func(part int, threshold float64) bool { return float64(part)*100 >= threshold*float64(c.calls) }
+	reached := func(part int, threshold float64) bool {
+		return threshold > 0 && float64(part)*100 >= threshold*float64(c.calls)
+	}
 	return b.rate && reached(c.failures, b.conf.FailureRateThreshold) ||
 		b.conf.SlowCallDuration > 0 && reached(c.slow, b.conf.SlowCallRateThreshold)
 }
@@ -394,6 +451,7 @@ func (b *breaker) judgeProbe(now time.Duration, m mark) {
 type rejection struct {
 	until  time.Duration // 0: nobody knows
 	forced bool          // open for everybody, whatever the time
+	told   atomic.Pointer[Error]
 }
 
 func (r *rejection) Error() string {

@@ -393,7 +393,7 @@ func TestBulkheadConserves(t *testing.T) {
 	for range 64 {
 		group.Go(func() {
 			for range 300 {
-				if h.acquire(context.Background(), 0) != nil {
+				if h.acquire(context.Background(), 0, nil) != nil {
 					continue
 				}
 				for n := in.Add(1); ; {

@@ -39,8 +39,8 @@ func newBulkhead(name string, conf Bulkhead) *bulkhead {
 }
 
 // acquire takes a slot, or waits for one until MaxWait, due (unless zero) or
-// ctx ends. The error is ErrBulkheadFull, errTotal or the context's.
-func (b *bulkhead) acquire(ctx context.Context, due time.Duration) error {
+// ctx ends. The error is ErrBulkheadFull, late for due, or the context's.
+func (b *bulkhead) acquire(ctx context.Context, due time.Duration, late error) error {
 	if b.quick() {
 		return nil
 	}
@@ -56,7 +56,7 @@ func (b *bulkhead) acquire(ctx context.Context, due time.Duration) error {
 	b.waiting = append(b.waiting, turn)
 	b.handOver()
 	b.mu.Unlock()
-	return b.wait(ctx, due, turn)
+	return b.wait(ctx, due, late, turn)
 }
 
 // quick takes a slot if one is free and nobody waits.
@@ -86,11 +86,11 @@ func (b *bulkhead) handOver() {
 	b.queued.Store(int64(len(b.waiting)))
 }
 
-func (b *bulkhead) wait(ctx context.Context, due time.Duration, turn chan struct{}) error {
-	patience, late := b.conf.MaxWait, ErrBulkheadFull
+func (b *bulkhead) wait(ctx context.Context, due time.Duration, late error, turn chan struct{}) error {
+	patience, reason := b.conf.MaxWait, ErrBulkheadFull
 	if due != 0 {
 		if left := due - sinceEpoch(); left < patience {
-			patience, late = left, errTotal
+			patience, reason = left, late
 		}
 	}
 	timer := time.NewTimer(patience)
@@ -100,17 +100,20 @@ func (b *bulkhead) wait(ctx context.Context, due time.Duration, turn chan struct
 	case <-turn:
 		return nil
 	case <-timer.C:
-		err = late
+		err = reason
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	i := slices.Index(b.waiting, turn)
-	if i >= 0 {
+	switch {
+	case i >= 0:
 		b.waiting = slices.Delete(b.waiting, i, i+1)
-	} else {
-		b.taken.Add(-1) // handed over at the same moment: it goes to the next one
+	case err == ErrBulkheadFull: // handed over at the moment in which patience ended
+		return nil
+	default:
+		b.taken.Add(-1) // handed over to somebody who leaves: it goes to the next one
 	}
 	b.handOver()
 	return err

@@ -162,6 +162,15 @@ const century = 100 * 365 * 24 * time.Hour
 
 func sinceEpoch() time.Duration { return time.Since(epoch) }
 
+// instant is t since epoch. One that came over the wire has a reading of the
+// wall clock alone, and that may have been set since the process began.
+func instant(t time.Time) time.Duration {
+	if t == t.Round(0) {
+		return after(sinceEpoch(), time.Until(t))
+	}
+	return t.Sub(epoch)
+}
+
 // after is at+d, or the end of time: a limit of 292 years is "never", and must
 // not come out as long ago.
 func after(at, d time.Duration) time.Duration {
@@ -211,8 +220,15 @@ func (c *Call) ask() bool {
 
 // queue waits for a slot of the bulkhead, if it may.
 func (c *Call) queue() bool {
-	err := c.plan.bulkhead.acquire(c.caller, c.due)
+	due, reason := c.due, errTotal
+	if limit := c.plan.Retry.MaxDuration; limit > 0 && c.tries > 1 {
+		if at := after(c.start, limit); due == 0 || at < due {
+			due, reason = at, errMaxDuration
+		}
+	}
+	err := c.plan.bulkhead.acquire(c.caller, due, reason)
 	if err != nil {
+		c.begun = 0
 		c.verdict(c.turnedOutcome(err))
 		c.turnedAway(err)
 	}
@@ -235,12 +251,17 @@ func (c *Call) turnedAway(err error) {
 	case err == ErrBulkheadFull:
 		c.rejected(bulkheadPart, KindBulkheadFull, err)
 	case c.caller.Err() != nil:
-		c.phase, c.kinds = over, c.leftKind()
+		c.kinds = c.leftKind()
+		c.stop(noPart, nil)
 		if c.last == nil {
-			c.last = err
+			c.last = c.caller.Err()
+		} else {
+			c.stop(bulkheadPart, c.caller.Err())
 		}
+	case err == errMaxDuration:
+		c.stop(retryPart, nil)
 	default:
-		c.kinds = KindTimeout
+		c.kinds = KindTimeout | KindTransient
 		c.stop(timeoutPart, &timeoutError{"timeout.total", c.plan.total, nil})
 	}
 }
@@ -249,7 +270,8 @@ func (c *Call) turnedAway(err error) {
 func (c *Call) rejected(by part, kind Kind, reason error) {
 	c.kinds, c.unwanted = kind, false
 	c.stop(by, reason)
-	if c.plan.retries && c.plan.Retry.RetryOn.Kinds&kind != 0 && int(c.tries) < c.plan.attempts {
+	r := &c.plan.Retry
+	if c.plan.retries && r.RetryOn.Kinds&kind != 0 && r.AbortOn.Kinds&kind == 0 && int(c.tries) < c.plan.attempts {
 		c.phase = again
 	}
 }
@@ -270,7 +292,7 @@ func (c *Call) limit() {
 			at, why = limit, own.why
 		}
 	}
-	if callers, ok := c.caller.Deadline(); ok && callers.Sub(epoch) < at && p.open == 0 {
+	if callers, ok := c.caller.Deadline(); ok && instant(callers) < at && p.open == 0 {
 		return
 	}
 	c.lazy = &lazyContext{parent: c.caller, due: at, cause: why, outlives: p.open > 0}
@@ -278,11 +300,12 @@ func (c *Call) limit() {
 }
 
 // errTotal, errAttempt and errOpen are the causes of contexts that a policy
-// ended.
+// ended; errMaxDuration ends a wait.
 var (
-	errTotal   = &cause{"timeout.total passed"}
-	errAttempt = &cause{"timeout.attempt passed"}
-	errOpen    = &cause{"timeout.open passed"}
+	errTotal       = &cause{"timeout.total passed"}
+	errAttempt     = &cause{"timeout.attempt passed"}
+	errOpen        = &cause{"timeout.open passed"}
+	errMaxDuration = &cause{"retry.maxDuration passed"}
 )
 
 type cause struct{ text string }

@@ -6,9 +6,23 @@ import (
 	"time"
 )
 
-// CircuitBreaker is the handle of a breaker in a [Runtime]. It is safe for
-// concurrent use.
-type CircuitBreaker struct{ b *breaker }
+// CircuitBreaker is the handle of a breaker in a [Runtime]: of whatever has its
+// name, also after a preset gave it other numbers. It is safe for concurrent
+// use.
+type CircuitBreaker struct {
+	rt *Runtime
+	b  *breaker // as it was found
+}
+
+// current returns the breaker that has the name now.
+func (c *CircuitBreaker) current() *breaker {
+	c.rt.mu.Lock()
+	defer c.rt.mu.Unlock()
+	if b := c.rt.find(c.b.name); b != nil {
+		return b
+	}
+	return c.b // of a key that was evicted
+}
 
 // BreakerSnapshot is a breaker at one moment.
 type BreakerSnapshot struct {
@@ -28,80 +42,104 @@ type BreakerSnapshot struct {
 // Name returns the name: "payments.Gateway.Charge", or the shared one.
 func (c *CircuitBreaker) Name() string { return c.b.name }
 
-// Snapshot returns the breaker as it is now.
+// Snapshot returns the breaker as the next caller would find it. Looking at it
+// changes nothing.
 func (c *CircuitBreaker) Snapshot() BreakerSnapshot {
-	b, now := c.b, sinceEpoch()
+	b, now := c.current(), sinceEpoch()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.expire(now)
 	if b.state == StateClosed {
 		b.fold()
 	}
-	sum := b.window.read(now)
-	if b.state == StateHalfOpen || b.sample.calls > 0 {
+	state, sum := b.present(now), b.window.read(now)
+	switch {
+	case state == StateHalfOpen && b.state != StateHalfOpen:
+		sum = counts{}
+	case state != StateClosed && (b.state == StateHalfOpen || b.sample.calls > 0):
 		sum = b.sample
 	}
 	if b.state == StateClosed && (sum.calls >= b.conf.MinimumCalls || sum.failures+sum.slow == 0) {
 		b.unseal(now)
 	}
 	s := BreakerSnapshot{
-		Name: b.name, State: b.state, Mode: b.mode, Calls: sum.calls, Failures: sum.failures, Slow: sum.slow,
+		Name: b.name, State: state, Mode: b.mode, Calls: sum.calls, Failures: sum.failures, Slow: sum.slow,
 		Consecutive: int(b.streak.Load()), Rejected: b.rejected.Load(), Openings: b.openings, Transitions: b.transitions,
 	}
-	if b.state == StateOpen {
+	if state == StateOpen && b.mode != ForcedOpen {
 		s.RetryAfter = max(b.openUntil()-now, 0)
+		if due, ok := b.undecidable(now); ok {
+			s.RetryAfter = after(due, b.openFor()) - now
+		}
 	}
 	return s
 }
 
 // ForceOpen rejects every call, probes too, until Close or Reset.
 func (c *CircuitBreaker) ForceOpen() {
-	c.set(ForcedOpen, func() { c.b.rejection = &rejection{forced: true} })
+	c.set(ForcedOpen, func(b *breaker) { b.rejection = &rejection{forced: true} })
 }
 
 // Disable lets every call pass and records nothing, until Close or Reset.
-func (c *CircuitBreaker) Disable() { c.set(Disabled, func() {}) }
+func (c *CircuitBreaker) Disable() { c.set(Disabled, func(*breaker) {}) }
 
 // Close closes the breaker, with an empty window, under its policy's mode.
-func (c *CircuitBreaker) Close() { c.set(c.b.conf.Mode, c.b.close) }
+func (c *CircuitBreaker) Close() { c.set(unforced, (*breaker).close) }
 
 // Reset makes the breaker what it was at first: in its initial state, under its
 // policy's mode, with every count at 0.
 func (c *CircuitBreaker) Reset() {
-	c.set(c.b.conf.Mode, func() {
-		c.b.close()
-		c.b.rejected.Store(0)
-		c.b.openings, c.b.transitions = 0, 0
-		if c.b.conf.InitialState == StateOpen {
-			c.b.open(sinceEpoch(), false)
+	c.set(unforced, func(b *breaker) {
+		b.close()
+		b.rejected.Store(0)
+		b.openings, b.transitions = 0, 0
+		if b.conf.InitialState == StateOpen && b.mode != ForcedOpen {
+			b.open(sinceEpoch(), false)
 		}
 	})
 }
 
-func (c *CircuitBreaker) set(mode BreakerMode, then func()) {
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	c.b.mode = mode
-	c.b.generation.Add(1) // what is in flight belongs to another regime
-	then()
-	c.b.publish()
+// unforced stands for the mode of the policy.
+const unforced BreakerMode = 255
+
+func (c *CircuitBreaker) set(mode BreakerMode, then func(*breaker)) {
+	b := c.current()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.state == StateClosed {
+		b.fold()
+	}
+	if b.mode = mode; mode == unforced {
+		b.mode = b.conf.Mode
+		b.rejection = &rejection{forced: b.mode == ForcedOpen}
+	}
+	b.generation.Add(1) // what is in flight belongs to another regime
+	then(b)
+	b.publish()
 }
 
 // Breaker returns the breaker of that name, nil if there is none. One of many
 // that are kept for keys has its key behind it: "payments.Gateway.Charge[eu]",
-// and the one for keys beyond Breaker.MaxKeys an empty one.
+// and the one for keys beyond Breaker.MaxKeys " (other keys)".
 func (rt *Runtime) Breaker(name string) *CircuitBreaker {
 	root, _ := rt.root()
 	root.mu.Lock()
 	defer root.mu.Unlock()
-	if b := root.breakers[name]; b != nil {
-		return &CircuitBreaker{b}
+	if b := root.find(name); b != nil {
+		return &CircuitBreaker{root, b}
 	}
-	of, _, keyed := strings.Cut(name, "[")
-	if keys := root.keyed[of]; keyed && keys != nil {
+	return nil
+}
+
+// find returns the breaker of that name, nil if there is none. rt.mu is held.
+func (rt *Runtime) find(name string) *breaker {
+	if b := rt.breakers[name]; b != nil {
+		return b
+	}
+	of, _, _ := strings.Cut(strings.TrimSuffix(name, otherKeys), "[")
+	if keys := rt.keyed[of]; keys != nil {
 		for _, b := range keys.list() {
 			if b.name == name {
-				return &CircuitBreaker{b}
+				return b
 			}
 		}
 	}
@@ -115,11 +153,11 @@ func (rt *Runtime) Breakers() []*CircuitBreaker {
 	defer root.mu.Unlock()
 	var list []*CircuitBreaker
 	for _, b := range root.breakers {
-		list = append(list, &CircuitBreaker{b})
+		list = append(list, &CircuitBreaker{root, b})
 	}
 	for _, keys := range root.keyed {
 		for _, b := range keys.list() {
-			list = append(list, &CircuitBreaker{b})
+			list = append(list, &CircuitBreaker{root, b})
 		}
 	}
 	slices.SortFunc(list, func(a, b *CircuitBreaker) int { return strings.Compare(a.b.name, b.b.name) })

@@ -18,24 +18,25 @@ type lazyContext struct {
 	outlives bool // the method: then the caller's end, not ours, ends it
 }
 
-// standardContext is what a lazyContext became. ctx is nil for the two that
-// needed no context: ended and freed.
+// standardContext is what a lazyContext became. ctx is nil for those that
+// needed no context: ended, expired and freed.
 type standardContext struct {
 	ctx    context.Context
 	cancel func()
 	timer  *time.Timer // of one that outlives the method
 }
 
-var ended, freed = new(standardContext), new(standardContext)
+var (
+	ended   = new(standardContext) // the attempt was over before its limit
+	expired = new(standardContext) // somebody was told that the limit has passed
+	freed   = new(standardContext) // the method returned what lives on
+)
 
 // Deadline returns the limit. One that holds only until the method returns is
 // not told: a delegate would put it on what lives longer.
 func (c *lazyContext) Deadline() (time.Time, bool) {
 	if c.outlives {
 		return c.parent.Deadline()
-	}
-	if s := c.state.Load(); s != nil && s.ctx != nil {
-		return s.ctx.Deadline()
 	}
 	now := time.Now() // and not the epoch's wall clock, which may have been set since
 	return now.Add(c.due - now.Sub(epoch)), true
@@ -44,29 +45,34 @@ func (c *lazyContext) Deadline() (time.Time, bool) {
 // Done makes the context a standard one.
 func (c *lazyContext) Done() <-chan struct{} { return c.standard().Done() }
 
-// Err tells by the clock, also when nobody called Done.
+// Err tells by the clock, also when nobody called Done. What it told once it
+// tells for ever.
 func (c *lazyContext) Err() error {
-	s := c.state.Load()
-	if s != nil && s.ctx != nil {
-		if err := s.ctx.Err(); err != nil {
-			if c.outlives && context.Cause(s.ctx) == error(c.cause) {
+	for {
+		switch s := c.state.Load(); {
+		case s == ended:
+			return context.Canceled
+		case s == expired:
+			return context.DeadlineExceeded
+		case s == freed:
+			return c.parent.Err()
+		case s != nil:
+			err := s.ctx.Err()
+			if err != nil && c.outlives && context.Cause(s.ctx) == error(c.cause) {
 				return context.DeadlineExceeded
 			}
 			return err
+		case c.parent.Err() != nil:
+			return c.parent.Err()
+		case sinceEpoch() < c.due:
+			return nil
 		}
+		c.state.CompareAndSwap(nil, expired)
 	}
-	switch {
-	case c.parent.Err() != nil:
-		return c.parent.Err()
-	case s == freed || s != nil && c.outlives:
-		return nil
-	case sinceEpoch() >= c.due:
-		return context.DeadlineExceeded
-	case s == ended:
-		return context.Canceled
-	}
-	return nil
 }
+
+// passed reports whether the limit is over, though the timer may not have told.
+func (c *lazyContext) passed() bool { return sinceEpoch() >= c.due || c.Err() != nil }
 
 // Value returns the parent's value. context.Cause asks here, too, under a key
 // that is a *int: once the context is over, only a standard one can answer.
@@ -87,10 +93,7 @@ func (c *lazyContext) standard() context.Context {
 		case s != nil && s.ctx != nil:
 			return s.ctx
 		}
-		made := c.realize()
-		if s == ended {
-			made.cancel()
-		}
+		made := c.realize(s)
 		if c.state.CompareAndSwap(s, made) {
 			return made.ctx
 		}
@@ -98,17 +101,27 @@ func (c *lazyContext) standard() context.Context {
 	}
 }
 
-func (c *lazyContext) realize() *standardContext {
-	if !c.outlives {
-		deadline, _ := c.Deadline()
-		ctx, cancel := context.WithDeadlineCause(c.parent, deadline, c.cause)
+// realize makes the standard context for a state that has none. One that is
+// over must not take its end from the parent, which may have come to another.
+func (c *lazyContext) realize(s *standardContext) *standardContext {
+	switch {
+	case s == ended:
+		ctx, cancel := context.WithCancel(context.WithoutCancel(c.parent))
+		cancel()
 		return &standardContext{ctx: ctx, cancel: cancel}
+	case s == expired:
+		ctx, cancel := context.WithDeadlineCause(context.WithoutCancel(c.parent), time.Now(), c.cause)
+		return &standardContext{ctx: ctx, cancel: cancel}
+	case c.outlives:
+		ctx, cancel := context.WithCancelCause(c.parent)
+		return &standardContext{
+			ctx: ctx, cancel: func() { cancel(nil) },
+			timer: time.AfterFunc(c.due-sinceEpoch(), func() { cancel(c.cause) }),
+		}
 	}
-	ctx, cancel := context.WithCancelCause(c.parent)
-	return &standardContext{
-		ctx: ctx, cancel: func() { cancel(nil) },
-		timer: time.AfterFunc(c.due-sinceEpoch(), func() { cancel(c.cause) }),
-	}
+	deadline, _ := c.Deadline()
+	ctx, cancel := context.WithDeadlineCause(c.parent, deadline, c.cause)
+	return &standardContext{ctx: ctx, cancel: cancel}
 }
 
 func (s *standardContext) stop() {

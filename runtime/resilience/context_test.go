@@ -3,6 +3,7 @@ package resilience
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -99,4 +100,82 @@ func TestTimeoutAllocatesOnce(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { _ = viaGuard(ctx, g) }); n != 1 {
 		t.Errorf("%v allocations a call, want 1", n)
 	}
+}
+
+func TestEndedContextStaysCanceled(t *testing.T) {
+	for _, p := range []Timeout{{Attempt: time.Second}, {Open: time.Second}} {
+		for _, look := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%+v look %v", p, look), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					g := mustGuard(t, Policy{Timeout: p})
+					var kept context.Context
+					_ = Try(t.Context(), g, func(ctx context.Context) error {
+						kept = ctx
+						if look {
+							ctx.Done()
+						}
+						return errPeer
+					})
+					if kept.Err() != context.Canceled {
+						t.Errorf("after the call: %v", kept.Err())
+					}
+					time.Sleep(time.Minute)
+					if kept.Err() != context.Canceled {
+						t.Errorf("later: %v", kept.Err())
+					}
+					<-kept.Done()
+					if kept.Err() != context.Canceled || context.Cause(kept) != context.Canceled {
+						t.Errorf("with Done: %v %v", kept.Err(), context.Cause(kept))
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestContextErrNeverChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		parent, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		under(t, parent, func(ctx context.Context) {
+			time.Sleep(time.Second)
+			first := ctx.Err()
+			cancel()
+			if second := ctx.Err(); second != first {
+				t.Errorf("Err says %v, then %v", first, second)
+			}
+			<-ctx.Done()
+			if second := ctx.Err(); second != first || !errors.Is(context.Cause(ctx), ErrTimeout) {
+				t.Errorf("Err says %v, then %v cause %v", first, second, context.Cause(ctx))
+			}
+		})
+	})
+}
+
+func TestFreedContextKeepsErr(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := mustGuard(t, Policy{Timeout: Timeout{Open: time.Second}})
+		var kept context.Context
+		var during error
+		_ = Try(t.Context(), g, func(ctx context.Context) error {
+			time.Sleep(2 * time.Second)
+			kept, during = ctx, ctx.Err()
+			return nil
+		})
+		if kept.Err() != during {
+			t.Errorf("%v then %v", during, kept.Err())
+		}
+	})
+}
+
+func TestOpenContextLeavesNoTimer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := mustGuard(t, Policy{Timeout: Timeout{Open: time.Hour}})
+		var kept context.Context
+		_ = Try(t.Context(), g, func(ctx context.Context) error { kept = ctx; return errPeer })
+		<-kept.Done()
+		if s := kept.(*lazyContext).state.Load(); s.timer != nil && s.timer.Stop() {
+			t.Error("timer runs")
+		}
+	})
 }

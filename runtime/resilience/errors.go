@@ -115,6 +115,14 @@ func (e *timeoutError) Unwrap() []error {
 	return []error{ErrTimeout, e.err}
 }
 
+// longWait is a wait that the peer asks for and the policy does not grant.
+type longWait struct{ asked time.Duration }
+
+func (w *longWait) Error() string { return "the peer asks to wait " + rounded(w.asked).String() }
+
+// RetryAfter returns what the peer asked for, counted from its answer.
+func (w *longWait) RetryAfter() (time.Duration, bool) { return w.asked, true }
+
 // permanentError marks an error that no repetition mends.
 type permanentError struct{ err error }
 

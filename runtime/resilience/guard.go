@@ -86,6 +86,10 @@ func (p *Policy) check() error {
 	refuse(b.Multiplier != 0 && b.Multiplier < 1, "retry.backoff.multiplier: must be at least 1")
 	refuse(b.JitterFactor > 1, "retry.backoff.jitterFactor: must be in [0,1]")
 	refuse(p.Breaker.FailureRateThreshold > 100 || p.Breaker.SlowCallRateThreshold > 100, "circuitBreaker: a threshold must be in (0,100]")
+	refuse(p.Breaker.Window.Size > 1<<24, "circuitBreaker.window.size: must be at most 16777216")
+	refuse(p.Breaker.Window.Buckets > 1<<16, "circuitBreaker.window.buckets: must be at most 65536")
+	refuse(p.Breaker.HalfOpen.Mode == RateMode && p.Breaker.ConsecutiveFailures > 0 && !p.Breaker.byRate() && p.Breaker.SlowCallDuration <= 0,
+		"circuitBreaker.halfOpen.mode: rate decides by rates, and consecutiveFailures alone has none")
 	refuse(p.Breaker.Window.Type != TimeWindow && p.Breaker.MinimumCalls > orInt(p.Breaker.Window.Size, 100),
 		"circuitBreaker.minimumCalls: must not be greater than window.size")
 	return errors.Join(errs...)

@@ -37,23 +37,36 @@ const gone = -1 << 62
 
 func newKeyedBreakers(name string, conf Breaker, rate bool) *keyedBreakers {
 	k := &keyedBreakers{name: name, conf: conf, rate: rate, maxKeys: conf.withDefaults().MaxKeys}
-	k.overflow = &keyedBreaker{breaker: newBreaker(name+"[]", conf, rate)}
+	k.overflow = &keyedBreaker{breaker: newBreaker(name+otherKeys, conf, rate)}
 	return k
 }
 
+// otherKeys is what follows the name of the breaker for keys without a place.
+const otherKeys = " (other keys)"
+
 // acquire returns the breaker of key, which stays until release.
 func (k *keyedBreakers) acquire(key string) *keyedBreaker {
-	for {
-		found, ok := k.byKey.Load(key)
-		if !ok {
-			return k.insert(key)
-		}
+	if found, ok := k.byKey.Load(key); ok {
 		b := found.(*keyedBreaker)
-		if b.calls.Add(1) > 0 {
+		if b.enter() {
 			if !b.used.Load() {
 				b.used.Store(true)
 			}
 			return b
+		}
+	}
+	return k.insert(key) // an eviction in progress is decided under its lock
+}
+
+// enter counts a call, unless the breaker is being evicted.
+func (b *keyedBreaker) enter() bool {
+	for {
+		n := b.calls.Load()
+		if n < 0 {
+			return false
+		}
+		if b.calls.CompareAndSwap(n, n+1) {
+			return true
 		}
 	}
 }
@@ -96,14 +109,21 @@ func (k *keyedBreakers) evict() int {
 		if b.used.Swap(false) || !b.calls.CompareAndSwap(0, gone) {
 			continue
 		}
-		if b.closed.Load() || n >= 2*size && b.waitsForNobody() {
+		if b.idle(n >= 2*size) {
 			k.byKey.Delete(b.key)
 			b.stop()
 			return place
 		}
-		b.calls.Add(-gone)
+		b.calls.Store(0)
 	}
 	return -1
+}
+
+// stop ends the timers of all.
+func (k *keyedBreakers) stop() {
+	for _, b := range k.list() {
+		b.stop()
+	}
 }
 
 // list returns every breaker; the shared one only once it was needed.

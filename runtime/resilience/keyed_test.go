@@ -161,3 +161,50 @@ func BenchmarkPerKey(b *testing.B) {
 		call.End()
 	}
 }
+
+func TestDisabledKeyStays(t *testing.T) {
+	g := keyedGuard(t, 1)
+	tryKey(t, g, "a", nil)
+	b := g.rt.Breaker("payments.Gateway.Charge[a]")
+	b.Disable()
+	tryKey(t, g, "b", nil)
+	if g.rt.Breaker("payments.Gateway.Charge[a]") == nil {
+		t.Error("what an operator disabled was evicted")
+	}
+}
+
+func TestKeyedCallsStayBalancedDuringEviction(t *testing.T) {
+	g := keyedGuard(t, 1)
+	tryKey(t, g, "open", errPeer) // never goes
+	run(8, func(n int) {
+		for i := range 20000 {
+			if n%2 == 0 {
+				tryKey(t, g, fmt.Sprint("new", i), nil)
+			} else {
+				tryKey(t, g, "open", nil)
+			}
+		}
+	})
+	if n := g.plan.Load().keys.ring[0].calls.Load(); n != 0 {
+		t.Errorf("%d calls in flight for ever", n)
+	}
+}
+
+// TestKeyedRejectionDoesNotAllocate has two keys whose breakers are open.
+func TestKeyedRejectionDoesNotAllocate(t *testing.T) {
+	g := keyedGuard(t, 10)
+	_, _ = tryKey(t, g, "eu", errPeer), tryKey(t, g, "us", errPeer)
+	if n := testing.AllocsPerRun(100, func() { _, _ = tryKey(t, g, "eu", nil), tryKey(t, g, "us", nil) }); n != 0 {
+		t.Errorf("%v allocations for two rejections, want 0", n)
+	}
+}
+
+func TestOverflowHasANameOfItsOwn(t *testing.T) {
+	g := keyedGuard(t, 1)
+	tryKey(t, g, "", errPeer)
+	tryKey(t, g, "x", errPeer)
+	bs := g.rt.Breakers()
+	if len(bs) != 2 || bs[0].Name() == bs[1].Name() {
+		t.Errorf("%d %s", len(bs), bs[0].Name())
+	}
+}

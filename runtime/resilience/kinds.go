@@ -15,10 +15,12 @@ import (
 // floor is what is never retried unless RetryOn names it.
 const floor = KindCanceled | KindCallerDeadline | KindCircuitOpen | KindBulkheadFull | KindRateLimited | KindPermanent
 
-// matches reports whether m lists err. Kinds of the floor are listed only by
-// name; whether they apply is the caller's business, which knows the context.
-func (m *Matcher) matches(err error, kinds Kind) bool {
-	return m.Any || m.Kinds&kinds != 0 || m.Match != nil && m.Match(err)
+// matches reports whether m lists err, by name or as any.
+func (m *Matcher) matches(err error, kinds Kind) bool { return m.Any || m.names(err, kinds) }
+
+// names reports whether an entry of m names err, which lifts the floor.
+func (m *Matcher) names(err error, kinds Kind) bool {
+	return m.Kinds&kinds != 0 || m.Match != nil && m.Match(err)
 }
 
 func (m *Matcher) given() bool { return m.Any || m.Kinds != 0 || m.Match != nil }
@@ -40,7 +42,7 @@ func isPlain(err error) bool {
 	case *sentinel:
 		return false
 	case interface{ Unwrap() error }, interface{ Unwrap() []error }, interface{ Is(error) bool }, interface{ As(any) bool },
-		interface{ Permanent() bool }, interface{ Timeout() bool }, interface{ SQLState() string },
+		interface{ Permanent() bool }, interface{ Timeout() bool }, interface{ Temporary() bool }, interface{ SQLState() string },
 		interface{ StatusCode() int }, interface{ HTTPStatusCode() int }, interface{ HTTPStatus() int },
 		interface {
 			RetryAfter() (time.Duration, bool)
@@ -244,7 +246,7 @@ var passing = []syscall.Errno{
 
 var broken = []syscall.Errno{
 	syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE,
-	syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.ENETRESET, syscall.ENOTCONN,
+	syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.ENETRESET, syscall.ENOTCONN, syscall.ETIMEDOUT,
 }
 
 func netKinds(err error, leaf bool) Kind {
@@ -257,6 +259,9 @@ func netKinds(err error, leaf bool) Kind {
 		k |= KindConnectionError | KindTransient
 	}
 	if t, ok := find[interface{ Timeout() bool }](err, leaf); ok && t.Timeout() {
+		k |= KindTransient
+	}
+	if t, ok := find[interface{ Temporary() bool }](err, leaf); ok && t.Temporary() { // of package net: a look-up of a name
 		k |= KindTransient
 	}
 	return k

@@ -43,13 +43,21 @@ func TestMaxDurationCountsFromTheBeginning(t *testing.T) {
 	})
 }
 
-// TestMaxWaitEndsWhenItIsDue calls so seldom that every state is over when the
-// next caller comes.
+// TestMaxWaitEndsWhenItIsDue has a probe that hangs, and nobody calls until the
+// breaker, open since maxWait passed, is half-open once more.
 func TestMaxWaitEndsWhenItIsDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := mustGuard(t, Policy{Breaker: Breaker{ConsecutiveFailures: 1, OpenDuration: time.Second, HalfOpen: HalfOpen{SuccessThreshold: 3}}})
-		if got := script(t, g, "F++S+++S+++S+S"); got != "fssso" {
-			t.Errorf("got %s: a half-open that nobody came to end was open since then, for no longer than openDuration", got)
+		g := mustGuard(t, Policy{Breaker: Breaker{ConsecutiveFailures: 1, OpenDuration: time.Second}})
+		b := g.rt.Breakers()[0]
+		hung(t, g)
+		for _, want := range []State{StateHalfOpen, StateOpen, StateHalfOpen} {
+			if s := b.Snapshot(); s.State != want || (s.RetryAfter == time.Second) != (want == StateOpen) {
+				t.Errorf("%+v, want state %d", s, want)
+			}
+			time.Sleep(time.Second)
+		}
+		if got := script(t, g, "S"); got != "s" {
+			t.Errorf("got %s: it was open since maxWait passed, for no longer than openDuration", got)
 		}
 	})
 }

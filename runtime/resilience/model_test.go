@@ -134,7 +134,7 @@ func TestBreakerAgainstModel(t *testing.T) {
 				if random.IntN(5) > 0 {
 					continue // most steps without a snapshot, which takes the lock
 				}
-				got := (&CircuitBreaker{handle}).Snapshot()
+				got := (&CircuitBreaker{&Runtime{}, handle}).Snapshot()
 				if sum := model.counts(); model.state == StateClosed &&
 					(got.State != StateClosed || sum != counts{got.Calls, got.Failures, got.Slow} || got.Consecutive != model.row) {
 					t.Fatalf("seed %d step %d %+v: %+v, want %+v, %d in a row", seed, step, conf, got, sum, model.row)
@@ -155,7 +155,7 @@ func TestHealthyBreakerCountsEverything(t *testing.T) {
 				one(t, g, rune("SSSSF"[(n+i)%5]))
 			}
 		})
-		got := (&CircuitBreaker{g.plan.Load().breaker}).Snapshot()
+		got := (&CircuitBreaker{g.rt, g.plan.Load().breaker}).Snapshot()
 		if got.Calls != 64*500+1 || got.Failures != 64*100 {
 			t.Errorf("%+v: %+v", w, got)
 		}
@@ -226,7 +226,7 @@ func bulkheadHistory(t *testing.T, random *rand.Rand, seed uint64) {
 				results[id] = ErrBulkheadFull
 			}
 			go func() {
-				err := b.acquire(ctx, 0)
+				err := b.acquire(ctx, 0, nil)
 				if err == nil {
 					admitted(id)
 				}

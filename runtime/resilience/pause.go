@@ -10,36 +10,43 @@ import (
 // somebody left during it.
 func (c *Call) pause() bool {
 	c.phase = over
-	if c.plan.hurries && c.plain { // judge has just looked at the caller
+	if c.plan.hurries && c.plain && c.reason == nil { // judge has just looked at the caller
+		return !c.plan.off.Load()
+	}
+	d, ok := c.delay()
+	if ok && c.sleep(d) && !c.plan.off.Load() {
 		return true
 	}
-	if d, ok := c.delay(); ok && c.sleep(d) {
-		return true
-	}
-	if err := c.caller.Err(); err != nil && c.last != nil {
+	err := c.caller.Err()
+	switch {
+	case err != nil && (c.last != nil || c.reason != nil || c.plan.Retry.FailOnExhaustedResult):
 		c.kinds = c.leftKind() // the caller's leaving ended the call, not the last error
 		c.stop(retryPart, err)
-		return false
+	case !ok && c.reason == nil:
+		c.stop(retryPart, &longWait{d})
+	default:
+		c.exhausted()
 	}
-	c.exhausted()
 	return false
 }
 
-// delay returns the wait before the next attempt; false if it is longer than
-// the policy allows.
+// delay returns the wait before the next attempt; false if it is what the peer
+// asked for, and longer than the policy allows.
 func (c *Call) delay() (time.Duration, bool) {
 	n := int(c.tries) - 1
 	if n == 0 {
 		c.prev = orDuration(c.plan.backoff.InitialDelay, 100*time.Millisecond)
+	}
+	if c.random == 0 { // an attempt that hurried drew nothing
 		c.random = c.plan.rt.stream()
 	}
 	r := c.draw()
 	c.prev = c.plan.backoff.delay(n, c.prev, r)
-	if after, ok := c.retryAfter(); ok {
-		if after > c.plan.wait {
-			return 0, false
+	if asked, ok := c.retryAfter(); ok {
+		if asked > c.plan.wait {
+			return asked, false
 		}
-		return after + time.Duration(r*float64(min(after/10, time.Second))), true
+		return after(asked, time.Duration(r*float64(min(asked/10, time.Second)))), true
 	}
 	return c.prev, true
 }
@@ -64,19 +71,25 @@ func (rt *Runtime) stream() uint64 {
 	return rt.seed ^ rt.streams.Add(1)*0xd1342543de82ef95
 }
 
-// retryAfter returns what the peer asked for.
+// retryAfter returns what the peer asked for, or the breaker of ours that
+// rejected the attempt.
 func (c *Call) retryAfter() (time.Duration, bool) {
-	if c.last == nil || c.plain || c.plan.Retry.RetryAfter.Ignore {
+	err, of := c.last, c.plan.Errors.RetryAfterOf
+	if c.reason != nil {
+		err, of = c.reason, nil
+	}
+	if err == nil || c.plan.Retry.RetryAfter.Ignore || c.reason == nil && c.plain && of == nil {
 		return 0, false
 	}
 	var asked interface {
 		RetryAfter() (time.Duration, bool)
 	}
-	if errors.As(c.last, &asked) {
-		after, ok := asked.RetryAfter()
-		return max(after, 0), ok
+	if errors.As(err, &asked) {
+		if after, ok := asked.RetryAfter(); ok {
+			return max(after, 0), true
+		}
 	}
-	if of := c.plan.Errors.RetryAfterOf; of != nil {
+	if of != nil {
 		after, ok := of(c.last)
 		return max(after, 0), ok
 	}
@@ -93,7 +106,7 @@ func (c *Call) sleep(d time.Duration) bool {
 		c.start = now
 	}
 	then := after(now, max(d, 0))
-	if deadline, ok := c.caller.Deadline(); ok && deadline.Sub(epoch) <= then || c.due != 0 && c.due <= then {
+	if deadline, ok := c.caller.Deadline(); ok && instant(deadline) <= then || c.due != 0 && c.due <= then {
 		return false
 	}
 	if limit > 0 && then-c.start >= limit {

@@ -2,6 +2,7 @@ package resilience
 
 import (
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 )
@@ -23,6 +24,7 @@ type plan struct {
 	keys     *keyedBreakers // instead of breaker
 	bulkhead *bulkhead
 
+	off    atomic.Bool           // switched off since: calls that began before end
 	turned atomic.Pointer[Error] // what the present opening answers to a first attempt
 	known  atomic.Pointer[known] // a failure that came before
 
@@ -38,11 +40,16 @@ type plan struct {
 
 // rejection returns the error of a call that an open breaker did not let in:
 // one for each opening, since a breaker may reject a million times a second.
-func (p *plan) rejection(reason error) *Error {
-	e := p.turned.Load()
-	if e == nil || e.reason != reason {
+// Breakers kept for keys have an opening each.
+func (p *plan) rejection(reason *rejection) *Error {
+	place := &p.turned
+	if p.keys != nil {
+		place = &reason.told
+	}
+	e := place.Load()
+	if e == nil || e.reason != reason || e.Method != p.name {
 		e = &Error{Method: p.name, Policy: "circuitBreaker", reason: reason}
-		p.turned.Store(e)
+		place.Store(e)
 	}
 	return e
 }
@@ -55,7 +62,7 @@ func newPlan(p Policy, preset Preset) *plan {
 	if p.Retry.set() {
 		r := p.Retry.under(presets[preset].retry)
 		pl.retries = true
-		pl.attempts = max(orInt(r.MaxAttempts, 3), 1)
+		pl.attempts = min(max(orInt(r.MaxAttempts, 3), 1), math.MaxInt32)
 		pl.backoff = r.Backoff
 		pl.wait = orDuration(r.RetryAfter.Max, 30*time.Second)
 		pl.hurries = r.Backoff.Strategy == NoBackoff && r.MaxDuration <= 0 && !pl.timed && p.Errors.RetryAfterOf == nil
@@ -63,42 +70,58 @@ func newPlan(p Policy, preset Preset) *plan {
 	return pl
 }
 
-// breakerFor returns the breaker of g, or its breakers by key: what there is,
-// if the numbers are the same, else a new one. rt.mu is held.
-func (rt *Runtime) breakerFor(g *Guard, preset Preset) (*breaker, *keyedBreakers) {
-	conf := g.policy.Breaker
-	if !conf.set() {
-		return nil, nil
-	}
-	name := g.name
+// breakerName is the name under which the breaker of g is kept, and whether
+// that was asked for.
+func (g *Guard) breakerName() (name string, shared bool) {
+	conf := &g.policy.Breaker
 	switch {
 	case conf.Name != "":
-		name = conf.Name
+		return conf.Name, true
 	case conf.Scope == InterfaceScope:
-		name = g.wrapper
+		return g.wrapper, true
 	}
-	rate := conf.byRate()
-	conf = conf.under(presets[preset].breaker)
+	return g.name, false
+}
+
+// breakerFor returns the breaker of g, or its breakers by key: what there is,
+// if the numbers are the same, else a new one, which does what an operator told
+// the old one. rt.mu is held.
+func (rt *Runtime) breakerFor(g *Guard, preset Preset) (*breaker, *keyedBreakers) {
+	if !g.policy.Breaker.set() {
+		return nil, nil
+	}
+	name, _ := g.breakerName()
+	rate := g.policy.Breaker.byRate()
+	conf := g.policy.Breaker.under(presets[preset].breaker)
 	if conf.PerKey {
 		return nil, rt.keyedFor(name, conf, rate)
 	}
-	if old := rt.breakers[name]; old != nil && numbers(old.conf) == numbers(conf.withDefaults()) && old.rate == rate {
+	old := rt.breakers[name]
+	if old != nil && old.rate == rate && numbers(old.conf) == numbers(conf) {
 		return old, nil
 	}
 	if rt.breakers == nil {
 		rt.breakers = map[string]*breaker{}
 	}
 	b := newBreaker(name, conf, rate)
+	if old != nil {
+		old.stop()
+		b.inherit(old)
+	}
 	rt.breakers[name] = b
 	return b, nil
 }
 
 func (rt *Runtime) keyedFor(name string, conf Breaker, rate bool) *keyedBreakers {
-	if old := rt.keyed[name]; old != nil && numbers(old.conf) == numbers(conf) && old.rate == rate {
+	old := rt.keyed[name]
+	if old != nil && old.rate == rate && numbers(old.conf) == numbers(conf) {
 		return old
 	}
 	if rt.keyed == nil {
 		rt.keyed = map[string]*keyedBreakers{}
+	}
+	if old != nil {
+		old.stop()
 	}
 	k := newKeyedBreakers(name, conf, rate)
 	rt.keyed[name] = k
@@ -125,29 +148,50 @@ func (rt *Runtime) bulkheadFor(g *Guard) *bulkhead {
 	return b
 }
 
-// conflict says that a shared name was declared with other numbers before.
+// conflict says that a name was declared with other numbers before, or for
+// something that is not shared. rt.mu is held.
 func (rt *Runtime) conflict(g *Guard) error {
+	name, shared := g.breakerName()
 	for _, other := range rt.guards {
-		a, b := other.policy, g.policy
-		if n := b.Breaker.Name; n != "" && n == a.Breaker.Name && numbers(a.Breaker) != numbers(b.Breaker) {
-			return fmt.Errorf("%s: circuitBreaker %q has other numbers in %s", g.name, n, other.name)
-		}
-		if n := b.Bulkhead.Name; n != "" && n == a.Bulkhead.Name && a.Bulkhead != b.Bulkhead {
+		if n := g.policy.Bulkhead.Name; n != "" && n == other.policy.Bulkhead.Name && g.policy.Bulkhead != other.policy.Bulkhead {
 			return fmt.Errorf("%s: bulkhead %q has other numbers in %s", g.name, n, other.name)
+		}
+		if !g.policy.Breaker.set() || !other.policy.Breaker.set() {
+			continue
+		}
+		theirs, theyShare := other.breakerName()
+		switch {
+		case name != theirs:
+		case !shared || !theyShare:
+			return fmt.Errorf("%s: circuitBreaker %q is the name of another one, in %s", g.name, name, other.name)
+		case rt.breakerNumbers(g) != rt.breakerNumbers(other):
+			return fmt.Errorf("%s: circuitBreaker %q has other numbers in %s", g.name, name, other.name)
 		}
 	}
 	return nil
 }
 
+// breakerNumbers is what two guards must agree in that share a breaker.
+func (rt *Runtime) breakerNumbers(g *Guard) string {
+	conf := &g.policy.Breaker
+	return fmt.Sprint(conf.byRate(), conf.PerKey, numbers(conf.under(presets[rt.presetOf(g)].breaker)))
+}
+
 // numbers is what makes two breakers the same: all but the matchers, which
 // belong to the method.
 func numbers(b Breaker) string {
-	b.RecordOn, b.IgnoreOn, b.Scope, b.On = Matcher{}, Matcher{}, 0, false
+	b = b.withDefaults()
+	b.RecordOn, b.IgnoreOn, b.Scope, b.Name, b.On = Matcher{}, Matcher{}, 0, "", false
 	return fmt.Sprintf("%+v", b)
 }
 
 func (b *Breaker) set() bool {
-	return b.On || b.Mode != Enforce || b.RecordOn.given() || b.IgnoreOn.given() || numbers(*b) != numbers(Breaker{})
+	if b.On || b.RecordOn.given() || b.IgnoreOn.given() {
+		return true
+	}
+	bare := *b // without funcs it can be compared
+	bare.RecordOn, bare.IgnoreOn = Matcher{}, Matcher{}
+	return fmt.Sprint(bare) != fmt.Sprint(Breaker{})
 }
 
 // under returns b with what it leaves open taken from the preset.

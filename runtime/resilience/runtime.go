@@ -28,7 +28,8 @@ type Runtime struct {
 	breakers  map[string]*breaker
 	keyed     map[string]*keyedBreakers
 	bulkheads map[string]*bulkhead
-	named     map[string]*Guard // see API
+	naming    sync.Mutex
+	named     map[string]*Guard // see API; under naming
 	streams   atomic.Uint64     // one for each call that draws random numbers
 	abandoned atomic.Int64      // delegates that run on
 }
@@ -58,7 +59,7 @@ func (rt *Runtime) readEnvironment(environ []string) error {
 	var errs []error
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, "RESILIEN") || value == "" {
+		if value == "" {
 			continue
 		}
 		if err := rt.setVariable(name, value); err != nil {
@@ -147,16 +148,16 @@ func (rt *Runtime) Close() error {
 		b.stop()
 	}
 	for _, keys := range root.keyed {
-		for _, b := range keys.list() {
-			b.stop()
-		}
+		keys.stop()
 	}
 	return err
 }
 
 // SetEnabled switches guards on or off at once: all without names, else those
-// of an interface ("payments.Gateway") or of a method
-// ("payments.Gateway.Charge"). The most specific setting wins.
+// of an interface ("payments.Gateway"), of an instance of it
+// ("payments.Gateway@eu"), or of a method ("payments.Gateway.Charge"). The most
+// specific setting wins. A call that waits for another attempt makes none once
+// it is switched off.
 func (rt *Runtime) SetEnabled(on bool, names ...string) {
 	root, _ := rt.root()
 	root.mu.Lock()
@@ -188,16 +189,16 @@ func (rt *Runtime) Apply(p Preset) {
 // recompile gives every guard the plan that now holds. rt.mu is held.
 func (rt *Runtime) recompile() {
 	for _, g := range rt.guards {
-		g.plan.Store(rt.compile(g))
+		p := rt.compile(g)
+		if old := g.plan.Swap(p); old != nil && p == nil {
+			old.off.Store(true)
+		}
 	}
 }
 
 // compile returns the plan of g, nil if it is switched off. rt.mu is held.
 func (rt *Runtime) compile(g *Guard) *plan {
-	preset := rt.preset
-	if preset == NoPreset {
-		preset = g.policy.Preset
-	}
+	preset := rt.presetOf(g)
 	if rt.closed || !rt.isEnabled(g, preset) {
 		return nil
 	}
@@ -211,8 +212,16 @@ func (rt *Runtime) compile(g *Guard) *plan {
 	return p
 }
 
+// presetOf returns the preset under the policy of g. rt.mu is held.
+func (rt *Runtime) presetOf(g *Guard) Preset {
+	if rt.preset != NoPreset {
+		return rt.preset
+	}
+	return g.policy.Preset
+}
+
 func (rt *Runtime) isEnabled(g *Guard, preset Preset) bool {
-	for _, name := range []string{g.name, g.method, g.iface, ""} {
+	for _, name := range []string{g.name, g.method, g.wrapper, g.iface, ""} {
 		if on, ok := rt.enabled[name]; ok {
 			return on
 		}

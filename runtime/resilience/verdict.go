@@ -47,14 +47,13 @@ func (c *Call) succeeded() {
 // failed judges an attempt that is no plain success.
 func (c *Call) failed(retry, record bool) {
 	var ended *cause
-	callerLeft := c.caller.Err() != nil
+	callerLeft := c.callerLeft()
+	c.unwanted = c.last == nil && retry
 	switch {
-	case c.last == nil:
-		c.unwanted = retry
 	case callerLeft: // whatever came back is no verdict on the peer
 		c.kinds, c.plain = c.leftKind(), false
-	default:
-		if c.lazy != nil && c.lazy.Err() != nil { // asked before release, which ends it
+	case c.last != nil:
+		if c.lazy != nil && c.lazy.passed() { // asked before release, which ends it
 			ended = c.lazy.cause
 		}
 		c.classify(ended)
@@ -62,7 +61,12 @@ func (c *Call) failed(retry, record bool) {
 	if c.holds&holdsPermit != 0 {
 		c.verdict(c.outcome(record))
 	}
-	if !callerLeft && (c.last != nil || retry) {
+	switch {
+	case callerLeft:
+		if c.unwanted && c.plan.Retry.FailOnExhaustedResult {
+			c.stop(retryPart, c.caller.Err())
+		}
+	case c.last != nil || retry:
 		c.judge(ended)
 	}
 	if c.holds&holdsContext != 0 {
@@ -77,7 +81,7 @@ func (c *Call) verdict(o outcome) {
 	}
 	b, p := c.breaker, permit{c.generation, c.holds&holdsProbe != 0}
 	c.holds &^= holdsPermit | holdsProbe
-	if b.conf.SlowCallDuration > 0 && o != outcomeIgnored {
+	if c.begun > 0 && o != outcomeIgnored {
 		now := sinceEpoch()
 		b.record(func() time.Duration { return now }, p, o, now-c.begun)
 		return
@@ -89,17 +93,17 @@ func (c *Call) verdict(o outcome) {
 func (c *Call) outcome(record bool) outcome {
 	conf := &c.plan.Breaker
 	switch {
-	case c.last == nil && record:
+	case c.last == nil && record && c.kinds&floor == 0:
 		return outcomeFailure
 	case c.last == nil:
 		return outcomeSuccess
 	case conf.IgnoreOn.matches(c.last, c.kinds):
 		return outcomeIgnored
-	case conf.RecordOn.Kinds&c.kinds != 0:
+	case conf.RecordOn.names(c.last, c.kinds):
 		return outcomeFailure
 	case c.kinds&floor != 0:
 		return outcomeIgnored
-	case conf.RecordOn.given() && !conf.RecordOn.matches(c.last, c.kinds):
+	case conf.RecordOn.given() && !conf.RecordOn.Any:
 		return outcomeSuccess
 	}
 	return outcomeFailure
@@ -107,19 +111,23 @@ func (c *Call) outcome(record bool) outcome {
 
 // judge decides what follows a failed attempt.
 func (c *Call) judge(ended *cause) {
+	retryable := ended != errTotal && c.plan.retries && c.retryable()
 	switch {
-	case ended == errTotal:
-		c.stop(timeoutPart, nil)
-	case !c.plan.retries || !c.retryable():
-	case int(c.tries) >= c.plan.attempts:
-		c.exhausted()
-	default:
+	case retryable && int(c.tries) < c.plan.attempts:
 		c.phase = again
+	case retryable:
+		c.exhausted()
+	case ended != nil:
+		c.stop(timeoutPart, nil)
 	}
 }
 
 // classify finds the kinds of the error and names the limit that caused it.
+// What a limit of ours cancelled did not leave by itself.
 func (c *Call) classify(ended *cause) {
+	if ended != nil {
+		defer func() { c.kinds &^= KindCanceled }()
+	}
 	switch ended {
 	case errTotal:
 		c.last = &timeoutError{"timeout.total", c.plan.total, c.last}
@@ -135,8 +143,18 @@ func (c *Call) classify(ended *cause) {
 	c.kinds, c.plain = c.plan.Errors.kindsOf(c.last)
 }
 
+// callerLeft reports whether the caller has left, or must have: its deadline
+// may have ended the connection before the timer of its context.
+func (c *Call) callerLeft() bool {
+	if c.caller.Err() != nil {
+		return true
+	}
+	deadline, ok := c.caller.Deadline()
+	return ok && !time.Now().Before(deadline)
+}
+
 func (c *Call) leftKind() Kind {
-	if errors.Is(c.caller.Err(), context.DeadlineExceeded) {
+	if err := c.caller.Err(); err == nil || errors.Is(err, context.DeadlineExceeded) {
 		return KindCallerDeadline
 	}
 	return KindCanceled
@@ -147,16 +165,15 @@ func (c *Call) retryable() bool {
 		return true
 	}
 	r := &c.plan.Retry
-	if r.AbortOn.matches(c.last, c.kinds) {
+	switch {
+	case r.AbortOn.matches(c.last, c.kinds):
 		return false
+	case !r.RetryOn.given():
+		return c.kinds&floor == 0
+	case r.RetryOn.names(c.last, c.kinds):
+		return true
 	}
-	if r.RetryOn.Kinds&c.kinds != 0 {
-		return true // by name, which lifts the floor
-	}
-	if c.kinds&floor != 0 {
-		return false
-	}
-	return !r.RetryOn.given() || r.RetryOn.matches(c.last, c.kinds)
+	return r.RetryOn.Any && c.kinds&floor == 0
 }
 
 func (c *Call) exhausted() {
@@ -177,17 +194,19 @@ func (c *Call) wantsFallback() bool {
 	if c.plan == nil || !c.plan.mayFall {
 		return false
 	}
-	f := &c.plan.Fallback
-	if c.last != nil && f.SkipOn.matches(c.last, c.kinds) {
-		return false
+	f, err := &c.plan.Fallback, c.last
+	if err == nil || c.kinds&(KindCircuitOpen|KindBulkheadFull) != 0 {
+		err = c.reason // of the rejection that ended the call
 	}
-	if f.ApplyOn.Kinds&c.kinds != 0 {
+	switch {
+	case err != nil && f.SkipOn.matches(err, c.kinds):
+		return false
+	case err != nil && f.ApplyOn.names(err, c.kinds):
 		return true
-	}
-	if c.kinds&(KindCanceled|KindCallerDeadline|KindPermanent) != 0 {
+	case c.kinds&(KindCanceled|KindCallerDeadline|KindPermanent) != 0:
 		return false
 	}
-	return !f.ApplyOn.given() || c.last != nil && f.ApplyOn.matches(c.last, c.kinds)
+	return !f.ApplyOn.given() || f.ApplyOn.Any
 }
 
 // Err returns nil after success, the delegate's own error if no policy did
@@ -204,7 +223,7 @@ func (c *Call) err() error {
 		return c.last
 	}
 	if c.attempts == 0 && c.ended == breakerPart {
-		return c.plan.rejection(c.reason)
+		return c.plan.rejection(c.reason.(*rejection))
 	}
 	ordinary := c.plain && c.reason == nil && c.ended == noPart && c.start == 0
 	if ordinary {

@@ -181,7 +181,7 @@ var pollyBreakerCases = family{
 	"HYX-08": play(NewResilientHYX08, "F*4>E =CLOSED"),
 	"HYX-09": play(NewResilientHystrix,
 		"F*4>E +1s a:hold a^ a>canceled =HALF_OPEN S>ok =CLOSED",
-		"F*4>E +1s a:hold a^ a>canceled =HALF_OPEN +1s =OPEN +1s S>ok =CLOSED"),
+		"F*4>E +1s a:hold a^ a>canceled =HALF_OPEN +2s =HALF_OPEN S>ok =CLOSED"),
 	"HYX-10": play(NewResilientHystrix, "F*4>E +1s a:hold S*10>open a!S a>ok =CLOSED calls=0 failures=0"),
 	"SMR-03": all(
 		play(NewResilientMPCB08, "S>ok F*2>E S>ok =OPEN", "S>ok F>E S*2>ok F>E =OPEN"),
