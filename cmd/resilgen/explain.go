@@ -10,7 +10,7 @@ import (
 
 func explain(ctx context.Context, env *environment, args []string) error {
 	if len(args) != 1 {
-		return usageError{"explain wants one Interface or Interface.Method"}
+		return usageError{"explain wants one Interface or Interface.Method, like Gateway.Charge"}
 	}
 	text, err := generator.Explain(ctx, generator.Config{Dir: "."}, args[0])
 	if err != nil {
@@ -20,7 +20,10 @@ func explain(ctx context.Context, env *environment, args []string) error {
 	return err
 }
 
-func schema(_ context.Context, env *environment, _ []string) error {
+func schema(_ context.Context, env *environment, args []string) error {
+	if len(args) > 0 {
+		return usageError{"schema takes no arguments"}
+	}
 	_, err := env.stdout.Write(policy.Schema())
 	return err
 }

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
+	"strings"
 
 	"github.com/resilgen/resilgen/generator"
 	"github.com/resilgen/resilgen/generator/policy"
@@ -15,7 +17,7 @@ import (
 
 func generate(ctx context.Context, env *environment, args []string) error {
 	flags, dry := env.generateFlags()
-	if err := parse(flags, args); err != nil {
+	if err := env.parse(flags, args); err != nil {
 		return err
 	}
 	changed, err := env.outdated(ctx, flags.Args())
@@ -38,7 +40,7 @@ func generate(ctx context.Context, env *environment, args []string) error {
 
 func check(ctx context.Context, env *environment, args []string) error {
 	flags := env.flags("check")
-	if err := parse(flags, args); err != nil {
+	if err := env.parse(flags, args); err != nil {
 		return err
 	}
 	changed, err := env.outdated(ctx, flags.Args())
@@ -68,18 +70,18 @@ func (env *environment) generateFlags() (flags *flag.FlagSet, dry *bool) {
 // flags returns what generate and check have in common.
 func (env *environment) flags(verb string) *flag.FlagSet {
 	flags := flag.NewFlagSet(verb, flag.ContinueOnError)
-	flags.SetOutput(env.stderr)
+	flags.SetOutput(io.Discard) // parse says what is wrong, in a sentence
 	flags.BoolVar(&env.all, "all", false, "print every complaint, not the first ten")
 	flags.BoolVar(&env.json, "json", false, "print complaints as JSON, one a line, on standard output")
 	flags.BoolVar(&env.strict, "strict", false, "warnings fail the run")
-	flags.Func("loader", "`packages` has the go command read packages, fast does without it or fails; by default it is asked where fast is not sure", func(who string) error {
+	flags.Func("loader", "`who` reads packages: packages is the go command, fast does without it or fails; by default the go command is asked where fast is not sure", func(who string) error {
 		if who != "packages" && who != "fast" {
 			return errors.New("want packages or fast")
 		}
 		env.loader = who
 		return nil
 	})
-	flags.Func("lint", "`warn` makes warnings of errors of judgement (docs/checks.md); error is the default", func(level string) error {
+	flags.Func("lint", "`level` of errors of judgement (docs/checks.md): warn makes warnings of them, error is the default", func(level string) error {
 		if level != "warn" && level != "error" {
 			return errors.New("want warn or error")
 		}
@@ -89,12 +91,21 @@ func (env *environment) flags(verb string) *flag.FlagSet {
 	return flags
 }
 
-func parse(flags *flag.FlagSet, args []string) error {
+func (env *environment) parse(flags *flag.FlagSet, args []string) error {
 	err := flags.Parse(args)
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		return usageError{err.Error()}
+	if errors.Is(err, flag.ErrHelp) {
+		env.help(flags.Name())
+		return err
 	}
-	return err
+	if err != nil {
+		return usageError{fmt.Sprintf("%v; resilgen help %s lists the flags", err, flags.Name())}
+	}
+	for _, arg := range flags.Args() {
+		if strings.HasPrefix(arg, "-") {
+			return usageError{arg + " comes too late: flags stand before the directories"}
+		}
+	}
+	return nil
 }
 
 // outdated generates the packages that args name and returns the files whose

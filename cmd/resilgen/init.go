@@ -39,8 +39,6 @@ func initialize(_ context.Context, env *environment, args []string) error {
 	}
 	for n, name := range names {
 		switch {
-		case strings.HasPrefix(name, "-"):
-			return usageError{"init takes the names of interfaces, and no flags"}
 		case slices.Contains(names[:n], name):
 			return usageError{name + " is named twice"}
 		case !slices.Contains(found, name):

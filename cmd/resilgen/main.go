@@ -22,6 +22,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/resilgen/resilgen/generator/policy"
@@ -46,8 +47,8 @@ const usage = `resilgen writes resilient wrappers around Go interfaces.
   resilgen completion bash|zsh|fish  print a completion script
   resilgen version                   print the version
 
-resilgen generate -h lists the flags. Exit codes: 0 done, 1 findings, 2 usage,
-3 internal error, 130 interrupted. NO_COLOR=1 switches colours off.
+resilgen help VERB says more, and lists the flags. Exit codes: 0 done, 1 findings,
+2 usage, 3 internal error, 130 interrupted. NO_COLOR=1 switches colours off.
 `
 
 // verb is a subcommand. Its error decides the exit code.
@@ -100,20 +101,24 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 		fmt.Fprint(env.stderr, usage)
 		return exitUsage
 	}
-	if args[0] == "help" || wantsHelp(args[0]) || len(args) > 1 && wantsHelp(args[1]) && args[0] != "generate" && args[0] != "check" {
-		fmt.Fprint(stdout, usage)
-		return exitOK
+	name, args := args[0], args[1:]
+	if name == "help" || wantsHelp(name) {
+		if len(args) == 0 {
+			fmt.Fprint(stdout, usage)
+			return exitOK
+		}
+		name, args = args[0], []string{"-h"}
 	}
-	v := verbs()[args[0]]
+	v := verbs()[name]
 	if v == nil {
 		hint := ""
-		if near := policy.Nearest(args[0], verbNames()); near != "" {
+		if near := policy.Nearest(name, verbNames()); near != "" {
 			hint = " (did you mean " + near + "?)"
 		}
-		fmt.Fprintf(env.stderr, "resilgen: no verb %q%s\n\n%s", args[0], hint, usage)
+		fmt.Fprintf(env.stderr, "resilgen: no verb %q%s\n\n%s", name, hint, usage)
 		return exitUsage
 	}
-	err := v(ctx, env, args[1:])
+	err := env.call(ctx, name, v, args)
 	if errors.Is(err, context.Canceled) {
 		fmt.Fprintln(env.stderr, "resilgen: interrupted; every file is as it was")
 		return exitInterrupted
@@ -121,11 +126,28 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	return env.report(err)
 }
 
-// wantsHelp reports whether arg asks for help. generate and check answer it
-// with their flags.
+// call runs a verb. generate and check have flags and read them; to the others
+// a flag is a mistake, but for the one that asks for help.
+func (env *environment) call(ctx context.Context, name string, v verb, args []string) error {
+	for _, arg := range args {
+		switch {
+		case name == "generate" || name == "check":
+		case wantsHelp(arg):
+			env.help(name)
+			return nil
+		case strings.HasPrefix(arg, "-"):
+			return usageError{name + " takes no flags, and was given " + arg}
+		}
+	}
+	return v(ctx, env, args)
+}
+
 func wantsHelp(arg string) bool { return arg == "-h" || arg == "-help" || arg == "--help" }
 
-func version(_ context.Context, env *environment, _ []string) error {
+func version(_ context.Context, env *environment, args []string) error {
+	if len(args) > 0 {
+		return usageError{"version takes no arguments"}
+	}
 	v := "(devel)"
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		v = info.Main.Version

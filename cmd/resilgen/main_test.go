@@ -197,6 +197,45 @@ func TestSchemaVersionHelp(t *testing.T) {
 	}
 }
 
+// TestHelpOfEachVerb: every way to ask for it, on standard output.
+func TestHelpOfEachVerb(t *testing.T) {
+	for _, verb := range verbNames() {
+		code, want, errs := tool(t, t.TempDir(), "help", verb)
+		require.Equal(t, 0, code, errs)
+		require.True(t, strings.HasPrefix(want, "usage: resilgen "+verb), want)
+		for _, flag := range []string{"-h", "--help"} {
+			code, out, errs := tool(t, t.TempDir(), verb, flag)
+			require.Equal(t, 0, code)
+			require.Empty(t, errs)
+			require.Equal(t, want, out)
+		}
+	}
+	_, out, _ := tool(t, t.TempDir(), "generate", "-n", "-h")
+	require.Contains(t, out, "-prune")
+}
+
+func TestUsageErrors(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"generate", ".", "-n"}, "-n comes too late: flags stand before the directories"},
+		{[]string{"check", "-prune"}, "flag provided but not defined: -prune; resilgen help check lists the flags"},
+		{[]string{"explain", "-json", "Gateway"}, "explain takes no flags, and was given -json"},
+		{[]string{"explain"}, "explain wants one Interface or Interface.Method, like Gateway.Charge"},
+		{[]string{"version", "x"}, "version takes no arguments"},
+		{[]string{"schema", "x"}, "schema takes no arguments"},
+	} {
+		code, out, errs := tool(t, t.TempDir(), c.args...)
+		require.Equal(t, exitUsage, code)
+		require.Empty(t, out)
+		require.Equal(t, "resilgen: "+c.want+"\n", errs)
+	}
+	code, _, errs := tool(t, t.TempDir(), "help", "genrate")
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, errs, "did you mean generate?")
+}
+
 const annotated = "package shop\n\nimport \"context\"\n\n//resilience:policy {timeout: {attempt: 1s}}\ntype Gateway interface {\n" +
 	"\t//resilience:policy {retry: {maxAttempts: 3}, idempotent: true}\n\tCharge(ctx context.Context) error\n}\n"
 

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+)
+
+// helps say of each verb what it takes, does and answers. Flags follow.
+var helps = map[string]string{
+	"init": `usage: resilgen init [Interface …]
+
+Writes a starter resilience.yaml for the interfaces that are named, or all that
+the package here declares, and resilience.go with the go:generate line. What
+exists stays as it is.
+`,
+	"generate": `usage: resilgen generate [flags] [dirs]
+
+Writes the generated files of the packages in dirs, or here; ./... means all
+packages of the module below. A run writes every file or none, and leaves files
+alone whose bytes would not change. Exit code 1: a policy cannot work.
+`,
+	"check": `usage: resilgen check [flags] [dirs]
+
+Writes nothing, and prints the differences if a generated file is not what
+resilgen generate would write, for CI. Exit code 1: there are differences, or a
+policy cannot work.
+`,
+	"explain": `usage: resilgen explain Interface[.Method]
+
+Prints what is in force for each method of an interface that the policies here
+name: every value with the file:line:col it comes from, the nesting of the
+parts, the worst case, and when attempts begin. An interface of another package
+is named as the policies name it, io.ReadCloser, or by its name alone.
+`,
+	"schema": `usage: resilgen schema
+
+Prints the JSON Schema of policy files, for editors.
+`,
+	"completion": `usage: resilgen completion bash|zsh|fish
+
+Prints a script that completes verbs, flags and directories:
+
+  source <(resilgen completion bash)      in ~/.bashrc; zsh likewise in ~/.zshrc
+  resilgen completion fish | source       in config.fish
+`,
+	"version": `usage: resilgen version
+
+Prints the version.
+`,
+}
+
+// help prints what is to say about a verb.
+func (env *environment) help(verb string) {
+	fmt.Fprint(env.stdout, helps[verb])
+	var flags *flag.FlagSet
+	switch verb {
+	case "generate":
+		flags, _ = env.generateFlags()
+	case "check":
+		flags = env.flags(verb)
+	default:
+		return
+	}
+	fmt.Fprintln(env.stdout)
+	flags.SetOutput(env.stdout)
+	flags.PrintDefaults()
+}
