@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/resilgen/resilgen/generator/policy"
 	"github.com/resilgen/resilgen/templates/starter"
@@ -33,41 +35,125 @@ func initialize(_ context.Context, env *environment, args []string) error {
 	if len(found) == 0 {
 		return fmt.Errorf("package %s declares no interface with methods; declare one around what may fail", pkg)
 	}
-	names := found
-	if len(args) > 0 {
-		names = args
-	}
-	for n, name := range names {
-		switch {
-		case slices.Contains(names[:n], name):
-			return usageError{name + " is named twice"}
-		case !slices.Contains(found, name):
-			hint := "it has " + strings.Join(found, ", ")
-			if near := policy.Nearest(name, found); near != "" {
-				hint = "did you mean " + near + "?"
-			}
-			return fmt.Errorf("no interface %s in package %s; %s", name, pkg, hint)
-		}
-	}
-	if err := create("resilience.yaml", starter.YAML(names)); err != nil {
+	names, err := wanted(args, found, pkg)
+	if err != nil {
 		return err
 	}
-	if err := create("resilience.go", "package "+pkg+"\n\n"+directive+"\n"); err != nil {
-		return errors.Join(err, os.Remove("resilience.yaml"))
+	mod, err := goMod()
+	if err != nil {
+		return err
 	}
-	fmt.Fprintf(env.stdout, "wrote resilience.yaml and resilience.go for %s\n\nnext:\n"+
-		"  1. read resilience.yaml and mark the methods that may run twice as idempotent\n"+
-		"  2. go get -tool github.com/resilgen/resilgen/cmd/resilgen\n"+
-		"  3. go generate\n"+
-		"  4. use NewResilient%s(nil, yours) where you used yours\n", strings.Join(names, ", "), names[0])
+	wrote, err := writeStarter(names, pkg)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(env.stdout, "wrote %s\n\nnext:\n", wrote)
+	for n, step := range next(names[0].Name, mod) {
+		fmt.Fprintf(env.stdout, "  %d. %s\n", n+1, step)
+	}
 	return nil
 }
 
-// create writes a file that must not exist yet.
-func create(name, text string) error {
+// writeStarter writes both files or none, and says which, and for what.
+func writeStarter(interfaces []starter.Interface, pkg string) (wrote string, err error) {
+	if err := create("resilience.yaml", starter.YAML(interfaces), "add interfaces to it by hand"); err != nil {
+		return "", err
+	}
+	wrote = "resilience.yaml"
+	if !directed() {
+		wrote += " and resilience.go"
+		if err := create("resilience.go", "package "+pkg+"\n\n"+directive+"\n", "add the line "+directive); err != nil {
+			return "", errors.Join(err, os.Remove("resilience.yaml"))
+		}
+	}
+	var names []string
+	for _, i := range interfaces {
+		names = append(names, i.Name)
+	}
+	return wrote + " for " + strings.Join(names, ", "), nil
+}
+
+// next lists what is left to do in the module with the go.mod.
+func next(name, mod string) []string {
+	steps := []string{"read resilience.yaml and mark the methods that may run twice as idempotent"}
+	if !strings.Contains(mod, toolPath) {
+		steps = append(steps, "go get -tool "+toolPath)
+	}
+	return append(steps, "go generate, and go mod tidy", "use NewResilient"+exported(name)+"(nil, yours) where you used yours")
+}
+
+// toolPath is what go.mod names as a tool.
+const toolPath = "github.com/resilgen/resilgen/cmd/resilgen"
+
+// wanted returns the interfaces that args name, or all.
+func wanted(args []string, found []starter.Interface, pkg string) ([]starter.Interface, error) {
+	if len(args) == 0 {
+		return found, nil
+	}
+	var known []string
+	for _, i := range found {
+		known = append(known, i.Name)
+	}
+	var list []starter.Interface
+	for n, name := range args {
+		at := slices.Index(known, name)
+		switch {
+		case slices.Contains(args[:n], name):
+			return nil, usageError{name + " is named twice"}
+		case at < 0:
+			hint := "it has " + strings.Join(known, ", ")
+			if near := policy.Nearest(name, known); near != "" {
+				hint = "did you mean " + near + "?"
+			}
+			return nil, fmt.Errorf("no interface %s in package %s; %s", name, pkg, hint)
+		}
+		list = append(list, found[at])
+	}
+	return list, nil
+}
+
+// goMod returns the text of the go.mod that the current directory belongs to.
+func goMod() (string, error) {
+	dir, err := os.Getwd()
+	for err == nil {
+		text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if !errors.Is(err, fs.ErrNotExist) {
+			return string(text), err
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return "", errors.New("no go.mod here or above; run go mod init first")
+		}
+		dir = up
+	}
+	return "", err
+}
+
+// directed reports whether a Go file here has a go:generate line for resilgen.
+func directed() bool {
+	paths, _ := filepath.Glob("*.go")
+	return slices.ContainsFunc(paths, func(path string) bool {
+		text, _ := os.ReadFile(path)
+		return slices.ContainsFunc(strings.Split(string(text), "\n"), func(line string) bool {
+			return strings.HasPrefix(line, "//go:generate ") && strings.Contains(line, "resilgen generate")
+		})
+	})
+}
+
+// exported returns the name as it stands in generated names.
+func exported(name string) string {
+	first, size := utf8.DecodeRuneInString(name)
+	return string(unicode.ToUpper(first)) + name[size:]
+}
+
+// create writes a file that must not exist yet; advice is for when it does.
+func create(name, text, advice string) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists and stays as it is", name)
+		return fmt.Errorf("%s exists and stays as it is; %s", name, advice)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%s cannot be written: make this directory writable and run again (%w)", name, err)
 	}
 	if err != nil {
 		return err
@@ -78,7 +164,7 @@ func create(name, text string) error {
 
 // declared returns the interfaces with methods that the package in dir
 // declares. It parses only, so it works before anything builds.
-func declared(dir string) (names []string, pkg string, err error) {
+func declared(dir string) (found []starter.Interface, pkg string, err error) {
 	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
 		return nil, "", err
@@ -98,17 +184,17 @@ func declared(dir string) (names []string, pkg string, err error) {
 		}
 		for _, decl := range file.Decls {
 			if d, ok := decl.(*ast.GenDecl); ok && d.Tok == token.TYPE {
-				names = append(names, wrappable(d)...)
+				found = append(found, wrappable(d)...)
 			}
 		}
 	}
-	return names, pkg, nil
+	return found, pkg, nil
 }
 
 // wrappable returns the interfaces of the declaration that have methods and
 // are no constraints.
-func wrappable(d *ast.GenDecl) []string {
-	var names []string
+func wrappable(d *ast.GenDecl) []starter.Interface {
+	var found []starter.Interface
 	for _, spec := range d.Specs {
 		spec := spec.(*ast.TypeSpec)
 		t, ok := spec.Type.(*ast.InterfaceType)
@@ -116,7 +202,18 @@ func wrappable(d *ast.GenDecl) []string {
 			continue
 		}
 		if !slices.ContainsFunc(t.Methods.List, constrains) {
-			names = append(names, spec.Name.Name)
+			found = append(found, starter.Interface{Name: spec.Name.Name, Methods: methods(t)})
+		}
+	}
+	return found
+}
+
+// methods returns the names of the methods that t itself declares.
+func methods(t *ast.InterfaceType) []string {
+	var names []string
+	for _, f := range t.Methods.List {
+		for _, name := range f.Names {
+			names = append(names, name.Name)
 		}
 	}
 	return names

@@ -41,7 +41,7 @@ func TestInit(t *testing.T) {
 		{"far", []string{"Bank"}, 1, "no interface Bank in package shop; it has Gateway, Store, Stream"},
 		{"constraint", []string{"Number"}, 1, "no interface Number in package shop"},
 		{"twice", []string{"Store", "Store"}, 2, "Store is named twice"},
-		{"flag", []string{"-x"}, 2, "no flags"},
+		{"flag", []string{"-x"}, 2, "takes no flags"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := module(t, map[string]string{"shop.go": shop, "tools.go": tools})
@@ -65,7 +65,7 @@ func TestInitLeavesFilesAlone(t *testing.T) {
 	dir := module(t, map[string]string{"shop.go": gateway, "resilience.go": "package shop\n"})
 	code, _, errs := tool(t, dir, "init")
 	require.Equal(t, 1, code)
-	require.Contains(t, errs, "resilience.go exists and stays as it is")
+	require.Equal(t, "resilgen: resilience.go exists and stays as it is; add the line //go:generate go tool resilgen generate .\n", errs)
 	require.NoFileExists(t, filepath.Join(dir, "resilience.yaml"))
 	code, _, errs = tool(t, module(t, map[string]string{"shop.go": "package shop\nfunc {"}), "init")
 	require.Equal(t, 1, code)
@@ -73,4 +73,51 @@ func TestInitLeavesFilesAlone(t *testing.T) {
 	code, _, errs = tool(t, t.TempDir(), "init")
 	require.Equal(t, 1, code)
 	require.True(t, strings.HasPrefix(errs, "resilgen: no Go package here"), errs)
+}
+
+// TestInitSaysWhatIsLeftToDo: no step that is done, and names that will exist.
+func TestInitSaysWhatIsLeftToDo(t *testing.T) {
+	const small = "package shop\n\ntype store interface {\n\tPut() error\n\tClose() error\n}\n\ntype reader interface{ error }\n"
+	dir := module(t, map[string]string{"shop.go": small})
+	code, out, errs := tool(t, dir, "init")
+	require.Equal(t, 0, code, errs)
+	require.Equal(t, `wrote resilience.yaml and resilience.go for store, reader
+
+next:
+  1. read resilience.yaml and mark the methods that may run twice as idempotent
+  2. go get -tool github.com/resilgen/resilgen/cmd/resilgen
+  3. go generate, and go mod tidy
+  4. use NewResilientStore(nil, yours) where you used yours
+`, out)
+	text, err := os.ReadFile(filepath.Join(dir, "resilience.yaml"))
+	require.NoError(t, err)
+	_, entries, _ := strings.Cut(string(text), "interfaces:\n")
+	require.Equal(t, `  store:
+    use: remote
+    leaveOut: all       # a part that cannot act on a method is left out there
+    # methods:
+    #   Put: {idempotent: true}
+  reader:
+    use: remote
+    leaveOut: all       # a part that cannot act on a method is left out there
+    # methods:
+    #   "*": {idempotent: true}
+`, entries)
+	uncommented := strings.ReplaceAll(string(text), "\n    # ", "\n    ")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "resilience.yaml"), []byte(uncommented), 0o644))
+	code, out, errs = tool(t, dir, "generate", "-strict")
+	require.Equal(t, 0, code, out+errs)
+
+	require.NoError(t, os.Remove(filepath.Join(dir, "resilience.yaml")))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/shop\n\ngo 1.25\n\ntool "+toolPath+"\n"), 0o644))
+	code, out, errs = tool(t, dir, "init", "reader")
+	require.Equal(t, 0, code, errs)
+	require.True(t, strings.HasPrefix(out, "wrote resilience.yaml for reader\n"), "the go:generate line is there: %s", out)
+	require.NotContains(t, out, "go get")
+
+	outside := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(outside, "shop.go"), []byte(small), 0o644))
+	code, _, errs = tool(t, outside, "init")
+	require.Equal(t, 1, code)
+	require.Equal(t, "resilgen: no go.mod here or above; run go mod init first\n", errs)
 }

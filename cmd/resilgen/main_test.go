@@ -101,7 +101,7 @@ func TestInitGenerateCheck(t *testing.T) {
 	require.True(t, os.SameFile(before, after), "a file whose bytes stay is not written")
 	code, _, errs = tool(t, dir, "init")
 	require.Equal(t, 1, code)
-	require.Equal(t, "resilgen: resilience.yaml exists and stays as it is\n", errs)
+	require.Equal(t, "resilgen: resilience.yaml exists and stays as it is; add interfaces to it by hand\n", errs)
 }
 
 func TestFailedRunLeavesOldFile(t *testing.T) {
