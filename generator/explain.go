@@ -1,6 +1,7 @@
 package generator
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -14,7 +15,8 @@ import (
 
 // Explain returns, for the target "Gateway" or "Gateway.Charge", each method's
 // effective values with their origin, the nesting, the worst case and the
-// schedule of attempts, as text.
+// schedule of attempts, as text. An interface of another package may be named
+// as the policies name it, "net/http.RoundTripper".
 func Explain(ctx context.Context, c Config, target string) (string, error) {
 	set, _, err := read(c.Dir)
 	if err != nil {
@@ -24,17 +26,30 @@ func Explain(ctx context.Context, c Config, target string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name, method, _ := strings.Cut(target, ".")
 	var known []string
 	for _, f := range set.Files {
 		for _, i := range f.Interfaces {
-			known = append(known, i.Name)
-			if i.Name == name {
+			known = append(known, i.Key)
+			if method, ok := targeted(i, target); ok {
 				return explain(pkg, i, f, method)
 			}
 		}
 	}
-	return "", fmt.Errorf("no policies for %s in %s%s", name, filepath.Clean(c.Dir), hint(name, known))
+	return "", fmt.Errorf("no policies for %s in %s; there are some for %s", target, filepath.Clean(c.Dir),
+		cmp.Or(strings.Join(known, ", "), "no interface"))
+}
+
+// targeted reports whether the target is the interface, or one of its methods.
+func targeted(i *policy.Interface, target string) (method string, ok bool) {
+	for _, name := range []string{i.Key, i.Name} {
+		if target == name {
+			return "", true
+		}
+		if method, ok := strings.CutPrefix(target, name+"."); ok && !strings.ContainsAny(method, "./") {
+			return method, true
+		}
+	}
+	return "", false
 }
 
 func explain(pkg *goPackage, i *policy.Interface, f *policy.File, only string) (string, error) {
@@ -56,7 +71,7 @@ func explain(pkg *goPackage, i *policy.Interface, f *policy.File, only string) (
 		sig := m.Signature()
 		named := slices.ContainsFunc(i.LeaveOut, func(n policy.Name) bool { return n.Text == m.Name() })
 		lint.Run(&lint.Method{Policy: effective[n], Sig: sig, Ctx: contextIndex(sig), Err: errorIndex(sig), LeaveOut: i.LeaveOutAll || named})
-		explainMethod(&b, i.Name+"."+m.Name(), effective[n])
+		explainMethod(&b, i.Name+"."+m.Name(), f.Preset, effective[n])
 	}
 	if b.Len() == 0 {
 		return "", fmt.Errorf("%s has no method %s%s", i.Of, only, hint(only, names))
@@ -64,14 +79,16 @@ func explain(pkg *goPackage, i *policy.Interface, f *policy.File, only string) (
 	return b.String(), nil
 }
 
-func explainMethod(b *strings.Builder, name string, e *policy.Effective) {
+func explainMethod(b *strings.Builder, name, preset string, e *policy.Effective) {
 	fmt.Fprintf(b, "%s\n", name)
 	if e.None() {
 		b.WriteString("  no policy\n")
+	} else if preset == "testing" {
+		b.WriteString("  preset testing: calls pass straight through, unless another is chosen at run time\n")
 	}
 	for _, k := range policy.Keys() {
 		v, ok := e.Get(k.Path)
-		if !ok || k.Type == policy.Part || k.Type == policy.Section {
+		if !ok || k.Type == policy.Section || k.Type == policy.Part && (k.Path != "fallback" || answers(e)) {
 			continue
 		}
 		fmt.Fprintf(b, "  %-42s %-24s %s\n", k.Path, valueText(v), v.Origin)
@@ -86,6 +103,15 @@ func explainMethod(b *strings.Builder, name string, e *policy.Effective) {
 		fmt.Fprintf(b, "  attempts    %s\n", schedule(e))
 	}
 	b.WriteByte('\n')
+}
+
+// answers reports whether a key says who answers; without one it is a method of
+// the generated fallback interface.
+func answers(e *policy.Effective) bool {
+	return slices.ContainsFunc([]string{"fallback.func", "fallback.to", "fallback.value"}, func(path string) bool {
+		v, ok := e.Given(path)
+		return ok && !v.None
+	})
 }
 
 func valueText(v policy.Value) string {
@@ -117,6 +143,7 @@ func nesting(e *policy.Effective) string {
 	}{
 		{e.Has("fallback"), "fallback"}, {e.Dur("timeout.total") > 0, "timeout.total"}, {e.Has("retry"), "retry"},
 		{e.Has("circuitBreaker"), "circuitBreaker"}, {e.Has("bulkhead"), "bulkhead"}, {e.Dur("timeout.attempt") > 0, "timeout.attempt"},
+		{e.Dur("timeout.open") > 0, "timeout.open"},
 	} {
 		if p.on {
 			parts = append(parts, p.name)
