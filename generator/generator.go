@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -43,6 +44,11 @@ func Generate(ctx context.Context, c Config) ([]File, error) {
 	set, words, err := read(c.Dir)
 	if err != nil {
 		return nil, err
+	}
+	for _, f := range set.Files {
+		if err := ours(filepath.Join(c.Dir, f.Out())); err != nil {
+			return nil, err
+		}
 	}
 	resolved, err := resolveDir(ctx, c, set, words)
 	if err != nil {
@@ -92,16 +98,37 @@ func rewind(dir string, set **policy.Set) (err error) {
 	return err
 }
 
-// Sources returns the policy files of dir, sorted.
+// Sources returns the policy files of dir, sorted, and those that are meant to
+// be some. Like the go command it leaves out names that begin with . or _.
 func Sources(dir string) ([]string, error) {
-	all, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
+	all, err := filepath.Glob(filepath.Join(dir, "*.y*ml"))
 	if err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(all, func(path string) bool {
 		base := filepath.Base(path)
-		return base != "resilience.yaml" && !strings.HasSuffix(base, ".resilience.yaml")
+		return base[0] == '.' || base[0] == '_' || !sourcePattern.MatchString(base)
 	}), nil
+}
+
+var sourcePattern = regexp.MustCompile(`^(.*\.)?resilience\.ya?ml$`)
+
+// readSource reads a policy file.
+func readSource(path string) (policy.Input, error) {
+	if name, ok := strings.CutSuffix(path, ".yml"); ok {
+		return policy.Input{}, fmt.Errorf("%s: policy files end in .yaml; rename it to %s.yaml", path, filepath.Base(name))
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return policy.Input{}, fmt.Errorf("%s: is a directory, where policies belong; move it away", path)
+	}
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrPermission) {
+		return policy.Input{}, fmt.Errorf("%s cannot be read: make it readable and run again (%w)", path, err)
+	}
+	if err != nil {
+		return policy.Input{}, fmt.Errorf("%s cannot be read: %w", path, err)
+	}
+	return policy.Input{Path: path, Data: data}, nil
 }
 
 // ErrNoPolicies says that a directory has neither a policy file nor an
@@ -132,11 +159,11 @@ func read(dir string) (*policy.Set, []string, error) {
 		return nil, nil, err
 	}
 	for _, path := range paths {
-		data, err := os.ReadFile(path)
+		in, err := readSource(path)
 		if err != nil {
 			return nil, nil, err
 		}
-		inputs = append(inputs, policy.Input{Path: path, Data: data})
+		inputs = append(inputs, in)
 	}
 	if len(inputs)+len(wrong) == 0 {
 		return nil, nil, fmt.Errorf("%s: %w", dir, ErrNoPolicies)
@@ -179,9 +206,6 @@ func render(dir string, set *policy.Set, resolved []*templates.File) ([]File, er
 	var files []File
 	for i, f := range resolved {
 		path := filepath.Join(dir, set.Files[i].Out())
-		if err := ours(path); err != nil {
-			return nil, err
-		}
 		src, err := templates.Render(f)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w: %w\n%s", path, ErrInternal, err, src)
