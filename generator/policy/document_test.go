@@ -3,7 +3,9 @@ package policy
 import (
 	"bytes"
 	"flag"
+	"go/token"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -56,6 +58,32 @@ func TestSchemaHasEveryKey(t *testing.T) {
 		}
 		if k.Type == structural && k.Built && structures[k.Path] == nil {
 			t.Errorf("%s has no schema", k.Path)
+		}
+	}
+}
+
+// TestSchemaPatterns: engines without Unicode classes read them, and what they
+// say of names is what the reader says.
+func TestSchemaPatterns(t *testing.T) {
+	if strings.Contains(string(Schema()), `\p{`) {
+		t.Error("a pattern that not every engine understands")
+	}
+	const ascii = " !\"#$%&'()*+,-./09:;<=>?@AZ[\\]^_`az{|}~\x00\x1f\x7f"
+	schema, reader := regexp.MustCompile(policyPattern), policyName
+	for _, c := range ascii + "äλ" {
+		for _, name := range []string{string(c), "a" + string(c)} {
+			if schema.MatchString(name) != reader.MatchString(name) {
+				t.Errorf("policy %q: the schema says %v", name, schema.MatchString(name))
+			}
+		}
+		for name, want := range map[string]bool{string(c): token.IsIdentifier(string(c)), "a" + string(c): token.IsIdentifier("a" + string(c))} {
+			if regexp.MustCompile(matcherPattern).MatchString(name) != want {
+				t.Errorf("matcher %q: the schema says %v", name, !want)
+			}
+		}
+		want := token.IsIdentifier("a"+string(c)) || strings.ContainsRune("*?, ", c)
+		if regexp.MustCompile(methodsPattern).MatchString(string(c)) != want {
+			t.Errorf("method %q: the schema says %v", c, !want)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"encoding/json"
-	"regexp"
 	"strings"
 )
 
@@ -12,8 +11,17 @@ type node map[string]any
 
 const (
 	durationPattern = `^(0|\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))*)$`
-	matcherPattern  = `^[\p{L}_][\p{L}\p{Nd}_]*(\.[\p{L}_][\p{L}\p{Nd}_]*)?$`
-	methodsPattern  = `^[\p{L}\p{Nd}_*?, ]+$`
+
+	// Letters of every script, said so that each engine of regular expressions
+	// understands it: what is excluded is the rest of ASCII.
+	letter = `[^\x00-@\x5b-\x5e\x60\x7b-\x7f]`
+	inWord = `[^\x00-/:-@\x5b-\x5e\x60\x7b-\x7f]`                     // the same, or a digit
+	dashed = `[^\x00-,\x2e\x2f:-@\x5b-\x5e\x60\x7b-\x7f]`             // and -
+	globs  = `[^\x00-\x1f!-)\x2b\x2d-\x2f:->@\x5b-\x5e\x60\x7b-\x7f]` // what methodsPattern takes: words, *, ?, commas and spaces
+
+	matcherPattern = `^` + letter + inWord + `*(\.` + letter + inWord + `*)?$`
+	policyPattern  = `^` + letter + dashed + `*$`
+	methodsPattern = `^` + globs + `+$`
 )
 
 // Schema returns docs/resilience.schema.json, the JSON schema of policy files,
@@ -140,11 +148,11 @@ func ref(name string) node { return node{"$ref": "#/definitions/" + name} }
 // structures describe the keys that code of their own reads.
 var structures = map[string]func() node{
 	"version":    func() node { return node{"const": 1} },
-	"errors":     func() node { return named(regexp.MustCompile(matcherPattern), ref("matchers")) },
-	"policies":   func() node { return named(policyName, ref("policy")) },
+	"errors":     func() node { return named(matcherPattern, ref("matchers")) },
+	"policies":   func() node { return named(policyPattern, ref("policy")) },
 	"permanent":  func() node { return ref("matchers") },
 	"interfaces": func() node { return node{"type": "object", "additionalProperties": orNone("interface", "null")} },
-	"methods":    func() node { return named(regexp.MustCompile(methodsPattern), orNone("method", "")) },
+	"methods":    func() node { return named(methodsPattern, orNone("method", "")) },
 	"extends":    policyNode,
 	"use":        policyNode,
 	"of":         func() node { return node{"type": "string", "minLength": 1} },
@@ -152,16 +160,16 @@ var structures = map[string]func() node{
 		return node{"anyOf": []any{node{"const": "all"}, node{"type": "array", "minItems": 1, "items": node{"type": "string"}}}}
 	},
 	"lint": func() node {
-		reasons := named(checkID, node{"type": "string", "minLength": 1})
+		reasons := named(checkID.String(), node{"type": "string", "minLength": 1})
 		return node{"type": "object", "additionalProperties": false, "properties": node{"ignore": reasons}}
 	},
 }
 
-func policyNode() node { return node{"type": "string", "pattern": policyName.String()} }
+func policyNode() node { return node{"type": "string", "pattern": policyPattern} }
 
 // named describes a mapping of the user's names.
-func named(names *regexp.Regexp, values node) node {
-	return node{"type": "object", "additionalProperties": false, "patternProperties": node{names.String(): values}}
+func named(names string, values node) node {
+	return node{"type": "object", "additionalProperties": false, "patternProperties": node{names: values}}
 }
 
 func orNone(definition, other string) node {
