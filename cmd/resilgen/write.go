@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/resilgen/resilgen/generator"
 )
@@ -67,28 +66,4 @@ func writeBeside(f generator.File) (name string, err error) {
 		err = fmt.Errorf("%s cannot be written: %w", f.Path, err)
 	}
 	return temp.Name(), err
-}
-
-// diff prints the lines that differ between the common head and tail.
-func (env *environment) diff(path, old, now string) string {
-	a, b := strings.Split(old, "\n"), strings.Split(now, "\n")
-	head := 0
-	for head < len(a) && head < len(b) && a[head] == b[head] {
-		head++
-	}
-	tail := 0
-	for tail < len(a)-head && tail < len(b)-head && a[len(a)-1-tail] == b[len(b)-1-tail] {
-		tail++
-	}
-	var out strings.Builder
-	fmt.Fprintf(&out, "--- %s\n+++ %s (generated)\n@@ line %d @@\n", path, path, head+1)
-	for _, part := range []struct {
-		sign, color string
-		lines       []string
-	}{{"-", red, a[head : len(a)-tail]}, {"+", green, b[head : len(b)-tail]}} {
-		for _, line := range part.lines {
-			out.WriteString(paint(env.colorOut, part.color, part.sign+line) + "\n")
-		}
-	}
-	return out.String()
 }
