@@ -24,6 +24,10 @@ func TestEveryPartIsMentioned(t *testing.T) {
 			t.Errorf("nesting with %s = %q", part, text)
 		}
 		m := &templates.Method{Name: "Get", Policy: &templates.Literal{}}
+		m.Fallback.Method = part == "fallback"
+		if text := sentence(&templates.Wrapper{Short: "G"}, m, list[0]); text == "Get calls the wrapped G." {
+			t.Errorf("sentence says nothing of %s", part)
+		}
 		if text := describe(m, list[0]); strings.HasPrefix(text, ";") {
 			t.Errorf("describe with %s = %q", part, text)
 		}
