@@ -331,6 +331,10 @@ func badName(n *yaml.Node) string {
 	switch {
 	case n.Kind != yaml.ScalarNode || isNull(n):
 		return "a matcher is the name of a Go error, error type or func, not " + article(n)
+	case n.Tag == "!!int":
+		return "a matcher is the name of a Go error, error type or func, not a number: for HTTP there are HTTP429, HTTP5xx and the classes, or a func of yours"
+	case n.Value == anyError:
+		return "any is no matcher: where any error may be meant, it stands instead of the list"
 	case !isString(n):
 		return "a matcher is the name of a Go error, error type or func; quote " + show(n.Value)
 	case strings.HasPrefix(n.Value, "*"):
