@@ -80,6 +80,22 @@ func TestAllOrNothing(t *testing.T) {
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm(), "the mode stays")
 }
 
+// TestCheckedOutWithCRLF: as git does where core.autocrlf is set.
+func TestCheckedOutWithCRLF(t *testing.T) {
+	dir := module(t, map[string]string{"shop.go": plain, "resilience.yaml": none})
+	code, _, errs := tool(t, dir, "generate")
+	require.Equal(t, 0, code, errs)
+	for name, text := range snapshot(t, dir) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(strings.ReplaceAll(text, "\n", "\r\n")), 0o644))
+	}
+	before := snapshot(t, dir)
+	for _, verb := range []string{"check", "generate"} {
+		code, out, errs := tool(t, dir, verb)
+		require.Equal(t, 0, code, out+errs)
+		require.Equal(t, before, snapshot(t, dir))
+	}
+}
+
 func TestReadOnlyFile(t *testing.T) {
 	dir := module(t, map[string]string{"shop.go": plain, "resilience.yaml": none})
 	code, _, errs := tool(t, dir, "generate")

@@ -135,7 +135,7 @@ func (env *environment) outdated(ctx context.Context, args []string) ([]generato
 			return nil, cmp.Or(ctx.Err(), err)
 		}
 		for _, f := range files {
-			if old, err := os.ReadFile(f.Path); err != nil || !bytes.Equal(old, f.Content) {
+			if old, err := os.ReadFile(f.Path); err != nil || !same(old, f.Content) {
 				changed = append(changed, f)
 			}
 		}
@@ -147,6 +147,12 @@ func (env *environment) outdated(ctx context.Context, args []string) ([]generato
 		return nil, fmt.Errorf("%d warnings, and -strict was given", env.warnings)
 	}
 	return changed, nil
+}
+
+// same reports whether two texts have the same lines: a checkout may have ended
+// them in its system's way.
+func same(old, now []byte) bool {
+	return bytes.Equal(bytes.ReplaceAll(old, []byte("\r\n"), []byte("\n")), now)
 }
 
 // abandoned reports whether dir has generated files, and no policies any more.
