@@ -98,7 +98,7 @@ func halfOpenKeys() []*Key {
 		{Path: "circuitBreaker.halfOpen.permittedCalls", Type: Int, Since: first, RunTime: true, min: 1, def: "1", Default: "1; 10 in mode rate", GoField: "Breaker.HalfOpen.PermittedCalls",
 			Doc: "Probes at a time, in mode rate also the sample.", Example: "permittedCalls: 5"},
 		{Path: "circuitBreaker.halfOpen.maxWait", Type: Duration, Since: first, RunTime: true, above: true, Unset: none, NoneIs: true, Default: "openDuration", GoField: "Breaker.HalfOpen.MaxWait",
-			Doc: "Ends a half-open that cannot decide. `none`: never.", Example: "maxWait: 10s"},
+			Doc: "Ends a half-open whose probes do not come back for so long. `none`: never.", Example: "maxWait: 10s"},
 		{Path: "circuitBreaker.halfOpen.onMaxWait", Type: Enum, Since: first, RunTime: true, def: "open", GoField: "Breaker.HalfOpen.OnMaxWait",
 			Doc: "What it becomes then.", Example: "onMaxWait: closed",
 			Values: []EnumValue{

@@ -22,7 +22,8 @@ type sentinel struct{ text string }
 func (s *sentinel) Error() string { return s.text }
 
 // Error is what a call returns when a policy did something and it failed all
-// the same. A policy that did nothing leaves the delegate's error alone.
+// the same. A policy that did nothing leaves the delegate's error alone. Calls
+// that fail alike may return the same Error, which must not be changed.
 type Error struct {
 	Method   string        // "payments.Gateway.Charge"
 	Attempts int           // executions of the delegate

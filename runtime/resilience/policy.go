@@ -49,7 +49,7 @@ type Errors struct {
 }
 
 // Matcher is a set of errors: those of a kind in Kinds and those that Match
-// reports. Naming a kind also lifts the floor beneath the list (see [Kind]).
+// reports. What is listed also lifts the floor beneath the list (see [Kind]).
 //
 // The zero Matcher is "not given": any error for RetryOn, RecordOn and
 // ApplyOn, none for AbortOn, IgnoreOn and SkipOn.
@@ -287,8 +287,8 @@ const (
 // Kind is a set of kinds of errors, the built-in matchers of the policy
 // language. The first six are the floor: never retried. Canceled,
 // CallerDeadline, Permanent and local rejections are never recorded by a
-// breaker; Canceled, CallerDeadline and Permanent get no fallback. Only naming
-// a kind in RetryOn, RecordOn or ApplyOn lifts that.
+// breaker; Canceled, CallerDeadline and Permanent get no fallback. Only RetryOn,
+// RecordOn and ApplyOn lift that, for what they name.
 type Kind uint32
 
 // Kinds of errors.
