@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check cover fuzz bench docs conformance corpus peers genspeed
+.PHONY: help demo test check nested cover fuzz bench docs conformance corpus peers genspeed
 
 FUZZTIME ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -18,15 +18,25 @@ demo: ## the same load against a misbehaving gateway, bare and wrapped
 test: ## run every test
 	go test ./...
 
-check: ## vet, staticcheck, revive, formatting, races, generated files up to date
+check: nested ## vet, staticcheck, revive, formatting, races, generated files and docs up to date, nested modules
 	go vet ./...
 	go run $(STATICCHECK) ./...
 	go run $(REVIVE) -config revive.toml ./...
 	.ci/generated.sh $(STATICCHECK) $(REVIVE)
 	@test -z "$$(gofmt -l cmd examples generator runtime templates)" || { gofmt -l cmd examples generator runtime templates; exit 1; }
 	go run ./cmd/resilgen check ./examples/...
+	go test -run IsUpToDate ./generator ./generator/policy
 	go test -race ./runtime/...
 	go mod tidy -diff
+
+# Each nested module by its own go.mod: go.work joins what need not decide over
+# the versions of the root.
+nested:
+	go build -o bin/resilgen ./cmd/resilgen
+	@test -z "$$(gofmt -l testdata)" || { gofmt -l testdata; exit 1; }
+	cd testdata/peers && export GOWORK=off && go vet . && $(CURDIR)/bin/resilgen check . && go test .
+	cd testdata/conformance && GOWORK=off $(CURDIR)/bin/resilgen check ./...
+	cd testdata/corpus && GOWORK=off go vet .
 
 cover: ## statement coverage of the rooms that have a goal
 	go test -cover ./runtime/resilience ./generator/policy
