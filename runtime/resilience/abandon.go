@@ -20,10 +20,10 @@ func Abandonable[T any](c *Call, f func(context.Context) (T, error)) (T, error) 
 	if c.plan == nil {
 		return f(ctx)
 	}
-	a := &abandonable[T]{done: make(chan struct{}), plan: c.plan, slot: c.holds&holdsSlot != 0, key: c.key}
+	a := &abandonable[T]{done: make(chan struct{}), plan: c.plan, slot: c.holds&holdsSlot != 0, keyed: c.holds&holdsKey != 0, breaker: c.breaker}
 	c.holds &^= holdsSlot // the delegate's, until it really returns
-	if a.key != nil {
-		a.key.calls.Add(1) // by a call that is in flight: it cannot be evicted now
+	if a.keyed {
+		a.breaker.calls.Add(1) // by a call that is in flight: it cannot be evicted now
 	}
 	go a.run(ctx, f)
 	select {
@@ -55,7 +55,9 @@ type abandonable[T any] struct {
 	state atomic.Int32
 	plan  *plan
 	slot  bool
-	key   *keyedBreaker
+	keyed bool // the breaker is one that a key keeps
+
+	breaker *breaker
 
 	value    T
 	err      error
@@ -87,8 +89,8 @@ func (a *abandonable[T]) land() {
 	if a.slot {
 		a.plan.bulkhead.release()
 	}
-	if a.key != nil {
-		a.key.release()
+	if a.keyed {
+		a.breaker.release()
 	}
 	if !a.state.CompareAndSwap(flying, landed) {
 		a.plan.rt.abandoned.Add(-1)

@@ -40,6 +40,8 @@ type breaker struct {
 	streak     atomic.Int64              // failures in a row, for a success to reset without the lock
 	rejected   atomic.Int64
 
+	keyUse // of one that is kept for a key
+
 	mu          sync.Mutex
 	state       State
 	mode        BreakerMode

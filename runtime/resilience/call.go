@@ -24,7 +24,7 @@ type Call struct {
 	caller  context.Context // as given
 	lazy    *lazyContext    // of the attempt, if a timeout of ours is its limit
 	breaker *breaker        // the plan's, or the one of the key
-	key     *keyedBreaker   // nil unless the plan keeps a breaker for each key
+	key     string          // of the breaker, where the plan keeps one for each
 
 	generation uint64        // of the breaker's permit
 	begun      time.Duration // of the attempt; only if the breaker times calls
@@ -62,7 +62,7 @@ const (
 	holdsProbe                       // the permit is one of a half-open breaker
 	holdsSlot                        // of the bulkhead
 	holdsContext                     // lazy
-	holdsKey                         // key stays, as long as calls are in flight
+	holdsKey                         // the breaker stays, as long as calls are in flight
 )
 
 // part is a part of a policy.
@@ -89,15 +89,8 @@ func (g *Guard) Begin(ctx context.Context) Call {
 // BeginKey is Begin for a breaker that is kept for each key.
 func (g *Guard) BeginKey(ctx context.Context, key string) Call {
 	c := g.Begin(ctx)
-	if c.plan != nil && c.plan.keys != nil {
-		c.hold(key)
-	}
+	c.key = key
 	return c
-}
-
-func (c *Call) hold(key string) {
-	c.key = c.plan.keys.acquire(key)
-	c.holds |= holdsKey
 }
 
 // Next reports whether the delegate is to be called (again). It sleeps
@@ -147,10 +140,8 @@ func (c *Call) prepare() {
 		}
 	}
 	if p.keys != nil {
-		if c.key == nil {
-			c.hold("")
-		}
-		c.breaker = c.key.breaker
+		c.breaker = p.keys.acquire(c.key)
+		c.holds |= holdsKey
 	}
 }
 
@@ -344,7 +335,7 @@ func (c *Call) end() {
 	c.release(false)
 	if c.holds&holdsKey != 0 {
 		c.holds &^= holdsKey
-		c.key.release()
+		c.breaker.release()
 	}
 }
 

@@ -18,18 +18,17 @@ type keyedBreakers struct {
 	rate    bool
 	maxKeys int
 
-	byKey    sync.Map // string → *keyedBreaker
+	byKey    sync.Map // string → *breaker
 	mu       sync.Mutex
-	ring     []*keyedBreaker
+	ring     []*breaker
 	hand     int
-	overflow *keyedBreaker
+	overflow *breaker
 }
 
-// keyedBreaker is the breaker of one key.
-type keyedBreaker struct {
-	*breaker
+// keyUse is what a breaker of a key knows about its use.
+type keyUse struct {
 	key   string
-	calls atomic.Int64 // in flight; gone and below once it was evicted
+	calls atomic.Int64 // in flight; gone once it was evicted
 	used  atomic.Bool  // since the hand passed
 }
 
@@ -37,7 +36,7 @@ const gone = -1 << 62
 
 func newKeyedBreakers(name string, conf Breaker, rate bool) *keyedBreakers {
 	k := &keyedBreakers{name: name, conf: conf, rate: rate, maxKeys: conf.withDefaults().MaxKeys}
-	k.overflow = &keyedBreaker{breaker: newBreaker(name+otherKeys, conf, rate)}
+	k.overflow = newBreaker(name+otherKeys, conf, rate)
 	return k
 }
 
@@ -45,9 +44,9 @@ func newKeyedBreakers(name string, conf Breaker, rate bool) *keyedBreakers {
 const otherKeys = " (other keys)"
 
 // acquire returns the breaker of key, which stays until release.
-func (k *keyedBreakers) acquire(key string) *keyedBreaker {
+func (k *keyedBreakers) acquire(key string) *breaker {
 	if found, ok := k.byKey.Load(key); ok {
-		b := found.(*keyedBreaker)
+		b := found.(*breaker)
 		if b.enter() {
 			if !b.used.Load() {
 				b.used.Store(true)
@@ -59,25 +58,25 @@ func (k *keyedBreakers) acquire(key string) *keyedBreaker {
 }
 
 // enter counts a call, unless the breaker is being evicted.
-func (b *keyedBreaker) enter() bool {
+func (u *keyUse) enter() bool {
 	for {
-		n := b.calls.Load()
+		n := u.calls.Load()
 		if n < 0 {
 			return false
 		}
-		if b.calls.CompareAndSwap(n, n+1) {
+		if u.calls.CompareAndSwap(n, n+1) {
 			return true
 		}
 	}
 }
 
-func (b *keyedBreaker) release() { b.calls.Add(-1) }
+func (u *keyUse) release() { u.calls.Add(-1) }
 
-func (k *keyedBreakers) insert(key string) *keyedBreaker {
+func (k *keyedBreakers) insert(key string) *breaker {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if found, ok := k.byKey.Load(key); ok { // no eviction meanwhile: it takes the lock
-		b := found.(*keyedBreaker)
+		b := found.(*breaker)
 		b.calls.Add(1)
 		return b
 	}
@@ -89,7 +88,8 @@ func (k *keyedBreakers) insert(key string) *keyedBreaker {
 		return k.overflow
 	}
 	key = strings.Clone(key) // it may be a piece of a large request
-	b := &keyedBreaker{breaker: newBreaker(k.name+"["+key+"]", k.conf, k.rate), key: key}
+	b := newBreaker(k.name+"["+key+"]", k.conf, k.rate)
+	b.key = key
 	b.calls.Store(1)
 	k.ring[place] = b
 	k.byKey.Store(key, b)
@@ -131,11 +131,9 @@ func (k *keyedBreakers) list() []*breaker {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var list []*breaker
-	for _, b := range k.ring {
-		list = append(list, b.breaker)
-	}
+	list = append(list, k.ring...)
 	if k.overflow.generation.Load() > 0 || k.overflow.calls.Load() > 0 {
-		list = append(list, k.overflow.breaker)
+		list = append(list, k.overflow)
 	}
 	return slices.Clip(list)
 }
