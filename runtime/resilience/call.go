@@ -275,15 +275,13 @@ func (c *Call) limit() {
 		now = sinceEpoch()
 	}
 	at, why := c.due, errTotal
-	for _, own := range [...]struct {
-		d   time.Duration
-		why *cause
-	}{{p.perTry, errAttempt}, {p.open, errOpen}} {
-		if limit := after(now, own.d); own.d > 0 && (at == 0 || limit < at) {
-			at, why = limit, own.why
-		}
+	if limit := after(now, p.perTry); p.perTry > 0 && (at == 0 || limit < at) {
+		at, why = limit, errAttempt
 	}
-	if callers, ok := c.caller.Deadline(); ok && instant(callers) < at && p.open == 0 {
+	if limit := after(now, p.open); p.open > 0 && (at == 0 || limit < at) {
+		at, why = limit, errOpen
+	}
+	if callers, ok := c.caller.Deadline(); ok && p.open == 0 && instant(callers) < at {
 		return
 	}
 	c.lazy = &lazyContext{parent: c.caller, due: at, cause: why, outlives: p.open > 0}
