@@ -57,8 +57,7 @@ func TestUsersFuncsMayEndTheCall(t *testing.T) {
 				}()
 				<-done
 				plan := g.plan.Load()
-				found, _ := plan.keys.byKey.Load("key")
-				key := found.(*breaker)
+				key := plan.keys.byKey["key"]
 				if n := plan.bulkhead.taken.Load(); n != 0 {
 					t.Errorf("%d slots taken", n)
 				}

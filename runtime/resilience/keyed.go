@@ -1,6 +1,7 @@
 package resilience
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -18,8 +19,13 @@ type keyedBreakers struct {
 	rate    bool
 	maxKeys int
 
-	byKey    sync.Map // string → *breaker
+	// read is a copy of byKey that never changes: it may lack who came lately, and
+	// hold who went. A new one is made when the misses have paid for it, as package
+	// sync's Map did; that one is slower by the conversion of its keys.
+	read     atomic.Pointer[map[string]*breaker]
 	mu       sync.Mutex
+	byKey    map[string]*breaker
+	misses   int // of read, since it was made
 	ring     []*breaker
 	hand     int
 	overflow *breaker
@@ -37,6 +43,8 @@ const gone = -1 << 62
 func newKeyedBreakers(name string, conf Breaker, rate bool) *keyedBreakers {
 	k := &keyedBreakers{name: name, conf: conf, rate: rate, maxKeys: conf.withDefaults().MaxKeys}
 	k.overflow = newBreaker(name+otherKeys, conf, rate)
+	k.byKey = map[string]*breaker{}
+	k.read.Store(&map[string]*breaker{})
 	return k
 }
 
@@ -45,16 +53,13 @@ const otherKeys = " (other keys)"
 
 // acquire returns the breaker of key, which stays until release.
 func (k *keyedBreakers) acquire(key string) *breaker {
-	if found, ok := k.byKey.Load(key); ok {
-		b := found.(*breaker)
-		if b.enter() {
-			if !b.used.Load() {
-				b.used.Store(true)
-			}
-			return b
+	if b := (*k.read.Load())[key]; b != nil && b.enter() {
+		if !b.used.Load() {
+			b.used.Store(true)
 		}
+		return b
 	}
-	return k.insert(key) // an eviction in progress is decided under its lock
+	return k.find(key) // an eviction in progress is decided under its lock
 }
 
 // enter counts a call, unless the breaker is being evicted.
@@ -72,14 +77,26 @@ func (u *keyUse) enter() bool {
 
 func (u *keyUse) release() { u.calls.Add(-1) }
 
-func (k *keyedBreakers) insert(key string) *breaker {
+// find is acquire for a key that read does not know.
+func (k *keyedBreakers) find(key string) *breaker {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if found, ok := k.byKey.Load(key); ok { // no eviction meanwhile: it takes the lock
-		b := found.(*breaker)
-		b.calls.Add(1)
-		return b
+	b := k.byKey[key]
+	if b == nil {
+		return k.insert(key)
 	}
+	b.calls.Add(1) // nothing is evicted meanwhile
+	b.used.Store(true)
+	if k.misses++; k.misses >= len(k.byKey) {
+		k.misses = 0
+		read := maps.Clone(k.byKey)
+		k.read.Store(&read)
+	}
+	return b
+}
+
+// insert makes the breaker of a new key. k.mu is held.
+func (k *keyedBreakers) insert(key string) *breaker {
 	place := len(k.ring)
 	if place < k.maxKeys {
 		k.ring = append(k.ring, nil)
@@ -92,7 +109,7 @@ func (k *keyedBreakers) insert(key string) *breaker {
 	b.key = key
 	b.calls.Store(1)
 	k.ring[place] = b
-	k.byKey.Store(key, b)
+	k.byKey[key] = b
 	return b
 }
 
@@ -110,7 +127,7 @@ func (k *keyedBreakers) evict() int {
 			continue
 		}
 		if b.idle(n >= 2*size) {
-			k.byKey.Delete(b.key)
+			delete(k.byKey, b.key)
 			b.stop()
 			return place
 		}

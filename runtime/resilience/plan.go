@@ -17,6 +17,7 @@ type plan struct {
 	retries  bool
 	hurries  bool // from attempt to attempt: no delay, no limit to look at
 	queues   bool // at the bulkhead
+	listed   bool // retryOn or abortOn say which errors
 	mayFall  bool
 	attempts int
 
@@ -62,6 +63,7 @@ func newPlan(p Policy, preset Preset) *plan {
 	if p.Retry.set() {
 		r := p.Retry.under(presets[preset].retry)
 		pl.retries = true
+		pl.listed = r.RetryOn.given() || r.AbortOn.given()
 		pl.attempts = min(max(orInt(r.MaxAttempts, 3), 1), math.MaxInt32)
 		pl.backoff = r.Backoff
 		pl.wait = orDuration(r.RetryAfter.Max, 30*time.Second)

@@ -21,7 +21,9 @@ func (c *Call) RecordResult(err error, retry, record bool) {
 	if c.plan == nil {
 		return
 	}
-	c.freeSlot()
+	if c.holds&holdsSlot != 0 {
+		c.freeSlot()
+	}
 	if err != nil || retry || record {
 		c.failed(retry, record)
 		return
@@ -55,8 +57,10 @@ func (c *Call) failed(retry, record bool) {
 	case c.last != nil:
 		if c.lazy != nil && c.lazy.passed() { // asked before release, which ends it
 			ended = c.lazy.cause
+			c.late(ended)
+		} else {
+			c.classify()
 		}
-		c.classify(ended)
 	}
 	if c.holds&holdsPermit != 0 {
 		c.verdict(c.outcome(record))
@@ -122,20 +126,23 @@ func (c *Call) judge(ended *cause) {
 	}
 }
 
-// classify finds the kinds of the error and names the limit that caused it.
-// What a limit of ours cancelled did not leave by itself.
-func (c *Call) classify(ended *cause) {
-	if ended != nil {
-		defer func() { c.kinds &^= KindCanceled }()
-	}
-	switch ended {
+// late names the limit that ended the attempt. What it cancelled did not leave
+// by itself.
+func (c *Call) late(ended *cause) {
+	switch p := c.plan; ended {
 	case errTotal:
-		c.last = &timeoutError{"timeout.total", c.plan.total, c.last}
+		c.last = &timeoutError{"timeout.total", p.total, c.last}
 	case errAttempt:
-		c.last = &timeoutError{"timeout.attempt", c.plan.perTry, c.last}
+		c.last = &timeoutError{"timeout.attempt", p.perTry, c.last}
 	case errOpen:
-		c.last = &timeoutError{"timeout.open", c.plan.open, c.last}
+		c.last = &timeoutError{"timeout.open", p.open, c.last}
 	}
+	c.classify()
+	c.kinds &^= KindCanceled
+}
+
+// classify finds the kinds of the error.
+func (c *Call) classify() {
 	if k := c.plan.known.Load(); k != nil && k.err == c.last {
 		c.kinds, c.plain = k.kinds, true
 		return
@@ -166,6 +173,8 @@ func (c *Call) retryable() bool {
 	}
 	r := &c.plan.Retry
 	switch {
+	case !c.plan.listed:
+		return c.kinds&floor == 0
 	case r.AbortOn.matches(c.last, c.kinds):
 		return false
 	case !r.RetryOn.given():

@@ -60,6 +60,7 @@ var (
 	bulkheadPeers = []peer{
 		{"resilgen", resilgenBulkheadOf},
 		{"hand", handBulkheadOf},
+		{"atomic", atomicBulkheadOf},
 		{"x-sync-semaphore", syncSemaphoreOf},
 		{"failsafe-go", failsafeBulkheadOf},
 		{"cep21", cepBulkheadOf},
