@@ -9,6 +9,7 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
+	"iter"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -249,6 +250,9 @@ func (p *goPackage) spellable(sig *types.Signature) (why string, broken bool) {
 					why = fmt.Sprintf("its signature names %s of the internal package %s", obj.Name(), obj.Pkg().Path())
 				}
 			})
+			if obj := hiddenMember(t.At(i).Type()); obj != nil && obj.Pkg() != nil && obj.Pkg().Path() != p.Path {
+				why = fmt.Sprintf("its signature spells out a type with %s of package %s, which is not exported", obj.Name(), obj.Pkg().Name())
+			}
 		}
 	}
 	return why, broken
@@ -264,61 +268,98 @@ func canImport(from, path string) bool {
 	return root != "" && (from == root || strings.HasPrefix(from, root+"/"))
 }
 
-// visit calls do for every named type within t, and for invalid ones.
+// visit calls do for every type within t that has a name, predeclared ones
+// included, and for invalid ones.
 func visit(t types.Type, do func(obj *types.TypeName, invalid bool)) {
-	tuple := func(t *types.Tuple) {
-		for i := range t.Len() {
-			visit(t.At(i).Type(), do)
-		}
-	}
-	args := func(list *types.TypeList) {
-		for i := range list.Len() {
-			visit(list.At(i), do)
-		}
-	}
 	switch t := t.(type) {
 	case *types.Named:
 		do(t.Obj(), false)
-		args(t.TypeArgs())
 	case *types.Alias:
 		do(t.Obj(), false)
-		args(t.TypeArgs())
 	case *types.Basic:
-		if t.Kind() == types.Invalid {
-			do(nil, true)
-		}
-	case *types.Pointer:
-		visit(t.Elem(), do)
-	case *types.Slice:
-		visit(t.Elem(), do)
-	case *types.Array:
-		visit(t.Elem(), do)
-	case *types.Chan:
-		visit(t.Elem(), do)
-	case *types.Map:
-		visit(t.Key(), do)
-		visit(t.Elem(), do)
-	case *types.Signature:
-		tuple(t.Params())
-		tuple(t.Results())
-	case *types.Struct:
-		for i := range t.NumFields() {
-			visit(t.Field(i).Type(), do)
-		}
+		obj, _ := basicObject(t)
+		do(obj, t.Kind() == types.Invalid)
 	case *types.Interface:
-		for i := range t.NumEmbeddeds() {
-			if u, ok := t.EmbeddedType(i).(*types.Union); ok {
-				for j := range u.Len() {
-					visit(u.Term(j).Type(), do)
-				}
-				continue
-			}
-			visit(t.EmbeddedType(i), do)
-		}
-		for i := range t.NumExplicitMethods() {
-			visit(t.ExplicitMethod(i).Type(), do)
+		if t.Empty() && t.NumEmbeddeds() == 0 {
+			do(types.Universe.Lookup("any").(*types.TypeName), false) // as it is printed
 		}
 	}
+	for _, part := range parts(t) {
+		visit(part, do)
+	}
+}
+
+// basicObject returns what declares t.
+func basicObject(t *types.Basic) (*types.TypeName, bool) {
+	if t.Kind() == types.UnsafePointer {
+		return types.Unsafe.Scope().Lookup("Pointer").(*types.TypeName), true
+	}
+	obj, ok := types.Universe.Lookup(t.Name()).(*types.TypeName)
+	return obj, ok
+}
+
+// parts returns the types that t is spelled with.
+func parts(t types.Type) []types.Type {
+	switch t := t.(type) {
+	case *types.Named:
+		return slices.Collect(t.TypeArgs().Types())
+	case *types.Alias:
+		return slices.Collect(t.TypeArgs().Types())
+	case *types.Map:
+		return []types.Type{t.Key(), t.Elem()}
+	case interface{ Elem() types.Type }: // pointer, slice, array, channel
+		return []types.Type{t.Elem()}
+	case *types.Signature:
+		return append(typesOf(t.Params().Variables()), typesOf(t.Results().Variables())...)
+	case *types.Struct:
+		return typesOf(t.Fields())
+	case *types.Union:
+		var list []types.Type
+		for term := range t.Terms() {
+			list = append(list, term.Type())
+		}
+		return list
+	case *types.Interface:
+		list := slices.Collect(t.EmbeddedTypes())
+		for m := range t.ExplicitMethods() {
+			list = append(list, m.Type())
+		}
+		return list
+	}
+	return nil
+}
+
+func typesOf(vars iter.Seq[*types.Var]) []types.Type {
+	var list []types.Type
+	for v := range vars {
+		list = append(list, v.Type())
+	}
+	return list
+}
+
+// hiddenMember returns a field or a method of a type without a name that no
+// other package than its own can write, nil if there is none.
+func hiddenMember(t types.Type) types.Object {
+	switch t := t.(type) {
+	case *types.Struct:
+		for f := range t.Fields() {
+			if !f.Exported() {
+				return f
+			}
+		}
+	case *types.Interface:
+		for m := range t.ExplicitMethods() {
+			if !m.Exported() {
+				return m
+			}
+		}
+	}
+	for _, part := range parts(t) {
+		if obj := hiddenMember(part); obj != nil {
+			return obj
+		}
+	}
+	return nil
 }
 
 // lookup resolves a matcher's identifier as the package's files would.

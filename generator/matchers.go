@@ -38,16 +38,19 @@ func (r *resolver) matcher(key string, list policy.List) (kinds templates.Consts
 	return kinds, m
 }
 
-// add puts obj into m as what it is: an error variable, an error type, or a
-// func(error) bool.
+// add puts obj into m as what it is: an error variable or constant, an error
+// type, or a func(error) bool.
 func add(m *templates.Matcher, obj types.Object) string {
 	switch obj := obj.(type) {
-	case *types.Var:
+	case *types.Var, *types.Const:
 		if types.Implements(obj.Type(), errorType) {
 			m.Is = append(m.Is, obj)
 			return ""
 		}
 	case *types.TypeName:
+		if t, ok := obj.Type().(interface{ TypeParams() *types.TypeParamList }); ok && t.TypeParams().Len() > 0 {
+			return "is generic: declare an alias of the type that is meant, or a func(error) bool"
+		}
 		for _, t := range []types.Type{obj.Type(), types.NewPointer(obj.Type())} {
 			if types.Implements(t, errorType) {
 				m.As = append(m.As, t)
@@ -56,7 +59,7 @@ func add(m *templates.Matcher, obj types.Object) string {
 		}
 	case *types.Func:
 		sig := obj.Signature()
-		if sig.Params().Len() == 1 && sig.Results().Len() == 1 && !sig.Variadic() &&
+		if sig.Params().Len() == 1 && sig.Results().Len() == 1 && !sig.Variadic() && sig.TypeParams().Len() == 0 &&
 			types.Identical(sig.Params().At(0).Type(), types.Universe.Lookup("error").Type()) &&
 			types.Identical(sig.Results().At(0).Type(), types.Typ[types.Bool]) {
 			m.Call = append(m.Call, obj)

@@ -18,7 +18,9 @@ const (
 	contextPath = "context"
 )
 
-// names hands out the identifiers of one file. Nothing else does.
+// names hands out the identifiers of the files that are generated for a
+// package. Nothing else does. The files share it: what one declares, no other
+// may declare or import.
 type names struct {
 	taken   map[string]bool   // at package level, imports included
 	imports map[string]string // path → name
@@ -88,17 +90,18 @@ func holding(taken map[string]bool) templates.Names {
 // to may be hidden. It returns both.
 func (r *resolver) variables(out *templates.Method, sig *types.Signature) (taken map[string]bool) {
 	taken = map[string]bool{r.names.imports[contextPath]: true, "nil": true, "false": true}
+	for p := range r.typeParams.TypeParams() {
+		taken[p.Obj().Name()] = true
+	}
 	for _, obj := range []types.Object{out.Fallback.Func, out.RetryResult, out.RecordResult} {
 		if obj != nil {
 			taken[r.spelled(obj)] = true
 		}
 	}
-	for v := range sig.Results().Variables() {
-		if out.Fallback.Zero {
-			visit(v.Type(), func(obj *types.TypeName, _ bool) { taken[r.spelled(obj)] = true })
-		}
-	}
 	if out.Key != nil {
+		if out.Key.Convert {
+			taken["string"] = true
+		}
 		for _, obj := range out.Key.Uses {
 			if pkg, ok := obj.(*types.PkgName); ok {
 				taken[r.names.imports[pkg.Imported().Path()]] = true
@@ -107,7 +110,7 @@ func (r *resolver) variables(out *templates.Method, sig *types.Signature) (taken
 			}
 		}
 	}
-	if out.Abandon {
+	if out.Abandon || out.Fallback.Zero {
 		taken[r.names.imports[runtimePath]] = true
 		for v := range sig.Results().Variables() {
 			visit(v.Type(), func(obj *types.TypeName, _ bool) { taken[r.spelled(obj)] = true })

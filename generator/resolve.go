@@ -28,8 +28,9 @@ type resolver struct {
 func resolve(c Config, set *policy.Set, pkg *goPackage) ([]*templates.File, error) {
 	var files []*templates.File
 	var all policy.Errors
+	names := newNames(pkg.types)
 	for _, f := range set.Files {
-		r := &resolver{pkg: pkg, file: f, names: newNames(pkg.types), lenient: c.Lenient}
+		r := &resolver{pkg: pkg, file: f, names: names, lenient: c.Lenient}
 		files = append(files, r.run())
 		all = append(all, r.errs...)
 		if len(r.errs) == 0 { // else what failed may be what used the policy
@@ -57,10 +58,6 @@ func (r *resolver) complain(pos policy.Pos, id, key, msg string) {
 func (r *resolver) run() *templates.File {
 	out := &templates.File{Package: r.pkg.Name, Path: r.pkg.Path, Sources: strings.Join(r.file.Sources, ", ")}
 	r.predeclared()
-	r.names.addImport(runtimePath, "resilience")
-	r.names.addImport("time", "time")
-	r.names.addImport(contextPath, "context")
-	r.names.addImport("errors", "errors")
 	var found []*goInterface
 	for _, i := range r.file.Interfaces {
 		face, why := r.pkg.find(i.Of)
@@ -69,7 +66,16 @@ func (r *resolver) run() *templates.File {
 			r.complain(i.Pos, "RG091", "interfaces", why)
 			continue
 		}
-		r.importsOf(face)
+		r.hidden(i, face)
+	}
+	r.names.addImport(runtimePath, "resilience")
+	r.names.addImport("time", "time")
+	r.names.addImport(contextPath, "context")
+	r.names.addImport("errors", "errors")
+	for _, face := range found {
+		if face != nil {
+			r.importsOf(face)
+		}
 	}
 	r.classify(out)
 	for n, i := range r.file.Interfaces {
@@ -91,21 +97,48 @@ func (r *resolver) predeclared() {
 	}
 }
 
+// hidden refuses signatures that mean something else where they are generated:
+// a predeclared type that the package has redeclared and only the signature of
+// another package means, or one that a type parameter hides. It takes the names
+// of type parameters, which would hide imports.
+func (r *resolver) hidden(i *policy.Interface, face *goInterface) {
+	params := map[string]bool{}
+	for p := range face.params.TypeParams() {
+		params[p.Obj().Name()], r.names.taken[p.Obj().Name()] = true, true
+		if name := p.Obj().Name(); name == "nil" || name == "false" || name == "bool" {
+			r.complain(i.Pos, "", "interfaces", "the type parameter "+name+" of "+face.name+" hides Go's, which generated code needs: rename it")
+		}
+	}
+	face.visit(func(obj *types.TypeName, _ bool) {
+		switch {
+		case obj == nil:
+		case params[obj.Name()] && (obj.Pkg() == nil || obj.Pkg().Path() == r.pkg.Path):
+			r.complain(i.Pos, "", "interfaces", "the type parameter "+obj.Name()+" of "+face.name+" hides the type "+obj.Name()+" that a method means: rename one of them")
+		case obj.Pkg() == nil && r.pkg.types.Scope().Lookup(obj.Name()) != nil:
+			r.complain(i.Pos, "", "interfaces", "the package declares its own "+obj.Name()+", and a method of "+face.name+" means Go's: rename it")
+		}
+	})
+}
+
+// visit calls do for what the interface and its methods are spelled with.
+func (i *goInterface) visit(do func(obj *types.TypeName, invalid bool)) {
+	visit(i.typ, do)
+	for p := range i.params.TypeParams() {
+		visit(p.Constraint(), do)
+	}
+	for _, m := range i.methods {
+		visit(m.Type(), do)
+	}
+}
+
 // importsOf names the packages of every signature before a line is emitted.
 func (r *resolver) importsOf(face *goInterface) {
 	var pkgs []*types.Package
-	add := func(obj *types.TypeName, _ bool) {
+	face.visit(func(obj *types.TypeName, _ bool) {
 		if obj != nil && obj.Pkg() != nil && obj.Pkg().Path() != r.pkg.Path && !slices.Contains(pkgs, obj.Pkg()) {
 			pkgs = append(pkgs, obj.Pkg())
 		}
-	}
-	visit(face.typ, add)
-	for i := range face.params.Len() {
-		visit(face.params.At(i).Constraint(), add)
-	}
-	for _, m := range face.methods {
-		visit(m.Type(), add)
-	}
+	})
 	for _, pkg := range pkgs {
 		r.names.addImport(pkg.Path(), pkg.Name())
 	}
@@ -224,6 +257,7 @@ func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Fu
 		out.Abandon = e.Has("timeout") && e.Str("timeout.mode") == "abandon"
 	}
 	maps.Copy(declared, r.variables(out, sig))
+	r.hiddenFuncs(w, out, e)
 	if passes {
 		out.Doc = m.Name() + " calls the wrapped " + w.Short + "."
 		return out
@@ -234,6 +268,20 @@ func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Fu
 	out.Policy = r.literal(w, out, e)
 	out.Doc = sentence(w, out, e)
 	return out
+}
+
+// hiddenFuncs refuses what a type parameter hides from the method's body.
+func (r *resolver) hiddenFuncs(w *templates.Wrapper, m *templates.Method, e *policy.Effective) {
+	used := []types.Object{m.Fallback.Func, m.RetryResult, m.RecordResult}
+	if m.Key != nil {
+		used = slices.AppendSeq(used, maps.Values(m.Key.Uses))
+	}
+	for p := range r.typeParams.TypeParams() {
+		name := p.Obj().Name()
+		if m.Key != nil && m.Key.Convert && name == "string" || slices.ContainsFunc(used, func(obj types.Object) bool { return obj != nil && r.spelled(obj) == name }) {
+			r.complain(e.Pos, "", w.Short+"."+m.Name, "the type parameter "+name+" hides the "+name+" that the policy means: rename one of them")
+		}
+	}
 }
 
 // literal builds the policy literal from what the policy was given. The table
