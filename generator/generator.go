@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/resilgen/resilgen/generator/lint"
 	"github.com/resilgen/resilgen/generator/policy"
 	"github.com/resilgen/resilgen/generator/source"
 	"github.com/resilgen/resilgen/templates"
@@ -178,9 +179,10 @@ func read(dir string) (*policy.Set, []string, error) {
 
 var wordPattern = regexp.MustCompile(`[\pL_][\pL\pN_]*(\.[\pL_][\pL\pN_]*)?`)
 
-// wordsIn returns everything that may be a Go identifier, each once.
+// wordsIn returns everything that may be a Go identifier, each once, and the
+// methods by which checks know a type.
 func wordsIn(inputs []policy.Input) []string {
-	var list []string
+	list := slices.Clone(lint.Telling)
 	for _, in := range inputs {
 		for _, word := range wordPattern.FindAll(in.Data, -1) {
 			list = append(list, string(word))

@@ -16,6 +16,10 @@ func (r *resolver) lint(i *policy.Interface, out *templates.Method, sig *types.S
 	r.ignorable(e)
 	named := slices.ContainsFunc(i.LeaveOut, func(n policy.Name) bool { return n.Text == out.Name })
 	for _, f := range lint.Run(&lint.Method{Policy: e, Sig: sig, Ctx: out.Ctx, Err: out.Err, LeaveOut: i.LeaveOutAll || named}) {
+		if rule, _ := lint.Lookup(f.ID); rule.Milder && !f.Error {
+			r.warn(e, f.ID, i.Key+"."+out.Name, f.Msg)
+			continue
+		}
 		r.judge(e, e.Pos, f.ID, i.Key+"."+out.Name, f.Msg)
 	}
 }
@@ -31,6 +35,14 @@ func (r *resolver) judge(e *policy.Effective, pos policy.Pos, id, key, msg strin
 	r.errs = append(r.errs, d)
 }
 
+func (r *resolver) warn(e *policy.Effective, id, key, msg string) {
+	d := r.file.Error(e.Pos, id, key, msg)
+	d.Warning = true
+	if _, ignored := e.Ignores(id); !ignored {
+		r.errs = append(r.errs, d)
+	}
+}
+
 // ignorable refuses a lint key that silences nothing.
 func (r *resolver) ignorable(e *policy.Effective) {
 	for _, n := range e.Ignored() {
@@ -38,7 +50,7 @@ func (r *resolver) ignorable(e *policy.Effective) {
 		switch {
 		case !known:
 			r.complain(n.Pos, "", "lint.ignore", "there is no check "+n.Text)
-		case rule.Severity == lint.Fact:
+		case rule.Severity == lint.Fact && !rule.Milder:
 			r.complain(n.Pos, "", "lint.ignore", n.Text+" ("+rule.Doc+") is no matter of judgement, and cannot be ignored: mend what it finds")
 		}
 	}

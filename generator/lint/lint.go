@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"go/types"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/resilgen/resilgen/generator/policy"
@@ -59,6 +58,7 @@ var checks = []Check{
 	{ID: "RG085", Doc: "no retry inside a transaction", Part: "retry", Shape: true, Error: true, Find: inTransaction},
 	{ID: "RG001", Doc: "the attempt limit can act", Part: "timeout", Error: true, Find: totalBelowAttempt},
 	{ID: "RG002", Doc: "a retry can begin", Part: "retry", Error: true, Find: totalBelowDelay},
+	{ID: "RG002", Doc: "a retry can begin", Part: "retry", Find: retryAfterTotal},
 	{ID: "RG003", Doc: "every attempt can run", Part: "retry", Find: worstAboveTotal},
 	{ID: "RG016", Doc: "back-off numbers are sane", Part: "retry", Error: true, Find: maxBelowInitial},
 	{ID: "RG018", Doc: "abortOn leaves something to retry", Part: "retry", Error: true, Find: abortCoversRetry},
@@ -119,55 +119,94 @@ func outlives(m *Method) string {
 	if m.Policy.Dur("timeout.open") > 0 {
 		return ""
 	}
-	for i := range m.Sig.Results().Len() {
-		t := m.Sig.Results().At(i).Type()
-		if isStream(t) {
-			return fmt.Sprintf("the result %s outlives the call, and a timeout would cut it off", types.TypeString(t, short))
+	for v := range m.Sig.Results().Variables() {
+		if outlivesCall(v.Type(), 1) {
+			return fmt.Sprintf("the result %s outlives the call, and a timeout would cut it off", types.TypeString(v.Type(), short))
 		}
 	}
 	return ""
 }
 
-func isStream(t types.Type) bool {
+// streams are types whose use goes on after the call, besides those that their
+// methods give away.
+var streams = []string{
+	"database/sql.Rows", "database/sql.Row", "database/sql.Stmt", "database/sql.Tx", "database/sql.Conn",
+	"database/sql/driver.Rows", "net/http.Response",
+}
+
+// buffers are readers that hold what is read.
+var buffers = []string{"bytes.Buffer", "bytes.Reader", "strings.Reader"}
+
+// outlivesCall reports whether t is read after the call, or is made of what is:
+// the Body of an answer, depth levels down.
+func outlivesCall(t types.Type, depth int) bool {
+	t = types.Unalias(t)
+	if isIterator(t) || hasMethod(t, "Recv") || hasMethod(t, "RecvMsg") || hasMethod(t, "Next") && hasMethod(t, "Close") {
+		return true
+	}
+	reads := hasMethod(t, "Read")
+	if p, ok := t.(*types.Pointer); ok {
+		t = types.Unalias(p.Elem())
+	}
+	name := types.TypeString(t, nil)
+	if slices.Contains(streams, name) || reads && !slices.Contains(buffers, name) {
+		return true
+	}
 	switch u := t.Underlying().(type) {
 	case *types.Chan:
 		return true
-	case *types.Signature: // iterators yield later
-		return u.Params().Len() > 0
-	}
-	switch strings.TrimPrefix(types.TypeString(t, nil), "*") {
-	case "database/sql.Rows", "database/sql.Row", "database/sql.Stmt", "database/sql.Tx", "database/sql.Conn", "net/http.Response":
-		return true
-	}
-	set := types.NewMethodSet(t)
-	for _, name := range []string{"Recv", "Read", "RecvMsg"} {
-		if set.Lookup(nil, name) != nil {
-			return true
+	case *types.Slice:
+		return outlivesCall(u.Elem(), depth)
+	case *types.Struct:
+		for f := range u.Fields() {
+			if depth > 0 && f.Exported() && name != "net/http.Request" && outlivesCall(f.Type(), depth-1) {
+				return true
+			}
 		}
 	}
 	return false
 }
 
+// isIterator reports whether t is a func over a yield.
+func isIterator(t types.Type) bool {
+	f, ok := t.Underlying().(*types.Signature)
+	if !ok || f.Params().Len() != 1 || f.Results().Len() != 0 {
+		return false
+	}
+	yield, ok := f.Params().At(0).Type().Underlying().(*types.Signature)
+	return ok && yield.Results().Len() == 1 && types.Identical(yield.Results().At(0).Type(), types.Typ[types.Bool])
+}
+
+// Telling are the methods that checks know types by.
+var Telling = []string{"Close", "Commit", "Next", "Read", "Recv", "RecvMsg", "Rollback", "Write"}
+
+func hasMethod(t types.Type, name string) bool {
+	return types.NewMethodSet(t).Lookup(nil, name) != nil
+}
+
 // readOnce names a parameter that the first attempt uses up, two levels deep.
 func readOnce(m *Method) string {
-	for i := range m.Sig.Params().Len() {
-		t := m.Sig.Params().At(i).Type()
-		if usedUp(t, 2) {
-			return fmt.Sprintf("the argument %s can be read once; a retry would send it empty", types.TypeString(t, short))
+	for v := range m.Sig.Params().Variables() {
+		if usedUp(v.Type(), v.Pkg(), 2) {
+			return fmt.Sprintf("the argument %s can be read once; a retry would send it empty; take a func that opens it", types.TypeString(v.Type(), short))
 		}
 	}
 	return ""
 }
 
-func usedUp(t types.Type, depth int) bool {
+// usedUp reports whether t is read, or is made of what is. A reader that can
+// seek counts: nothing winds it back. Of fields that are not exported only the
+// readers of own, the package of the interface, count: a channel is how a type
+// keeps house.
+func usedUp(t types.Type, own *types.Package, depth int) bool {
+	t = types.Unalias(t)
 	switch types.TypeString(t, nil) {
 	case "*net/http.Request":
 		return true
 	case "context.Context":
 		return false
 	}
-	set := types.NewMethodSet(t)
-	if set.Lookup(nil, "Read") != nil && set.Lookup(nil, "Seek") == nil {
+	if hasMethod(t, "Read") || isIterator(t) {
 		return true
 	}
 	if p, ok := t.Underlying().(*types.Pointer); ok {
@@ -176,20 +215,32 @@ func usedUp(t types.Type, depth int) bool {
 	switch u := t.Underlying().(type) {
 	case *types.Chan:
 		return true
+	case *types.Map:
+		return usedUp(u.Elem(), own, depth)
 	case *types.Struct:
-		for i := range u.NumFields() {
-			if depth > 0 && u.Field(i).Exported() && usedUp(u.Field(i).Type(), depth-1) {
+		for f := range u.Fields() {
+			if depth > 0 && usedField(f, own, depth-1) {
 				return true
 			}
 		}
+	case interface{ Elem() types.Type }: // slice, array
+		return usedUp(u.Elem(), own, depth)
 	}
 	return false
 }
 
+func usedField(f *types.Var, own *types.Package, depth int) bool {
+	if f.Exported() {
+		return usedUp(f.Type(), own, depth)
+	}
+	return f.Pkg() == own && hasMethod(f.Type(), "Read") && !hasMethod(f.Type(), "Write") // no connection
+}
+
 func inTransaction(m *Method) string {
-	for i := range m.Sig.Params().Len() {
-		if types.TypeString(m.Sig.Params().At(i).Type(), nil) == "*database/sql.Tx" {
-			return "the method works in a *sql.Tx, which is aborted after a failure"
+	for v := range m.Sig.Params().Variables() {
+		t := types.Unalias(v.Type())
+		if hasMethod(t, "Commit") && hasMethod(t, "Rollback") || types.TypeString(t, nil) == "*database/sql.Tx" {
+			return fmt.Sprintf("the method works in a transaction, %s, which is aborted after a failure", types.TypeString(v.Type(), short))
 		}
 	}
 	return ""
@@ -198,9 +249,11 @@ func inTransaction(m *Method) string {
 func short(p *types.Package) string { return p.Name() }
 
 func totalBelowAttempt(m *Method) string {
-	total, attempt := m.Policy.Dur("timeout.total"), m.Policy.Dur("timeout.attempt")
-	if total > 0 && attempt > total {
-		return fmt.Sprintf("timeout.total %v is shorter than timeout.attempt %v, which can never act", total, attempt)
+	total := m.Policy.Dur("timeout.total")
+	for _, key := range []string{"timeout.attempt", "timeout.open"} {
+		if limit := m.Policy.Dur(key); total > 0 && limit > total {
+			return fmt.Sprintf("timeout.total %v is shorter than %s %v, which can never act", total, key, limit)
+		}
 	}
 	return ""
 }
@@ -214,30 +267,61 @@ func totalBelowDelay(m *Method) string {
 	return ""
 }
 
-func worstAboveTotal(m *Method) string {
-	total, attempt := m.Policy.Dur("timeout.total"), m.Policy.Dur("timeout.attempt")
-	if total == 0 || attempt == 0 {
+// retryAfterTotal is the milder half of RG002: the delay is there, but what
+// comes before it may take all the time.
+func retryAfterTotal(m *Method) string {
+	total, attempt := m.Policy.Dur("timeout.total"), PerAttempt(m.Policy)
+	_, high := Delay(m.Policy, 0, 0)
+	if totalBelowDelay(m) != "" || total == 0 || attempt == 0 || attempt > total || unreachable(m.Policy) != 2 {
 		return ""
 	}
-	spent := time.Duration(0)
-	_, prev := Delay(m.Policy, 0, 0)
-	for n := range m.Policy.Int("retry.maxAttempts") {
-		if spent >= total {
-			w := WorstCase(m.Policy)
-			return fmt.Sprintf("worst case %v exceeds timeout.total %v: attempt %d of %d may never run",
-				w.Unbounded, total, n+1, m.Policy.Int("retry.maxAttempts"))
-		}
-		_, prev = Delay(m.Policy, n, prev)
-		spent += attempt + prev
+	return fmt.Sprintf("timeout.total %v may end before a retry (attempt %v + first back-off up to %v)", total, attempt, high)
+}
+
+func worstAboveTotal(m *Method) string {
+	n := unreachable(m.Policy)
+	if n < 3 { // RG002 speaks of the second
+		return ""
 	}
-	return ""
+	return fmt.Sprintf("worst case %v exceeds timeout.total %v: attempt %d of %d may never run",
+		WorstCase(m.Policy).Unbounded, m.Policy.Dur("timeout.total"), n, m.Policy.Int("retry.maxAttempts"))
+}
+
+// unreachable is the first attempt that timeout.total may keep from running
+// when all before it take as long as they may, 0 if there is none.
+func unreachable(e *policy.Effective) int {
+	total, attempt := e.Dur("timeout.total"), PerAttempt(e)
+	if total == 0 || attempt == 0 {
+		return 0
+	}
+	spent, prev := time.Duration(0), time.Duration(0)
+	_, prev = Delay(e, 0, 0)
+	for n := range e.Int("retry.maxAttempts") {
+		if spent >= total {
+			return n + 1
+		}
+		_, prev = Delay(e, n, prev)
+		spent += attempt + e.Dur("bulkhead.maxWait") + prev
+	}
+	return 0
 }
 
 func maxBelowInitial(m *Method) string {
-	initial, limit := m.Policy.Dur("retry.backoff.initialDelay"), m.Policy.Dur("retry.backoff.maxDelay")
-	_, given := m.Policy.Given("retry.backoff.maxDelay")
-	if given && limit < initial {
-		return fmt.Sprintf("retry.backoff.maxDelay %v is less than initialDelay %v", limit, initial)
+	limit := m.Policy.Dur("retry.backoff.maxDelay")
+	_, maxGiven := m.Policy.Given("retry.backoff.maxDelay")
+	_, initialGiven := m.Policy.Given("retry.backoff.initialDelay")
+	how := ""
+	if !maxGiven {
+		how = ", its default,"
+	}
+	if m.Policy.Str("retry.backoff.strategy") == "sequence" {
+		if longest := slices.Max(append(m.Policy.Durs("retry.backoff.delays"), 0)); longest > limit {
+			return fmt.Sprintf("retry.backoff.maxDelay %v%s cuts the delay of %v short", limit, how, longest)
+		}
+		return ""
+	}
+	if initial := m.Policy.Dur("retry.backoff.initialDelay"); limit < initial && (maxGiven || initialGiven) {
+		return fmt.Sprintf("retry.backoff.maxDelay %v%s is less than initialDelay %v", limit, how, initial)
 	}
 	return ""
 }
@@ -256,13 +340,18 @@ func ignoreCoversRecord(m *Method) string {
 	return ""
 }
 
-// covers reports whether every entry of list is in by, too.
+// contained are the classes that hold others whole.
+var contained = map[string][]string{
+	"Transient": {"Timeout", "ConnectionError", "HTTP429", "GRPCUnavailable", "SQLRetryable"}, // HTTP5xx has 501, which is not transient
+}
+
+// covers reports whether every entry of list is in by, too, or in a class there.
 func covers(by, list policy.List) bool {
 	if list.Any || len(list.Names) == 0 {
 		return false
 	}
 	for _, n := range list.Names {
-		if !slices.ContainsFunc(by.Names, func(b policy.Name) bool { return b.Text == n.Text }) {
+		if !slices.ContainsFunc(by.Names, func(b policy.Name) bool { return b.Text == n.Text || slices.Contains(contained[b.Text], n.Text) }) {
 			return false
 		}
 	}

@@ -20,15 +20,18 @@ const (
 type Rule struct {
 	ID, Doc  string
 	Severity Severity
+	// Milder says that some of its findings are warnings only.
+	Milder bool
 }
 
 // Rules returns every check there is, sorted by number.
 func Rules() []Rule {
 	list := slices.Clone(elsewhere)
 	for _, c := range checks {
-		r := Rule{c.ID, c.Doc, Warning}
+		r := Rule{ID: c.ID, Doc: c.Doc, Severity: Warning}
 		if c.Error {
 			r.Severity = Fact
+			r.Milder = slices.ContainsFunc(checks, func(other Check) bool { return other.ID == c.ID && !other.Error })
 		}
 		if !slices.ContainsFunc(list, func(other Rule) bool { return other.ID == c.ID }) {
 			list = append(list, r)
@@ -55,16 +58,16 @@ func Lookup(id string) (Rule, bool) {
 
 // elsewhere are the checks that need more than a method and its policy.
 var elsewhere = []Rule{
-	{"RG010", "there is at least one attempt", Fact},
-	{"RG011", "what is retried may run twice", Judgement},
-	{"RG020", "a rate is percent", Fact},
-	{"RG040", "a fallback has the signature of its method", Fact},
-	{"RG047", "a second implementation does not do the work twice", Judgement},
-	{"RG090", "every key is known", Fact},
-	{"RG091", "every entry has an interface and methods", Fact},
-	{"RG092", "every name resolves to what it is used as", Fact},
-	{"RG093", "a list that replaces another is meant to", Warning},
-	{"RG094", "policies exist and do not go in circles", Fact},
-	{"RG095", "durations have a unit", Fact},
-	{"RG098", "every policy is used", Warning},
+	{ID: "RG010", Doc: "there is at least one attempt", Severity: Fact},
+	{ID: "RG011", Doc: "what is retried may run twice", Severity: Judgement},
+	{ID: "RG020", Doc: "a rate is percent", Severity: Fact},
+	{ID: "RG040", Doc: "a fallback has the signature of its method", Severity: Fact},
+	{ID: "RG047", Doc: "a second implementation does not do the work twice", Severity: Judgement},
+	{ID: "RG090", Doc: "every key is known", Severity: Fact},
+	{ID: "RG091", Doc: "every entry has an interface and methods", Severity: Fact},
+	{ID: "RG092", Doc: "every name resolves to what it is used as", Severity: Fact},
+	{ID: "RG093", Doc: "a list that replaces another is meant to", Severity: Warning},
+	{ID: "RG094", Doc: "policies exist and do not go in circles", Severity: Fact},
+	{ID: "RG095", Doc: "durations have a unit", Severity: Fact},
+	{ID: "RG098", Doc: "every policy is used", Severity: Warning},
 }
