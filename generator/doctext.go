@@ -15,11 +15,15 @@ func sentence(w *templates.Wrapper, m *templates.Method, e *policy.Effective) st
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s calls the wrapped %s", m.Name, w.Short)
 	attempt, total := e.Dur("timeout.attempt"), e.Dur("timeout.total")
-	if e.Has("retry") {
-		fmt.Fprintf(&b, ", up to %s", times(e.Int("retry.maxAttempts")))
+	retries := e.Int("retry.maxAttempts") > 1
+	switch {
+	case retries:
+		fmt.Fprintf(&b, ", up to %d times", e.Int("retry.maxAttempts"))
+	case e.Has("retry"):
+		b.WriteString(", once")
 	}
 	if attempt > 0 {
-		if e.Has("retry") {
+		if retries {
 			fmt.Fprintf(&b, " and for %s each time", nice(attempt))
 		} else {
 			fmt.Fprintf(&b, ", for at most %s", nice(attempt))
@@ -31,37 +35,73 @@ func sentence(w *templates.Wrapper, m *templates.Method, e *policy.Effective) st
 	if open := e.Dur("timeout.open"); open > 0 {
 		fmt.Fprintf(&b, ", which must return within %s", nice(open))
 	}
-	switch {
-	case m.Key != nil:
-		fmt.Fprintf(&b, ", while the breaker of %s lets it", m.Key.Text)
-	case e.Has("circuitBreaker"):
-		b.WriteString(", while the breaker lets it")
-	}
+	b.WriteString(guardedBy(m, e))
 	if e.Has("bulkhead") {
 		fmt.Fprintf(&b, ", no more than %d at a time", e.Int("bulkhead.maxConcurrent"))
 	}
 	b.WriteString(".")
-	if m.Abandon {
+	if e.Str("circuitBreaker.mode") == "forcedOpen" {
+		b.WriteString(" Its breaker is forced open, and rejects every call.")
+	}
+	switch {
+	case m.Abandon && lint.WorstCase(e).Bounded:
 		b.WriteString(" One that is late is not waited for.")
+	case m.Abandon:
+		b.WriteString(" It is not waited for when the caller has left.")
+	}
+	return b.String() + answered(m, e)
+}
+
+// guardedBy says what a breaker does to calls.
+func guardedBy(m *templates.Method, e *policy.Effective) string {
+	if !e.Has("circuitBreaker") {
+		return ""
+	}
+	breaker := "breaker"
+	if m.Key != nil {
+		breaker += " of " + m.Key.Text
+	}
+	switch e.Str("circuitBreaker.mode") {
+	case "enforce":
+		return ", while the " + breaker + " lets it"
+	case "shadow":
+		return ", watched by the " + breaker + ", which rejects nothing"
+	}
+	return ""
+}
+
+// answered says who answers for what.
+func answered(m *templates.Method, e *policy.Effective) string {
+	fails := " If that fails"
+	if on := e.List("fallback.applyOn"); !on.Any && len(on.Names) > 0 {
+		fails += " with " + either(on.Names)
+	}
+	if skip := e.List("fallback.skipOn"); len(skip.Names) > 0 {
+		fails += ", and not with " + either(skip.Names)
 	}
 	switch {
 	case m.Fallback.Method:
-		b.WriteString(" If that fails, fallback answers.")
+		return fails + ", fallback answers."
 	case m.Fallback.Func != nil:
-		b.WriteString(" If that fails, " + m.Fallback.Func.Name() + " answers.")
+		return fails + ", " + m.Fallback.Func.Name() + " answers."
 	case m.Fallback.Secondary:
-		b.WriteString(" If that fails, secondary answers.")
+		return fails + ", secondary answers."
 	case m.Fallback.Zero:
-		b.WriteString(" If that fails, it returns zero values and no error.")
+		return fails + ", it returns zero values and no error."
 	}
-	return b.String()
+	return ""
 }
 
-func times(n int) string {
-	if n == 1 {
-		return "once"
+// either lists names as alternatives.
+func either(names []policy.Name) string {
+	words := make([]string, len(names))
+	for i, n := range names {
+		words[i] = n.Text
 	}
-	return fmt.Sprintf("%d times", n)
+	if n := len(words) - 1; n > 0 {
+		return strings.Join(words[:n], ", ") + " or " + words[n]
+	}
+	return words[0]
 }
 
 // nice prints 1m0s as 1m.
@@ -99,16 +139,19 @@ func summary(w *templates.Wrapper, effective []*policy.Effective, promoted []str
 }
 
 func describe(m *templates.Method, e *policy.Effective) string {
-	if m.Policy == nil {
+	switch {
+	case e.Closer:
+		return "no policy: it frees a resource"
+	case m.Policy == nil:
 		return "no policy"
 	}
 	var parts []string
 	attempt, total := e.Dur("timeout.attempt"), e.Dur("timeout.total")
 	switch {
 	case e.Has("retry") && attempt > 0:
-		parts = append(parts, fmt.Sprintf("%d attempts of %s each", e.Int("retry.maxAttempts"), nice(attempt)))
+		parts = append(parts, attempts(e)+" of "+nice(attempt)+each(e))
 	case e.Has("retry"):
-		parts = append(parts, fmt.Sprintf("%d attempts", e.Int("retry.maxAttempts")))
+		parts = append(parts, attempts(e))
 	case attempt > 0:
 		parts = append(parts, "timeout "+nice(attempt))
 	}
@@ -118,11 +161,11 @@ func describe(m *templates.Method, e *policy.Effective) string {
 	if open := e.Dur("timeout.open"); open > 0 {
 		parts = append(parts, "opened in "+nice(open))
 	}
-	switch {
-	case m.Key != nil:
-		parts = append(parts, "a breaker for each "+m.Key.Text)
-	case e.Has("circuitBreaker"):
-		parts = append(parts, "breaker")
+	if m.Abandon {
+		parts = append(parts, "left behind when late")
+	}
+	if e.Has("circuitBreaker") {
+		parts = append(parts, breakerWords(m, e))
 	}
 	if e.Has("bulkhead") {
 		parts = append(parts, fmt.Sprintf("%d at a time", e.Int("bulkhead.maxConcurrent")))
@@ -131,6 +174,36 @@ func describe(m *templates.Method, e *policy.Effective) string {
 		parts = append(parts, "fallback")
 	}
 	return strings.Join(parts, ", ") + "; at worst " + worst(lint.WorstCase(e))
+}
+
+func attempts(e *policy.Effective) string {
+	if n := e.Int("retry.maxAttempts"); n > 1 {
+		return fmt.Sprintf("%d attempts", n)
+	}
+	return "1 attempt"
+}
+
+func each(e *policy.Effective) string {
+	if e.Int("retry.maxAttempts") > 1 {
+		return " each"
+	}
+	return ""
+}
+
+func breakerWords(m *templates.Method, e *policy.Effective) string {
+	text := "breaker"
+	if m.Key != nil {
+		text = "a breaker for each " + m.Key.Text
+	}
+	switch e.Str("circuitBreaker.mode") {
+	case "shadow":
+		return text + " in shadow"
+	case "disabled":
+		return text + ", disabled"
+	case "forcedOpen":
+		return text + ", forced open"
+	}
+	return text
 }
 
 func worst(w lint.Worst) string {

@@ -11,25 +11,63 @@ import (
 // What is said about a method mentions every part of its policy.
 func TestEveryPartIsMentioned(t *testing.T) {
 	for _, part := range policy.Parts() {
-		yaml := "version: 1\ninterfaces: {G: {idempotent: true, " + policy.Lookup(part).Example + "}}"
-		set, err := policy.Read([]policy.Input{{Path: "resilience.yaml", Data: []byte(yaml)}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		list, errs := set.Files[0].Interfaces[0].Resolve([]policy.Method{{Name: "Get"}})
-		if len(errs) > 0 {
-			t.Fatal(errs)
-		}
-		if text := nesting(list[0]); !strings.Contains(text, part) {
+		e := effective(t, policy.Lookup(part).Example)
+		if text := nesting(e); !strings.Contains(text, part) {
 			t.Errorf("nesting with %s = %q", part, text)
 		}
 		m := &templates.Method{Name: "Get", Policy: &templates.Literal{}}
 		m.Fallback.Method = part == "fallback"
-		if text := sentence(&templates.Wrapper{Short: "G"}, m, list[0]); text == "Get calls the wrapped G." {
+		if text := sentence(&templates.Wrapper{Short: "G"}, m, e); text == "Get calls the wrapped G." {
 			t.Errorf("sentence says nothing of %s", part)
 		}
-		if text := describe(m, list[0]); strings.HasPrefix(text, ";") {
+		if text := describe(m, e); strings.HasPrefix(text, ";") {
 			t.Errorf("describe with %s = %q", part, text)
 		}
 	}
+}
+
+// What is said is true of the policy, whatever it has and lacks.
+func TestSentencesAreTrue(t *testing.T) {
+	for _, c := range []struct{ entry, sentence, summary string }{
+		{"retry: {maxAttempts: 1}", "Get calls the wrapped G, once.", "1 attempt; at worst unbounded: no timeout"},
+		{"retry: {maxAttempts: 1}, timeout: {attempt: 1s}", "Get calls the wrapped G, once, for at most 1s.", "1 attempt of 1s; at worst 1s"},
+		{"retry: {maxAttempts: 2}, timeout: {attempt: 1s}", "Get calls the wrapped G, up to 2 times and for 1s each time.", "2 attempts of 1s each; at worst 2.1s, with Retry-After 32s"},
+		{"timeout: {total: 90m, open: 1m}", "Get calls the wrapped G, within 1h30m in all, which must return within 1m.", "1h30m in all, opened in 1m; at worst 1m"},
+		{"timeout: {mode: abandon}", "Get calls the wrapped G. It is not waited for when the caller has left.", "left behind when late; at worst unbounded: no timeout"},
+		{"timeout: {total: 1s, mode: abandon}", "Get calls the wrapped G, within 1s in all. One that is late is not waited for.", "1s in all, left behind when late; at worst 1s"},
+		{"circuitBreaker: true", "Get calls the wrapped G, while the breaker lets it.", "breaker; at worst unbounded: no timeout"},
+		{"circuitBreaker: {mode: shadow}", "Get calls the wrapped G, watched by the breaker, which rejects nothing.", "breaker in shadow; at worst unbounded: no timeout"},
+		{"circuitBreaker: {mode: disabled}", "Get calls the wrapped G.", "breaker, disabled; at worst unbounded: no timeout"},
+		{"circuitBreaker: {mode: forcedOpen}", "Get calls the wrapped G. Its breaker is forced open, and rejects every call.", "breaker, forced open; at worst unbounded: no timeout"},
+		{"bulkhead: {maxConcurrent: 2, maxWait: 1s}, timeout: {attempt: 1s}", "Get calls the wrapped G, for at most 1s, no more than 2 at a time.", "timeout 1s, 2 at a time; at worst 2s"},
+		{"fallback: {value: zero}", "Get calls the wrapped G. If that fails, it returns zero values and no error.", "fallback; at worst unbounded: no timeout"},
+		{"fallback: {applyOn: [Timeout, CircuitOpen, io.EOF]}", "Get calls the wrapped G. If that fails with Timeout, CircuitOpen or io.EOF, fallback answers.", "fallback; at worst unbounded: no timeout"},
+		{"fallback: {applyOn: {add: [Permanent]}, skipOn: [ErrGone]}", "Get calls the wrapped G. If that fails, and not with ErrGone, fallback answers.", "fallback; at worst unbounded: no timeout"},
+	} {
+		e := effective(t, c.entry)
+		m := &templates.Method{Name: "Get", Policy: &templates.Literal{}, Abandon: e.Str("timeout.mode") == "abandon"}
+		m.Fallback.Zero = e.Str("fallback.value") == "zero"
+		m.Fallback.Method = e.Has("fallback") && !m.Fallback.Zero
+		if got := sentence(&templates.Wrapper{Short: "G"}, m, e); got != c.sentence {
+			t.Errorf("%s\ngot  %s\nwant %s", c.entry, got, c.sentence)
+		}
+		if got := describe(m, e); got != c.summary {
+			t.Errorf("%s\ngot  %s\nwant %s", c.entry, got, c.summary)
+		}
+	}
+}
+
+// effective resolves an entry for a method Get that may be executed twice.
+func effective(t *testing.T, entry string) *policy.Effective {
+	t.Helper()
+	yaml := "version: 1\ninterfaces: {G: {idempotent: true, " + entry + "}}"
+	set, err := policy.Read([]policy.Input{{Path: "resilience.yaml", Data: []byte(yaml)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, errs := set.Files[0].Interfaces[0].Resolve([]policy.Method{{Name: "Get"}})
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	return list[0]
 }

@@ -171,6 +171,7 @@ func (r *resolver) wrapper(i *policy.Interface, face *goInterface) *templates.Wr
 		fields[m.Name()] = true // a field and a method of one name do not compile
 		w.Unwrap = w.Unwrap && m.Name() != "Unwrap"
 	}
+	w.Unwrap = w.Unwrap && !types.Implements(face.typ, errorType) // an Unwrap of an error is Go's
 	w.Fields = holding(fields)
 	declared := map[string]bool{} // in the methods
 	for n, m := range face.methods {
@@ -260,6 +261,9 @@ func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Fu
 	r.hiddenFuncs(w, out, e)
 	if passes {
 		out.Doc = m.Name() + " calls the wrapped " + w.Short + "."
+		if e.Closer {
+			out.Doc += " It frees a resource, and an open breaker must not keep it from that, so it takes no policy but one written for it by name."
+		}
 		return out
 	}
 	if several := len(out.Results) > 2 || len(out.Results) == 2 && out.Err == 0; out.Abandon && several {

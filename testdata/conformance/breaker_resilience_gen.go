@@ -1383,7 +1383,7 @@ func (g *ResilientR4J23Open) Unwrap() Service {
 // ResilientR4J23Shadow is a [Service] that calls another one under the policies
 // of breaker.resilience.yaml:
 //
-//	Do  breaker; at worst unbounded: no timeout
+//	Do  breaker in shadow; at worst unbounded: no timeout
 //
 // It is safe for concurrent use if the Service it calls is.
 type ResilientR4J23Shadow struct {
@@ -1405,7 +1405,7 @@ func NewResilientR4J23Shadow(rt *resilience.Runtime, next Service) (*ResilientR4
 	return g, w.Err()
 }
 
-// Do calls the wrapped Service, while the breaker lets it.
+// Do calls the wrapped Service, watched by the breaker, which rejects nothing.
 func (g *ResilientR4J23Shadow) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1465,7 +1465,7 @@ func (g *ResilientR4J23Closed) Unwrap() Service {
 // ResilientR4J25 is a [Service] that calls another one under the policies of
 // breaker.resilience.yaml:
 //
-//	Do  breaker; at worst unbounded: no timeout
+//	Do  breaker in shadow; at worst unbounded: no timeout
 //
 // It is safe for concurrent use if the Service it calls is.
 type ResilientR4J25 struct {
@@ -1486,7 +1486,7 @@ func NewResilientR4J25(rt *resilience.Runtime, next Service) (*ResilientR4J25, e
 	return g, w.Err()
 }
 
-// Do calls the wrapped Service, while the breaker lets it.
+// Do calls the wrapped Service, watched by the breaker, which rejects nothing.
 func (g *ResilientR4J25) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()

@@ -400,7 +400,7 @@ func (g *ResilientMPBH09Abort) Unwrap() Service {
 // ResilientMPBH09One is a [Service] that calls another one under the policies
 // of bulkhead.resilience.yaml:
 //
-//	Do  1 attempts, 1 at a time; at worst unbounded: no timeout
+//	Do  1 attempt, 1 at a time; at worst unbounded: no timeout
 //
 // It is safe for concurrent use if the Service it calls is.
 type ResilientMPBH09One struct {
@@ -423,7 +423,7 @@ func NewResilientMPBH09One(rt *resilience.Runtime, next Service) (*ResilientMPBH
 	return g, w.Err()
 }
 
-// Do calls the wrapped Service, up to once, no more than 1 at a time.
+// Do calls the wrapped Service, once, no more than 1 at a time.
 func (g *ResilientMPBH09One) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()

@@ -227,7 +227,8 @@ func NewResilientMPFB06As24(rt *resilience.Runtime, next Service) (*ResilientMPF
 	return g, w.Err()
 }
 
-// Do calls the wrapped Service. If that fails, answer answers.
+// Do calls the wrapped Service. If that fails with E0 or E2, and not with E1,
+// answer answers.
 func (g *ResilientMPFB06As24) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -284,7 +285,8 @@ func NewResilientMPFB06As26(rt *resilience.Runtime, next Service) (*ResilientMPF
 	return g, w.Err()
 }
 
-// Do calls the wrapped Service. If that fails, answer answers.
+// Do calls the wrapped Service. If that fails with E1 or E2, and not with E0,
+// answer answers.
 func (g *ResilientMPFB06As26) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -340,7 +342,7 @@ func NewResilientPOL38(rt *resilience.Runtime, next Service) (*ResilientPOL38, e
 	return g, w.Err()
 }
 
-// Do calls the wrapped Service. If that fails, answer answers.
+// Do calls the wrapped Service. If that fails with E, answer answers.
 func (g *ResilientPOL38) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -389,8 +391,8 @@ func NewResilientHYX11(rt *resilience.Runtime, next Service) (*ResilientHYX11, e
 	return g, w.Err()
 }
 
-// Do calls the wrapped Service, while the breaker lets it. If that fails,
-// answer answers.
+// Do calls the wrapped Service, while the breaker lets it. If that fails, and
+// not with BadRequest, answer answers.
 func (g *ResilientHYX11) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -547,8 +549,8 @@ func NewResilientOUR05(rt *resilience.Runtime, next Service) (*ResilientOUR05, e
 	return g, w.Err()
 }
 
-// Do calls the wrapped Service, while the breaker lets it. If that fails,
-// answerTo answers.
+// Do calls the wrapped Service, while the breaker lets it. If that fails with
+// CircuitOpen, answerTo answers.
 func (g *ResilientOUR05) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()

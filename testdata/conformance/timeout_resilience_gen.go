@@ -178,7 +178,7 @@ func (g *ResilientMPTO04Shorter) Unwrap() Service {
 // ResilientMPTO08 is a [Service] that calls another one under the policies of
 // timeout.resilience.yaml:
 //
-//	Do  500ms in all, 1 at a time; at worst 500ms
+//	Do  500ms in all, left behind when late, 1 at a time; at worst 500ms
 //
 // It is safe for concurrent use if the Service it calls is.
 type ResilientMPTO08 struct {
@@ -305,7 +305,7 @@ func (g *ResilientMPTO09Attempt) Unwrap() Service {
 // ResilientMPTO12 is a [Service] that calls another one under the policies of
 // timeout.resilience.yaml:
 //
-//	Do  timeout 2s; at worst 2s
+//	Do  timeout 2s, left behind when late; at worst 2s
 //
 // It is safe for concurrent use if the Service it calls is.
 type ResilientMPTO12 struct {
@@ -389,7 +389,7 @@ func (g *ResilientMPTO13) Unwrap() Service {
 // ResilientMPTO14 is a [Service] that calls another one under the policies of
 // timeout.resilience.yaml:
 //
-//	Do  timeout 1m, 1 at a time; at worst 1m
+//	Do  timeout 1m, left behind when late, 1 at a time; at worst 1m
 //
 // It is safe for concurrent use if the Service it calls is.
 type ResilientMPTO14 struct {
@@ -559,7 +559,7 @@ func (g *ResilientHYX15) Unwrap() Service {
 // ResilientHYX15Abandon is a [Service] that calls another one under the
 // policies of timeout.resilience.yaml:
 //
-//	Do  timeout 1s, breaker, fallback; at worst 1s
+//	Do  timeout 1s, left behind when late, breaker, fallback; at worst 1s
 //
 // It is safe for concurrent use if the Service it calls is.
 type ResilientHYX15Abandon struct {
