@@ -140,7 +140,7 @@ var buffers = []string{"bytes.Buffer", "bytes.Reader", "strings.Reader"}
 // outlivesCall reports whether t is read after the call, or is made of what is:
 // the Body of an answer, depth levels down.
 func outlivesCall(t types.Type, depth int) bool {
-	t = types.Unalias(t)
+	t = element(t)
 	if isIterator(t) || hasMethod(t, "Recv") || hasMethod(t, "RecvMsg") || hasMethod(t, "Next") && hasMethod(t, "Close") {
 		return true
 	}
@@ -155,8 +155,6 @@ func outlivesCall(t types.Type, depth int) bool {
 	switch u := t.Underlying().(type) {
 	case *types.Chan:
 		return true
-	case *types.Slice:
-		return outlivesCall(u.Elem(), depth)
 	case *types.Struct:
 		for f := range u.Fields() {
 			if depth > 0 && f.Exported() && name != "net/http.Request" && outlivesCall(f.Type(), depth-1) {
@@ -199,7 +197,7 @@ func readOnce(m *Method) string {
 // readers of own, the package of the interface, count: a channel is how a type
 // keeps house.
 func usedUp(t types.Type, own *types.Package, depth int) bool {
-	t = types.Unalias(t)
+	t = element(t)
 	switch types.TypeString(t, nil) {
 	case "*net/http.Request":
 		return true
@@ -215,18 +213,30 @@ func usedUp(t types.Type, own *types.Package, depth int) bool {
 	switch u := t.Underlying().(type) {
 	case *types.Chan:
 		return true
-	case *types.Map:
-		return usedUp(u.Elem(), own, depth)
 	case *types.Struct:
 		for f := range u.Fields() {
 			if depth > 0 && usedField(f, own, depth-1) {
 				return true
 			}
 		}
-	case interface{ Elem() types.Type }: // slice, array
-		return usedUp(u.Elem(), own, depth)
 	}
 	return false
+}
+
+// element returns what a slice, an array or a map holds, and any other type as
+// it is. A type may hold itself.
+func element(t types.Type) types.Type {
+	for range 4 {
+		switch u := t.Underlying().(type) {
+		case *types.Slice:
+			t = u.Elem()
+		case *types.Array:
+			t = u.Elem()
+		case *types.Map:
+			t = u.Elem()
+		}
+	}
+	return types.Unalias(t)
 }
 
 func usedField(f *types.Var, own *types.Package, depth int) bool {
