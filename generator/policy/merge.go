@@ -21,6 +21,13 @@ func (m *merged) clear() {
 	m.values, m.lint = make(map[string]Value), nil
 }
 
+// clone returns a copy to merge more over.
+func (m *merged) clone() *merged {
+	over := *m
+	over.values, over.lint = maps.Clone(m.values), slices.Clone(m.lint)
+	return &over
+}
+
 // apply merges an entry over what is there. own says that it was written for
 // the method itself.
 func (m *merged) apply(e *entry, own bool) {
@@ -209,15 +216,16 @@ func (f *File) checkPolicies() Errors {
 	for _, p := range f.policies {
 		known = append(known, p.name.Text)
 	}
+	set := make(map[string]bool, len(known))
+	for _, name := range known {
+		set[name] = true
+	}
+	near := hinter{names: known, left: maxHints}
 	ref := func(key string, n Name) {
-		if n.Text == "" || n.Text == none && key == "use" || slices.Contains(known, n.Text) {
+		if n.Text == "" || n.Text == none && key == "use" || set[n.Text] || len(errs) >= maxErrors {
 			return
 		}
-		hint := "there are " + strings.Join(known, ", ")
-		if near := Nearest(n.Text, known); near != "" {
-			hint = "did you mean " + near + "?"
-		}
-		errs = append(errs, f.errorAt(n.Pos, "RG094", key, "there is no policy %s (%s)", show(n.Text), hint))
+		errs = append(errs, f.errorAt(n.Pos, "RG094", key, "there is no policy %s%s", show(n.Text), near.hint(n.Text)))
 	}
 	for _, p := range f.policies {
 		ref("extends", p.entry.base)

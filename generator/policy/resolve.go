@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Method is a method of the Go interface.
@@ -27,15 +28,16 @@ type layer struct {
 func (i *Interface) Resolve(methods []Method) ([]*Effective, []*Error) {
 	var errs Errors
 	list := make([]*Effective, len(methods))
+	base := sync.OnceValue(func() *merged { return i.base(&errs, nil) })
 	for n, m := range methods {
-		list[n] = i.effective(m, &errs, nil)
+		list[n] = i.effective(m, &errs, base)
 	}
 	i.unmatched(methods, &errs)
 	return list, errs.Sorted()
 }
 
-// effective merges the layers of a method.
-func (i *Interface) effective(method Method, errs, warns *Errors) *Effective {
+// effective merges the layers of a method over base.
+func (i *Interface) effective(method Method, errs *Errors, base func() *merged) *Effective {
 	e := &Effective{Method: method.Name, Pos: i.Pos, file: i.file}
 	layers := i.matching(method.Name)
 	if n := len(layers); n > 0 && layers[n-1].literal == exactLiteral {
@@ -50,7 +52,7 @@ func (i *Interface) effective(method Method, errs, warns *Errors) *Effective {
 		return e
 	}
 	i.clashes(layers, errs)
-	m := i.base(errs, warns)
+	m := base().clone()
 	for _, l := range layers {
 		if l.entry.none.IsValid() || l.entry.base.Text != "" {
 			m.clear()
@@ -120,6 +122,9 @@ func (i *Interface) unmatched(methods []Method, errs *Errors) {
 	}
 	for _, m := range i.methods {
 		for _, p := range m.patterns {
+			if len(*errs) > maxErrors {
+				return
+			}
 			i.unmatchedPattern(m, p, methods, names, errs)
 		}
 	}

@@ -12,11 +12,12 @@ import (
 // Limits of a source. They are far above what people write, and low enough
 // that no file can make a run slow.
 const (
-	maxSize   = 256 << 10
-	maxDepth  = 20
-	maxErrors = 1000
-	maxChain  = 100 // of extends
-	maxLine   = 400 // a longer source line is not shown
+	maxSize    = 256 << 10
+	maxDepth   = 20
+	maxEntries = 1 << 16
+	maxErrors  = 1000
+	maxChain   = 100 // of extends
+	maxLine    = 400 // a longer source line is not shown
 )
 
 const directive = "//resilience:policy "

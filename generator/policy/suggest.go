@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -25,6 +26,29 @@ func Nearest(text string, names []string) string {
 		}
 	}
 	return best
+}
+
+// maxHints bounds how many names a source has compared with what it may have
+// meant: a hostile one has thousands of each.
+const maxHints = 50_000
+
+// hinter says what was meant instead of names that are not there.
+type hinter struct {
+	names []string
+	left  int // comparisons
+}
+
+func (h *hinter) hint(text string) string {
+	const shown = 12
+	if h.left -= len(h.names); h.left >= 0 {
+		if near := Nearest(text, h.names); near != "" {
+			return " (did you mean " + near + "?)"
+		}
+	}
+	if len(h.names) > shown {
+		return fmt.Sprintf(" (there are %s and %d more)", strings.Join(h.names[:shown], ", "), len(h.names)-shown)
+	}
+	return " (there are " + strings.Join(h.names, ", ") + ")"
 }
 
 // fold removes what people spell differently: case, dashes, underscores.

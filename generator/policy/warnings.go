@@ -9,16 +9,21 @@ func (f *File) Warnings() []*Error {
 		m.clear()
 		m.use(p.name.Text)
 	}
+	chains := make(map[string]*merged) // a hostile file uses a long one often
 	for _, i := range f.Interfaces {
+		base := i.base(&errs, &warns)
 		for _, entry := range i.methods {
-			m := i.base(&errs, &warns)
-			if entry.entry.none.IsValid() || entry.entry.base.Text != "" {
-				m.clear()
-				m.use(entry.entry.base.Text)
+			m := base
+			if e := entry.entry; e.none.IsValid() || e.base.Text != "" {
+				if m = chains[e.base.Text]; m == nil {
+					m = &merged{file: f, errs: &errs, warns: &warns}
+					m.clear()
+					m.use(e.base.Text)
+					chains[e.base.Text] = m
+				}
 			}
-			m.apply(entry.entry, true)
+			m.clone().apply(entry.entry, true)
 		}
-		i.base(&errs, &warns)
 	}
 	return append(warns, f.unused()...).Sorted()
 }
