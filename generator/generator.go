@@ -64,6 +64,7 @@ func resolveDir(ctx context.Context, c Config, set *policy.Set, words []string) 
 	if c.Loader != "packages" {
 		if pkg := loadFast(c.Dir, set, words); pkg != nil {
 			var warnings policy.Errors
+			pkg.dir = c.Dir
 			quiet := c
 			quiet.Warn = func(e *policy.Error) { warnings = append(warnings, e) }
 			if resolved, err := resolve(quiet, set, pkg); err == nil {
@@ -84,6 +85,7 @@ func resolveDir(ctx context.Context, c Config, set *policy.Set, words []string) 
 	if err != nil {
 		return nil, err
 	}
+	pkg.dir = c.Dir
 	return resolve(c, set, pkg)
 }
 

@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
+	"slices"
 	"strings"
 
 	"github.com/resilgen/resilgen/generator/policy"
@@ -114,6 +115,11 @@ func (p *goPackage) scopeOf(sig *types.Signature) (*types.Package, map[types.Obj
 	}
 	for _, imp := range p.types.Imports() {
 		body.Scope().Insert(types.NewPkgName(token.NoPos, body, imp.Name(), imp))
+		for name, paths := range p.renamedImports() {
+			if slices.Contains(paths, imp.Path()) && token.IsIdentifier(name) {
+				body.Scope().Insert(types.NewPkgName(token.NoPos, body, name, imp))
+			}
+		}
 	}
 	return body, params
 }

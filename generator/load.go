@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/tools/go/packages"
@@ -31,6 +32,9 @@ type goPackage struct {
 	foreign    map[string]*types.Package // loaded for interfaces of other packages
 	order      func(token.Pos) (file string, offset int)
 	fast       bool // read without the go command, see package source
+	dir        string
+	tests      map[string]string   // types of test files → the file
+	renamed    map[string][]string // names that files give to imports → their paths
 }
 
 // goInterface is an interface to wrap.
@@ -153,6 +157,9 @@ func (p *goPackage) find(of string) (*goInterface, string) {
 		}
 	}
 	obj, ok := pkg.Scope().Lookup(name).(*types.TypeName)
+	if !ok && pkg == p.types && p.inTest(name) != "" {
+		return nil, fmt.Sprintf("%s is declared in %s, and what is generated is no test file: move it to another file", name, p.inTest(name))
+	}
 	if !ok {
 		return nil, fmt.Sprintf("no interface %s in package %s%s", name, pkg.Path(), hint(name, interfaces(pkg)))
 	}
@@ -371,16 +378,71 @@ func (p *goPackage) lookup(n policy.Name) (types.Object, string) {
 		}
 		return nil, "does not resolve to a Go identifier" + hint(first, append(p.types.Scope().Names(), builtinNames()...))
 	}
+	why := fmt.Sprintf("no file of the package imports %s", first)
 	for _, imp := range p.types.Imports() {
-		if imp.Name() != first {
+		if imp.Name() != first && !slices.Contains(p.renamedImports()[first], imp.Path()) {
 			continue
 		}
 		if obj := imp.Scope().Lookup(last); obj != nil && obj.Exported() {
 			return obj, ""
 		}
-		return nil, fmt.Sprintf("package %s has no %s%s", imp.Path(), last, hint(last, imp.Scope().Names()))
+		why = fmt.Sprintf("package %s has no %s%s", imp.Path(), last, hint(last, imp.Scope().Names()))
 	}
-	return nil, fmt.Sprintf("no file of the package imports %s", first)
+	return nil, why
+}
+
+// renamedImports returns the import paths by the names that files give them.
+func (p *goPackage) renamedImports() map[string][]string {
+	if p.renamed == nil {
+		p.renamed = map[string][]string{}
+		p.eachFile(parser.ImportsOnly, func(path string, file *ast.File) {
+			for _, spec := range file.Imports {
+				if to, err := strconv.Unquote(spec.Path.Value); err == nil && spec.Name != nil && !strings.HasSuffix(path, "_test.go") {
+					p.renamed[spec.Name.Name] = append(p.renamed[spec.Name.Name], to)
+				}
+			}
+		})
+	}
+	return p.renamed
+}
+
+// eachFile parses the Go files of the package's directory.
+func (p *goPackage) eachFile(mode parser.Mode, do func(path string, file *ast.File)) {
+	paths, _ := filepath.Glob(filepath.Join(p.dir, "*.go"))
+	for _, path := range paths {
+		if file, _ := parser.ParseFile(token.NewFileSet(), path, nil, mode|parser.SkipObjectResolution); file != nil {
+			do(path, file)
+		}
+	}
+}
+
+// inTest returns the test file that declares the type, "" if none does.
+func (p *goPackage) inTest(name string) (base string) {
+	if p.tests == nil {
+		p.tests = map[string]string{}
+		p.eachFile(0, func(path string, file *ast.File) {
+			if strings.HasSuffix(path, "_test.go") {
+				for name := range typesIn(file) {
+					p.tests[name] = filepath.Base(path)
+				}
+			}
+		})
+	}
+	return p.tests[name]
+}
+
+// typesIn yields the names of the types that the file declares.
+func typesIn(file *ast.File) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, decl := range file.Decls {
+			group, _ := decl.(*ast.GenDecl)
+			for i := 0; group != nil && i < len(group.Specs); i++ {
+				if t, ok := group.Specs[i].(*ast.TypeSpec); ok && !yield(t.Name.Name) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func builtinNames() []string {

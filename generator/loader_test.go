@@ -34,9 +34,11 @@ func outcome(dir, loader string) (string, error) {
 // it be unsure about everything.
 func TestLoadersAgree(t *testing.T) {
 	unsure := map[string]string{
-		"shape-foreign":    "a method of the standard library's internal types",
-		"promoted":         "a method that cannot be named",
-		"promoted-members": "a type that cannot be written",
+		"shape-foreign":      "a method of the standard library's internal types",
+		"promoted":           "a method that cannot be named",
+		"promoted-members":   "a type that cannot be written",
+		"names-imports":      "a dot import",
+		"names-import-alias": "a package under a name of the file's own",
 	}
 	paths, err := filepath.Glob("../testdata/*.txtar")
 	if err != nil {

@@ -14,6 +14,9 @@ var errorType = types.Universe.Lookup("error").Type().Underlying().(*types.Inter
 func (r *resolver) matcher(key string, list policy.List) (kinds templates.Consts, m *templates.Matcher) {
 	m = &templates.Matcher{Err: r.errorType()}
 	for _, n := range list.Names {
+		if r.full() {
+			break
+		}
 		if kind := policy.Builtin[n.Text]; kind != "" && r.pkg.types.Scope().Lookup(n.Text) == nil {
 			if n.Text == "Panic" && key != "circuitBreaker.ignoreOn" {
 				r.complain(n.Pos, "RG092", key, "Panic may stand in circuitBreaker.ignoreOn only: nothing can be retried while a panic unwinds")
@@ -51,11 +54,14 @@ func add(m *templates.Matcher, obj types.Object) string {
 		if t, ok := obj.Type().(interface{ TypeParams() *types.TypeParamList }); ok && t.TypeParams().Len() > 0 {
 			return "is generic: declare an alias of the type that is meant, or a func(error) bool"
 		}
+		before := len(m.As)
 		for _, t := range []types.Type{obj.Type(), types.NewPointer(obj.Type())} {
-			if types.Implements(t, errorType) {
+			if types.Implements(t, errorType) { // of an interface, the pointer does not
 				m.As = append(m.As, t)
-				return ""
 			}
+		}
+		if len(m.As) > before {
+			return ""
 		}
 	case *types.Func:
 		sig := obj.Signature()

@@ -671,14 +671,17 @@ func (g *ResilientMPCB24) Do(ctx context.Context) (n int, err error) {
 // recordMPCB24Do reports whether the breaker counts err as a failure.
 func recordMPCB24Do(err error) bool {
 	var target E0
-	var target2 E2
-	return errors.As(err, &target) || errors.As(err, &target2)
+	var target2 *E0
+	var target3 E2
+	var target4 *E2
+	return errors.As(err, &target) || errors.As(err, &target2) || errors.As(err, &target3) || errors.As(err, &target4)
 }
 
 // ignoreMPCB24Do reports whether the breaker takes no notice of err.
 func ignoreMPCB24Do(err error) bool {
 	var target E1
-	return errors.As(err, &target)
+	var target2 *E1
+	return errors.As(err, &target) || errors.As(err, &target2)
 }
 
 // Unwrap returns the wrapped Service.
@@ -724,14 +727,17 @@ func (g *ResilientMPCB26) Do(ctx context.Context) (n int, err error) {
 // recordMPCB26Do reports whether the breaker counts err as a failure.
 func recordMPCB26Do(err error) bool {
 	var target E1
-	var target2 E2
-	return errors.As(err, &target) || errors.As(err, &target2)
+	var target2 *E1
+	var target3 E2
+	var target4 *E2
+	return errors.As(err, &target) || errors.As(err, &target2) || errors.As(err, &target3) || errors.As(err, &target4)
 }
 
 // ignoreMPCB26Do reports whether the breaker takes no notice of err.
 func ignoreMPCB26Do(err error) bool {
 	var target E0
-	return errors.As(err, &target)
+	var target2 *E0
+	return errors.As(err, &target) || errors.As(err, &target2)
 }
 
 // Unwrap returns the wrapped Service.

@@ -245,14 +245,17 @@ func (g *ResilientMPFB06As24) Do(ctx context.Context) (n int, err error) {
 // applyMPFB06As24Do reports whether the fallback answers for err.
 func applyMPFB06As24Do(err error) bool {
 	var target E0
-	var target2 E2
-	return errors.As(err, &target) || errors.As(err, &target2)
+	var target2 *E0
+	var target3 E2
+	var target4 *E2
+	return errors.As(err, &target) || errors.As(err, &target2) || errors.As(err, &target3) || errors.As(err, &target4)
 }
 
 // skipMPFB06As24Do reports whether the fallback stays out of err.
 func skipMPFB06As24Do(err error) bool {
 	var target E1
-	return errors.As(err, &target)
+	var target2 *E1
+	return errors.As(err, &target) || errors.As(err, &target2)
 }
 
 // Unwrap returns the wrapped Service.
@@ -303,14 +306,17 @@ func (g *ResilientMPFB06As26) Do(ctx context.Context) (n int, err error) {
 // applyMPFB06As26Do reports whether the fallback answers for err.
 func applyMPFB06As26Do(err error) bool {
 	var target E1
-	var target2 E2
-	return errors.As(err, &target) || errors.As(err, &target2)
+	var target2 *E1
+	var target3 E2
+	var target4 *E2
+	return errors.As(err, &target) || errors.As(err, &target2) || errors.As(err, &target3) || errors.As(err, &target4)
 }
 
 // skipMPFB06As26Do reports whether the fallback stays out of err.
 func skipMPFB06As26Do(err error) bool {
 	var target E0
-	return errors.As(err, &target)
+	var target2 *E0
+	return errors.As(err, &target) || errors.As(err, &target2)
 }
 
 // Unwrap returns the wrapped Service.

@@ -297,7 +297,8 @@ func (g *ResilientMPRT10) Do(ctx context.Context) (n int, err error) {
 // retryMPRT10Do reports whether another attempt may mend err.
 func retryMPRT10Do(err error) bool {
 	var target IOError
-	return errors.As(err, &target)
+	var target2 *IOError
+	return errors.As(err, &target) || errors.As(err, &target2)
 }
 
 // Unwrap returns the wrapped Service.
@@ -343,7 +344,8 @@ func (g *ResilientMPRT11) Do(ctx context.Context) (n int, err error) {
 // retryMPRT11Do reports whether another attempt may mend err.
 func retryMPRT11Do(err error) bool {
 	var target Parent
-	return errors.As(err, &target)
+	var target2 *Parent
+	return errors.As(err, &target) || errors.As(err, &target2)
 }
 
 // Unwrap returns the wrapped Service.
