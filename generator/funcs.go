@@ -43,7 +43,7 @@ var rejections = []string{"CircuitOpen", "BulkheadFull", "RateLimited"}
 func (r *resolver) checkSecondary(e *policy.Effective, v policy.Value) {
 	on := e.List("fallback.applyOn")
 	safe := len(on.Names) > 0 && !on.Any && !slices.ContainsFunc(on.Names, func(n policy.Name) bool {
-		return !slices.Contains(rejections, n.Text)
+		return !slices.Contains(rejections, n.Text) || r.pkg.types.Scope().Lookup(n.Text) != nil
 	})
 	if !safe && !e.Idempotent() {
 		r.judge(e, v.Pos, "RG047", e.Method+".fallback.to", "the first call may have done the work, and secondary would do it again: "+
