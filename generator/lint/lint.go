@@ -337,14 +337,15 @@ func maxBelowInitial(m *Method) string {
 }
 
 func abortCoversRetry(m *Method) string {
-	if covers(m.Policy.List("retry.abortOn"), m.Policy.List("retry.retryOn")) {
+	if m.Policy.Str("retry.retryOnResult") == "" && covers(m.Policy.List("retry.abortOn"), m.Policy.List("retry.retryOn")) {
 		return "abortOn covers every entry of retryOn: nothing is ever retried"
 	}
 	return ""
 }
 
 func ignoreCoversRecord(m *Method) string {
-	if covers(m.Policy.List("circuitBreaker.ignoreOn"), m.Policy.List("circuitBreaker.recordOn")) {
+	other := m.Policy.Str("circuitBreaker.recordOnResult") != "" || m.Policy.Dur("circuitBreaker.slowCallDuration") > 0
+	if !other && covers(m.Policy.List("circuitBreaker.ignoreOn"), m.Policy.List("circuitBreaker.recordOn")) {
 		return "ignoreOn covers every entry of recordOn: the breaker never counts a failure"
 	}
 	return ""
