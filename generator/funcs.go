@@ -59,20 +59,17 @@ func (r *resolver) fallbackFunc(m *types.Func, v policy.Value) (types.Object, bo
 		r.complain(name.Pos, "RG092", "fallback.func", name.Text+": "+why)
 		return nil, false
 	}
-	params := slices.Collect(sig.Params().Variables())
-	for _, cause := range []bool{true, false} {
-		in := params
-		if cause {
-			in = append(slices.Clone(params), types.NewParam(0, nil, "cause", types.Universe.Lookup("error").Type()))
-		}
-		variadic := sig.Variadic() && !cause
-		want := types.NewSignatureType(nil, nil, nil, types.NewTuple(in...), sig.Results(), variadic)
-		if r.same(obj, want) {
-			return r.use(obj), cause
-		}
+	plain := types.NewSignatureType(nil, nil, nil, sig.Params(), sig.Results(), sig.Variadic())
+	cause := types.NewParam(0, nil, "cause", types.Universe.Lookup("error").Type())
+	params := append(slices.Collect(sig.Params().Variables()), cause) // a variadic one is a slice there
+	withCause := types.NewSignatureType(nil, nil, nil, types.NewTuple(params...), sig.Results(), false)
+	switch {
+	case r.same(obj, withCause):
+		return r.use(obj), true
+	case r.same(obj, plain):
+		return r.use(obj), false
 	}
-	want := types.NewSignatureType(nil, nil, nil, sig.Params(), sig.Results(), sig.Variadic())
-	r.complain(name.Pos, "RG040", m.Name()+".fallback.func", name.Text+": want "+r.text(want)+", with a last parameter error if it wants the cause; have "+r.text(obj.Type()))
+	r.complain(name.Pos, "RG040", m.Name()+".fallback.func", name.Text+": want "+r.text(plain)+", or "+r.text(withCause)+"; have "+r.text(obj.Type()))
 	return nil, false
 }
 
