@@ -270,11 +270,15 @@ func (f *File) cycles() Errors {
 func (f *File) checkLists() Errors {
 	var errs Errors
 	state := make(map[*list]int) // 1 being visited, 2 done
+	byName := make(map[string]*list, len(f.errors))
+	for _, l := range f.errors {
+		byName[l.name.Text] = l
+	}
 	var visit func(l *list)
 	visit = func(l *list) {
 		state[l] = 1
 		for _, n := range l.items {
-			next := f.list(n.Text)
+			next := byName[n.Text]
 			switch {
 			case next == nil || state[next] == 2:
 			case state[next] == 1:

@@ -88,8 +88,9 @@ func TestHostileFilesStaySmall(t *testing.T) {
 			}
 			took, err := time.ParseDuration(text)
 			t.Logf("%v, %d MiB at the peak", took, kib>>10)
-			if err != nil || took > time.Second {
-				t.Errorf("took %v, %v", took, err)
+			// A machine that does other things, too, stretches the one, but not the other.
+			if worked := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(); err != nil || min(took, worked) > time.Second {
+				t.Errorf("took %v, of them %v of work, %v", took, worked, err)
 			}
 			if kib > 64<<10 {
 				t.Errorf("%d MiB at the peak", kib>>10)
