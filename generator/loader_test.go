@@ -148,3 +148,126 @@ func TestFastLoaderIsUnsure(t *testing.T) {
 		})
 	}
 }
+
+// TestLoadersAgreeOnReaders: where in a parameter there is something that is
+// read once, and where there is none, both loaders say so.
+func TestLoadersAgreeOnReaders(t *testing.T) {
+	t.Setenv("GOWORK", "off")
+	t.Setenv("GOFLAGS", "")
+	const policies = "version: 1\ninterfaces: {Gateway: {leaveOut: all, idempotent: true, retry: true}}\n"
+	const code = `package p
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"iter"
+	"mime/multipart"
+	"net/mail"
+	"net/http"
+	"os"
+	"os/exec"
+	"time"
+)
+
+type (
+	grouped struct{ Body io.Reader }
+	string  struct{ In io.Reader }
+)
+
+type hidden struct{ io.Reader }
+
+type own struct {
+	Time  time.Time
+	inner *hidden
+	Alias alias
+}
+
+func (*own) Seek() {}
+
+type alias = grouped
+
+type streamed chan int
+
+type box[T any] struct{ Item T }
+
+type many struct {
+	List  []io.Reader
+	Map   map[*os.File]io.Reader
+	Func  func(io.Reader) io.Reader
+	Array [size]io.Reader
+	Chan  [2]chan int
+}
+
+const size = len("four")
+
+type inline struct {
+	In struct{ Body io.Reader }
+}
+
+type pointer struct{ To *struct{ To *streamed } }
+
+type deep struct{ A struct{ B struct{ C io.Reader } } }
+
+type levels struct{ A *levelA }
+type levelA struct{ B levelB }
+type levelB struct {
+	C io.Reader
+	D []levels
+}
+
+type reading interface {
+	Read([]byte) (int, error)
+	Other() levels
+}
+
+type Gateway interface {
+	A(own) (http.Response, error)
+	B(*hidden, alias) error
+	C(box[io.Reader], box[int]) error
+	D(box[int], box[time.Time]) (iter.Seq[own], error)
+	E(many) (streamed, error)
+	F(inline) error
+	G(pointer) (*many, error)
+	H(deep, func(io.Reader)) error
+	I(levels) (reading, error)
+	J(levelA) (*bufio.ReadWriter, error)
+	K(struct{ In reading }) error
+	L(*bytes.Buffer) error
+	M(*bytes.Reader, []io.Reader, ...io.Reader) error
+	N(*mail.Message) error
+	O(*multipart.FileHeader) (multipart.File, error)
+	P(*http.Request) error
+	Q(http.Cookie, *http.Client) (box[*exec.Cmd], error)
+	R(*exec.Cmd) error
+	S(*os.File, os.FileInfo, map[string]*exec.Cmd) error
+	T(string) error
+	U(struct{ T string }, streamed) error
+	V(*bufio.Scanner, time.Duration) error
+	W(box[*grouped]) (func(func(own) bool), error)
+}
+`
+	dir := filepath.Join(newModule(t), "readers")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"p.go": code, "resilience.yaml": policies} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := outcome(dir, "packages")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := outcome(dir, "fast")
+	if err != nil {
+		t.Fatal(err, whyUnsure(dir))
+	}
+	if got != want {
+		t.Errorf("fast:\n%s\npackages:\n%s", got, want)
+	}
+	if n := strings.Count(want, "can be read once"); n < 10 {
+		t.Errorf("%d readers were found", n)
+	}
+}

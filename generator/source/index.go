@@ -21,17 +21,31 @@ func (nopCloser) Close() error { return nil }
 type file struct {
 	path    string
 	src     []byte
+	pkg     string // its package clause
+	skip    bool
 	imports []*ast.ImportSpec
 	scanned bool // imports is set
+	named   []named
+	methods []*decl
+	groups  []*decl
+}
+
+// named is one name of a declaration.
+type named struct {
+	name string
+	decl *decl
 }
 
 // decl is a declaration at package level: where it begins, and what it is.
 type decl struct {
-	file  *file
-	start int
-	tok   token.Token
-	node  ast.Decl // parsed
-	spec  ast.Spec // the one that is meant, of a group
+	file   *file
+	start  int
+	end    int // of a group, at the latest
+	tok    token.Token
+	recv   string   // of a method: the type
+	method string   // its name
+	node   ast.Decl // parsed
+	spec   ast.Spec // the one that is meant, of a group
 }
 
 // keywords begin declarations. gofmt puts them at the beginning of a line;
@@ -41,40 +55,62 @@ var keywords = []struct {
 	tok  token.Token
 }{{"type ", token.TYPE}, {"func ", token.FUNC}, {"var ", token.VAR}, {"const ", token.CONST}}
 
-// index finds the declarations of the file by their first lines.
-func (p *pkg) indexFile(f *file) {
+// index finds the declarations of the file by their first lines. Of methods it
+// notes those that are asked for.
+func (f *file) index(asks func(method []byte) bool) {
+	open := 0 // groups that end where the next declaration begins
 	for at := 0; at < len(f.src); {
 		line := f.src[at:]
 		end := bytes.IndexByte(line, '\n')
 		if end < 0 {
 			end = len(line)
 		}
-		for _, k := range keywords {
-			if line[0] == k.text[0] && bytes.HasPrefix(line, []byte(k.text)) {
-				p.indexLine(&decl{file: f, start: at, tok: k.tok}, line[len(k.text):end])
+		if c := line[0]; c == 't' || c == 'f' || c == 'v' || c == 'c' {
+			for _, k := range keywords {
+				if bytes.HasPrefix(line, []byte(k.text)) {
+					for ; open < len(f.groups); open++ {
+						f.groups[open].end = at
+					}
+					f.indexLine(at, k.tok, line[len(k.text):end], asks)
+				}
 			}
 		}
 		at += end + 1
 	}
+	for ; open < len(f.groups); open++ {
+		f.groups[open].end = len(f.src)
+	}
 }
 
-func (p *pkg) indexLine(d *decl, rest []byte) {
+func (f *file) indexLine(at int, tok token.Token, rest []byte, asks func(method []byte) bool) {
 	switch {
-	case len(rest) > 0 && rest[0] == '(' && d.tok == token.FUNC: // a method
-		if name := receiver(rest); name != "" {
-			p.methods[name] = append(p.methods[name], d)
+	case len(rest) > 0 && rest[0] == '(' && tok == token.FUNC:
+		if name := methodName(rest); asks(name) {
+			f.methods = append(f.methods, &decl{file: f, start: at, tok: tok, recv: receiver(rest), method: string(name)})
 		}
 	case len(rest) > 0 && rest[0] == '(':
-		p.groups = append(p.groups, d)
-	default:
-		names := identifiers(rest)
-		if d.tok == token.FUNC || d.tok == token.TYPE {
-			names = names[:min(1, len(names))]
+		f.groups = append(f.groups, &decl{file: f, start: at, tok: tok})
+	case tok == token.FUNC || tok == token.TYPE:
+		if name := rest[:word(rest)]; len(name) > 0 {
+			f.named = append(f.named, named{string(name), &decl{file: f, start: at, tok: tok}})
 		}
-		for _, name := range names {
-			p.add(name, d)
+	default:
+		d := &decl{file: f, start: at, tok: tok}
+		for _, name := range identifiers(rest) {
+			f.named = append(f.named, named{name, d})
 		}
 	}
+}
+
+// addFile adds what the file declares to the package.
+func (p *pkg) addFile(f *file) {
+	for _, n := range f.named {
+		p.add(n.name, n.decl)
+	}
+	for _, m := range f.methods {
+		p.methods[m.recv] = append(p.methods[m.recv], m)
+	}
+	p.groups = append(p.groups, f.groups...)
 }
 
 // add remembers a declaration. Two of one name are one too many, except for
@@ -94,10 +130,7 @@ func identifiers(text []byte) []string {
 	var names []string
 	for {
 		text = bytes.TrimLeft(text, " \t")
-		end := bytes.IndexFunc(text, func(r rune) bool { return !isLetter(r) })
-		if end < 0 {
-			end = len(text)
-		}
+		end := word(text)
 		if end == 0 {
 			return names
 		}
@@ -110,8 +143,19 @@ func identifiers(text []byte) []string {
 	}
 }
 
-func isLetter(r rune) bool {
-	return r == '_' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r >= 0x80
+// word is the length of the identifier at the beginning of text.
+func word(text []byte) int {
+	for i, c := range text {
+		if !isLetter(c) {
+			return i
+		}
+	}
+	return len(text)
+}
+
+// isLetter takes every byte of what is not ASCII for one.
+func isLetter(c byte) bool {
+	return c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c >= 0x80
 }
 
 // receiver returns the type's name of "(g *Gateway[K]) Charge(".
@@ -131,17 +175,10 @@ func receiver(text []byte) string {
 }
 
 // methodName returns what is behind the receiver.
-func (d *decl) methodName() string {
-	line := d.file.src[d.start:]
-	at := bytes.IndexByte(line, ')')
-	if at < 0 {
-		return ""
-	}
-	names := identifiers(line[at+1:])
-	if len(names) == 0 {
-		return ""
-	}
-	return names[0]
+func methodName(text []byte) []byte {
+	_, text, _ = bytes.Cut(text, []byte(")"))
+	text = bytes.TrimLeft(text, " \t")
+	return text[:word(text)]
 }
 
 // isFlatStruct reports whether the declaration is, in gofmt's shape, a struct
@@ -181,14 +218,43 @@ func (p *pkg) parse(d *decl) error {
 		return nil
 	}
 	text := d.file.src[d.start:]
-	text = text[:extent(text, d.tok == token.FUNC)]
-	f, err := parser.ParseFile(p.loader.fset, d.file.path, append([]byte(prefix), text...), parser.SkipObjectResolution)
+	f, err := p.parseText(d, text[:probable(text, d.tok == token.FUNC)])
+	if err != nil || len(f.Decls) != 1 {
+		f, err = p.parseText(d, text[:extent(text, d.tok == token.FUNC)])
+	}
 	if err != nil || len(f.Decls) != 1 {
 		return unsure("%s does not parse: %v", d.file.path, err)
 	}
 	p.loader.origin[p.loader.fset.File(f.Pos())] = d
 	d.node = f.Decls[0]
 	return nil
+}
+
+func (p *pkg) parseText(d *decl, text []byte) (*ast.File, error) {
+	return parser.ParseFile(p.loader.fset, d.file.path, append([]byte(prefix), text...), parser.SkipObjectResolution)
+}
+
+// probable is what extent is for a declaration in gofmt's shape. It ends with a
+// line; so what is not the whole of the declaration, or ends within a comment or
+// a string, does not parse.
+func probable(text []byte, isFunc bool) int {
+	line := bytes.IndexByte(text, '\n')
+	if line <= 0 {
+		return len(text)
+	}
+	closing := "\n}\n"
+	switch last := text[line-1]; {
+	case last == '{' && isFunc:
+		return line - 1
+	case last == '(':
+		closing = "\n)\n"
+	case last != '{':
+		return line
+	}
+	if end := bytes.Index(text, []byte(closing)); end >= 0 && !isFunc {
+		return end + len(closing)
+	}
+	return line
 }
 
 // extent is the length of the declaration at the beginning of text; of a func
@@ -223,31 +289,64 @@ func extent(text []byte, isFunc bool) int {
 	}
 }
 
-// openGroups parses every group of declarations and adds what is in it.
-func (p *pkg) openGroups() error {
-	groups := p.groups
-	p.groups = nil
-	for _, g := range groups {
-		if err := p.parse(g); err != nil {
+// openGroups parses the groups of declarations that may declare name, every one
+// for "", and adds what is in them.
+func (p *pkg) openGroups(name string) error {
+	var rest []*decl
+	for i, g := range p.groups {
+		if name != "" && !mentions(g.file.src[g.start:g.end], name) {
+			rest = append(rest, g)
+			continue
+		}
+		if err := p.openGroup(g); err != nil {
+			p.groups = append(rest, p.groups[i+1:]...)
 			return err
 		}
-		node, ok := g.node.(*ast.GenDecl)
-		if !ok {
-			return unsure("%s: a group that is none", g.file.path)
-		}
-		for _, spec := range node.Specs {
-			d := &decl{file: g.file, start: g.start, tok: g.tok, node: node, spec: spec}
-			switch s := spec.(type) {
-			case *ast.TypeSpec:
-				p.add(s.Name.Name, d)
-			case *ast.ValueSpec:
-				for _, name := range s.Names {
-					p.add(name.Name, d)
-				}
+	}
+	p.groups = rest
+	return nil
+}
+
+func (p *pkg) openGroup(g *decl) error {
+	if err := p.parse(g); err != nil {
+		return err
+	}
+	node, ok := g.node.(*ast.GenDecl)
+	if !ok {
+		return unsure("%s: a group that is none", g.file.path)
+	}
+	for _, spec := range node.Specs {
+		d := &decl{file: g.file, start: g.start, tok: g.tok, node: node, spec: spec}
+		switch s := spec.(type) {
+		case *ast.TypeSpec:
+			p.add(s.Name.Name, d)
+		case *ast.ValueSpec:
+			for _, name := range s.Names {
+				p.add(name.Name, d)
 			}
 		}
 	}
 	return nil
+}
+
+// mentions reports whether name stands in the text of a group where one that is
+// declared stands: behind a line's end, a bracket, a semicolon, a comma or a
+// comment.
+func mentions(text []byte, name string) bool {
+	for at := 0; ; {
+		i := bytes.Index(text[at:], []byte(name))
+		if i < 0 {
+			return false
+		}
+		at += i
+		before := bytes.TrimRight(text[:at], " \t\r")
+		at += len(name)
+		if n := len(before); n > 0 && strings.IndexByte("\n(;,", before[n-1]) >= 0 || bytes.HasSuffix(before, []byte("*/")) {
+			if at == len(text) || !isLetter(text[at]) {
+				return true
+			}
+		}
+	}
 }
 
 // importsOf returns the imports of the file.
@@ -267,11 +366,38 @@ func pathOf(spec *ast.ImportSpec) string {
 	return path
 }
 
-// packageName reads the package clause.
-func (f *file) packageName() (string, error) {
+// clause reads the package clause, and returns where it is. One that stands
+// behind a comment in the line is for the parser.
+func (f *file) clause() (at int, err error) {
+	for at < len(f.src) {
+		line, _, _ := bytes.Cut(f.src[at:], []byte("\n"))
+		text := bytes.TrimSpace(line)
+		switch {
+		case bytes.HasPrefix(text, []byte("/*")):
+			end := bytes.Index(f.src[at:], []byte("*/"))
+			if rest, _, _ := bytes.Cut(f.src[at+max(end, 0):], []byte("\n")); end < 0 || len(bytes.TrimSpace(rest)) > 2 {
+				return f.parseClause()
+			}
+			at += end + 2
+		case len(text) == 0 || bytes.HasPrefix(text, []byte("//")):
+			at += len(line) + 1
+		default:
+			name, ok := bytes.CutPrefix(text, []byte("package "))
+			if ids := identifiers(name); !ok || len(ids) != 1 || ids[0] != string(name) {
+				return f.parseClause()
+			}
+			f.pkg = string(name)
+			return at, nil
+		}
+	}
+	return f.parseClause()
+}
+
+func (f *file) parseClause() (int, error) {
 	parsed, err := parser.ParseFile(token.NewFileSet(), f.path, f.src, parser.PackageClauseOnly)
 	if err != nil {
-		return "", unsure("%s does not parse: %v", f.path, err)
+		return 0, unsure("%s does not parse: %v", f.path, err)
 	}
-	return parsed.Name.Name, nil
+	f.pkg = parsed.Name.Name
+	return int(parsed.Package) - 1, nil
 }

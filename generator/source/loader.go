@@ -40,6 +40,7 @@ type pkg struct {
 	index  map[string]*decl
 	twice  map[string]bool
 	groups []*decl
+	missed map[string]bool // names that are not declared
 	// methods are by the receiver's type.
 	methods map[string][]*decl
 
@@ -63,22 +64,23 @@ func (l *loader) open(path, dir, typesPath string, skip func([]byte) bool) (*pkg
 		return p, nil
 	}
 	p.stub, p.name, p.path, p.std = false, "", typesPath, strings.HasPrefix(dir, l.mods.goroot)
-	files, err := l.mods.files(dir)
+	p.own = skip != nil
+	files, err := l.mods.files(dir, func(f *file) {
+		if f.skip = p.own && skip(f.src); !f.skip {
+			f.index(p.asksMethod)
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
 	for _, f := range files {
-		name, err := f.packageName()
-		if err != nil {
-			return nil, err
+		if p.name != "" && f.pkg != p.name {
+			return nil, unsure("%s has the packages %s and %s", dir, p.name, f.pkg)
 		}
-		if p.name != "" && name != p.name {
-			return nil, unsure("%s has the packages %s and %s", dir, p.name, name)
-		}
-		p.name = name
-		if skip == nil || !skip(f.src) {
+		p.name = f.pkg
+		if !f.skip {
 			p.files = append(p.files, f)
-			p.indexFile(f)
+			p.addFile(f)
 		}
 	}
 	if p.name == "" {
@@ -92,7 +94,7 @@ func (l *loader) stub(path, name string) *pkg {
 	p := l.pkgs[path]
 	if p == nil {
 		p = &pkg{
-			loader: l, path: path, name: name, stub: true, index: map[string]*decl{}, twice: map[string]bool{},
+			loader: l, path: path, name: name, stub: true, index: map[string]*decl{}, twice: map[string]bool{}, missed: map[string]bool{},
 			methods: map[string][]*decl{}, wanted: map[string]bool{}, opaque: map[string]int{},
 		}
 		l.pkgs[path] = p
@@ -121,13 +123,20 @@ func (l *loader) importFrom(from *pkg, path string) (*pkg, error) {
 
 // has reports whether the package declares name.
 func (p *pkg) has(name string) bool {
-	if p.index[name] == nil && len(p.groups) > 0 {
-		if p.openGroups() != nil {
+	if p.index[name] == nil && !p.missed[name] {
+		if p.openGroups(name) != nil {
 			return false
 		}
+		p.missed[name] = p.index[name] == nil
 	}
 	return p.index[name] != nil
 }
+
+// asks reports whether a check or a policy may ask for a method or a field.
+func (l *loader) asks(name string) bool { return l.words[name] || telling[name] }
+
+// asksMethod is asks for a method that the package declares.
+func (p *pkg) asksMethod(name []byte) bool { return p.own || p.loader.asks(string(name)) }
 
 func (l *loader) want(p *pkg, name string, depth int) {
 	if !p.wanted[name] {
@@ -183,8 +192,7 @@ func (l *loader) read(w wish) error {
 		return nil
 	}
 	for _, m := range p.methods[w.name] {
-		name := m.methodName()
-		if w.depth > 0 && !telling[name] && !l.words[name] {
+		if w.depth > 0 && !l.asks(m.method) {
 			continue
 		}
 		if err := p.parse(m); err != nil {

@@ -12,6 +12,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/module"
@@ -306,35 +308,69 @@ func (m *modules) sameModule(dir, root string) error {
 	return nil
 }
 
-// files returns the Go files of a directory that are built, without tests.
-func (m *modules) files(dir string) ([]*file, error) {
+// files returns the Go files of a directory that are built, without tests. What
+// do is called with every one of them, of several at a time.
+func (m *modules) files(dir string, do func(*file)) ([]*file, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, unsure("%v", err)
 	}
-	var list []*file
-	for _, e := range entries {
+	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool {
 		name := e.Name()
-		if e.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || name[0] == '_' || name[0] == '.' {
-			continue
+		return e.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || name[0] == '_' || name[0] == '.'
+	})
+	list, errs := make([]*file, len(entries)), make([]error, len(entries))
+	inParallel(len(entries), func(i int) {
+		if list[i], errs[i] = m.file(dir, entries[i].Name()); list[i] != nil {
+			do(list[i])
 		}
-		path := filepath.Join(dir, name)
-		src, err := os.ReadFile(path)
+	})
+	for _, err := range errs {
 		if err != nil {
-			return nil, unsure("%v", err)
+			return nil, err
 		}
-		if !m.built(dir, name, src) {
-			continue
-		}
-		list = append(list, &file{path: path, src: src})
 	}
-	return list, nil
+	return slices.DeleteFunc(list, func(f *file) bool { return f == nil }), nil
 }
 
-// built applies build constraints.
-func (m *modules) built(dir, name string, src []byte) bool {
-	if !bytes.Contains(src[:min(len(src), 1<<14)], []byte("//go:build")) && !bytes.Contains(src[:min(len(src), 1<<14)], []byte("+build")) &&
-		!strings.Contains(name, "_") {
+// inParallel calls do for 0 to n-1, and returns when that is done. A few calls
+// are not worth a goroutine.
+func inParallel(n int, do func(i int)) {
+	var next atomic.Int64
+	work := func() {
+		for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+			do(i)
+		}
+	}
+	var others sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0)-1, n/8) {
+		others.Go(work)
+	}
+	work()
+	others.Wait()
+}
+
+// file reads a file, nil if it is not built.
+func (m *modules) file(dir, name string) (*file, error) {
+	f := &file{path: filepath.Join(dir, name)}
+	var err error
+	if f.src, err = os.ReadFile(f.path); err != nil {
+		return nil, unsure("%v", err)
+	}
+	clause, err := f.clause()
+	if err != nil {
+		clause = len(f.src) // what is not built need not parse
+	}
+	if !m.built(dir, name, f.src, f.src[:clause]) {
+		return nil, nil
+	}
+	return f, err
+}
+
+// built applies build constraints, which are in the head of the source and in
+// the file's name.
+func (m *modules) built(dir, name string, src, head []byte) bool {
+	if !bytes.Contains(head, []byte("//go:build")) && !bytes.Contains(head, []byte("+build")) && !strings.Contains(name, "_") {
 		return true
 	}
 	ctx := m.context

@@ -63,13 +63,17 @@ func load(r Request) (*Package, error) {
 	if rel != "." {
 		path += "/" + filepath.ToSlash(rel)
 	}
-	l := &loader{mods: mods, fset: token.NewFileSet(), pkgs: map[string]*pkg{}, origin: map[*token.File]*decl{}, left: budget}
+	l := &loader{mods: mods, fset: token.NewFileSet(), pkgs: map[string]*pkg{}, origin: map[*token.File]*decl{}, left: budget, words: map[string]bool{}}
 	l.nowhere = token.Pos(l.fset.AddFile("", -1, 1).Base())
+	for _, w := range r.Words {
+		for _, part := range strings.Split(w, ".") {
+			l.words[part] = true
+		}
+	}
 	own, err := l.open(path, dir, path, r.Skip)
 	if err != nil {
 		return nil, err
 	}
-	own.own = true
 	if err := l.ask(own, r); err != nil {
 		return nil, err
 	}
@@ -94,12 +98,6 @@ func (l *loader) ask(own *pkg, r Request) error {
 			name = of[at+1:]
 		}
 		l.want(p, name, 0)
-	}
-	l.words = map[string]bool{}
-	for _, w := range r.Words {
-		for _, part := range strings.Split(w, ".") {
-			l.words[part] = true
-		}
 	}
 	for _, w := range r.Words {
 		if err := l.word(own, imports, w); err != nil {
@@ -153,7 +151,7 @@ func (l *loader) result(own *pkg, r Request) (*Package, error) {
 			}
 		}
 	}
-	if err := own.openGroups(); err != nil {
+	if err := own.openGroups(""); err != nil {
 		return nil, err
 	}
 	for name := range own.index {

@@ -4,9 +4,16 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
+	"slices"
 )
 
 // walker wants what a declaration needs.
+//
+// Of what is in a parameter, a check (RG082) asks one question: is there a field
+// that is a channel, or has a method Read. It looks through pointers and
+// structs, at what is exported and no deeper than known; of a result it asks
+// only for methods. So everything else, and that is most of a large package, is
+// a name or is cut out.
 type walker struct {
 	loader *loader
 	pkg    *pkg
@@ -35,6 +42,9 @@ func (w *walker) fn(d *ast.FuncDecl) error {
 	}
 	if err := w.typeParams(d.Type.TypeParams); err != nil {
 		return err
+	}
+	if w.depth > 0 {
+		return w.inside().fields(d.Type.Params, d.Type.Results)
 	}
 	return w.fields(d.Type.Params, d.Type.Results)
 }
@@ -104,6 +114,9 @@ func (w *walker) spec(spec ast.Spec, constant bool) error {
 		if err := w.typeParams(s.TypeParams); err != nil {
 			return err
 		}
+		if !s.Assign.IsValid() { // an alias may be compared by what it is
+			w.cut(s.Type)
+		}
 		return w.same(s.Type) // an alias, or what a type is made of, is as deep as its name
 	case *ast.ValueSpec:
 		if s.Type != nil && !constant {
@@ -152,18 +165,69 @@ func (w *walker) same(e ast.Expr) error {
 	return w.expr(e)
 }
 
+// cut takes the members out of a declared type that nobody asks for.
+func (w *walker) cut(e ast.Expr) {
+	switch t := e.(type) {
+	case *ast.StructType:
+		t.Fields.List = slices.DeleteFunc(t.Fields.List, func(f *ast.Field) bool {
+			return len(f.Names) > 0 && !slices.ContainsFunc(f.Names, w.asksField)
+		})
+	case *ast.InterfaceType:
+		t.Methods.List = slices.DeleteFunc(t.Methods.List, func(f *ast.Field) bool {
+			return w.depth > 0 && len(f.Names) == 1 && !w.loader.asks(f.Names[0].Name)
+		})
+	}
+}
+
+func (w *walker) asksField(name *ast.Ident) bool {
+	if w.depth == known && !w.loader.words[name.Name] {
+		return false
+	}
+	return w.pkg.own || name.IsExported()
+}
+
 // members wants embedded ones as well as the type, the other ones one deeper.
 func (w *walker) members(list *ast.FieldList) error {
 	for _, f := range list.List {
 		visit := w.expr
 		if len(f.Names) == 0 {
 			visit = w.same
+		} else if _, ok := f.Type.(*ast.FuncType); ok {
+			visit = w.method
 		}
 		if err := visit(f.Type); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// inside returns the walker for what a type has in it, beside what it points to:
+// elements, and what a func takes and returns. They are names only; those of a
+// method to wrap are known by their methods, which makes sure of the packages
+// they are from. An expression of the policies may go anywhere.
+func (w *walker) inside() *walker {
+	if w.loader.words["perKey"] {
+		return w
+	}
+	in := *w
+	in.depth = known
+	if w.depth == 0 {
+		in.depth = known - 1
+	}
+	return &in
+}
+
+// method is a method of an interface.
+func (w *walker) method(e ast.Expr) error {
+	x := e.(*ast.FuncType)
+	if w.depth > 0 {
+		return w.inside().fields(x.Params, x.Results)
+	}
+	if err := w.fields(x.Params); err != nil {
+		return err
+	}
+	return w.inside().fields(x.Results)
 }
 
 // expr wants the names in a type, one deeper.
@@ -180,23 +244,23 @@ func (w *walker) expr(e ast.Expr) error {
 	case *ast.StarExpr:
 		return w.expr(x.X)
 	case *ast.Ellipsis:
-		return w.expr(x.Elt)
+		return w.inside().expr(x.Elt)
 	case *ast.ChanType:
-		return w.expr(x.Value)
+		return w.inside().expr(x.Value)
 	case *ast.MapType:
-		if err := w.expr(x.Key); err != nil {
+		if err := w.inside().expr(x.Key); err != nil {
 			return err
 		}
-		return w.expr(x.Value)
+		return w.inside().expr(x.Value)
 	case *ast.ArrayType:
 		if x.Len != nil {
 			if err := w.value(x.Len); err != nil {
 				return err
 			}
 		}
-		return w.expr(x.Elt)
+		return w.inside().expr(x.Elt)
 	case *ast.FuncType:
-		return w.fields(x.Params, x.Results)
+		return w.inside().fields(x.Params, x.Results)
 	case *ast.StructType:
 		return w.members(x.Fields)
 	case *ast.InterfaceType:
