@@ -237,26 +237,19 @@ func ours(path string) error {
 	return nil
 }
 
-// Orphans returns the generated files in dir whose policies are gone.
-func Orphans(dir string) ([]string, error) {
+// Orphans returns the generated files in dir that are not among made, which
+// [Generate] returned: their policies are gone.
+func Orphans(dir string, made map[string]bool) ([]string, error) {
 	found, err := filepath.Glob(filepath.Join(dir, "*resilience_gen.go"))
-	if err != nil || len(found) == 0 {
-		return nil, err
-	}
-	set, _, err := read(dir)
-	if errors.Is(err, ErrNoPolicies) {
-		set, err = &policy.Set{}, nil
-	}
 	if err != nil {
 		return nil, err
 	}
-	var made []string
-	for _, f := range set.Files {
-		made = append(made, filepath.Join(dir, f.Out()))
-	}
 	var orphans []string
 	for _, path := range found {
-		if data, err := os.ReadFile(path); err == nil && !slices.Contains(made, path) && bytes.HasPrefix(data, []byte(templates.Header)) {
+		if made[path] {
+			continue
+		}
+		if data, err := os.ReadFile(path); err == nil && isOurs(data) {
 			orphans = append(orphans, path)
 		}
 	}

@@ -243,7 +243,8 @@ func errorIndex(sig *types.Signature) int {
 
 func contextIndex(sig *types.Signature) int {
 	for i := range sig.Params().Len() {
-		if types.TypeString(types.Unalias(sig.Params().At(i).Type()), nil) == "context.Context" {
+		n, ok := types.Unalias(sig.Params().At(i).Type()).(*types.Named)
+		if ok && n.Obj().Name() == "Context" && n.Obj().Pkg() != nil && n.Obj().Pkg().Path() == "context" {
 			return i
 		}
 	}

@@ -118,6 +118,7 @@ func (env *environment) outdated(ctx context.Context, args []string) ([]generato
 	}
 	var changed []generator.File
 	var complaints policy.Errors
+	env.made = map[string]bool{}
 	for i, dir := range dirs {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -135,6 +136,7 @@ func (env *environment) outdated(ctx context.Context, args []string) ([]generato
 			return nil, cmp.Or(ctx.Err(), err)
 		}
 		for _, f := range files {
+			env.made[f.Path] = true
 			if old, err := os.ReadFile(f.Path); err != nil || !same(old, f.Content) {
 				changed = append(changed, f)
 			}
@@ -161,7 +163,7 @@ func abandoned(dir string) bool {
 	if err != nil || has {
 		return false
 	}
-	orphans, err := generator.Orphans(dir)
+	orphans, err := generator.Orphans(dir, nil)
 	return err == nil && len(orphans) > 0
 }
 
@@ -173,7 +175,7 @@ func (env *environment) leftOver(args []string, keep bool) error {
 		return err
 	}
 	for _, dir := range dirs {
-		orphans, err := generator.Orphans(dir)
+		orphans, err := generator.Orphans(dir, env.made)
 		if err != nil {
 			return err
 		}

@@ -26,6 +26,7 @@ type environment struct {
 	loader             string // who reads packages, see generator.Config
 	prune              bool   // remove what has no policies any more
 	warnings, orphans  int
+	made               map[string]bool // paths of generated files, changed or not
 }
 
 // Colours, as terminals know them.

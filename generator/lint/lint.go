@@ -178,8 +178,12 @@ func isIterator(t types.Type) bool {
 // Telling are the methods that checks know types by.
 var Telling = []string{"Close", "Commit", "Next", "Read", "Recv", "RecvMsg", "Rollback", "Write"}
 
+// hasMethod reports whether the exported method is in the method set of t. It
+// does not make the whole set, which is large for a struct that embeds much.
 func hasMethod(t types.Type, name string) bool {
-	return types.NewMethodSet(t).Lookup(nil, name) != nil
+	obj, _, _ := types.LookupFieldOrMethod(t, false, nil, name)
+	_, ok := obj.(*types.Func)
+	return ok
 }
 
 // readOnce names a parameter that the first attempt uses up, two levels deep.

@@ -66,6 +66,7 @@ type Key struct {
 	// NoneIs says that Unset is a value of its own, printed as resilience.None.
 	NoneIs bool
 
+	within  string // the part it belongs to
 	written string // what a structure looks like, for the reference
 	def     string // the default as written in YAML, "" if there is none
 	rangeID string // check that an outlying number violates
@@ -166,6 +167,12 @@ var table = sync.OnceValue(func() *keyTable {
 		k.complete()
 		t.byPath[k.Path] = k
 	}
+	for _, k := range t.keys {
+		part, _, _ := strings.Cut(k.Path, ".")
+		if p := t.byPath[part]; p != nil && p.Type == Part {
+			k.within = part
+		}
+	}
 	return t
 })
 
@@ -190,13 +197,7 @@ func (k *Key) complete() {
 func (k *Key) name() string { return k.Path[strings.LastIndexByte(k.Path, '.')+1:] }
 
 // part returns the part that the key belongs to, "" for a key beside the parts.
-func (k *Key) part() string {
-	part, _, _ := strings.Cut(k.Path, ".")
-	if p := Lookup(part); p != nil && p.Type == Part {
-		return part
-	}
-	return ""
-}
+func (k *Key) part() string { return k.within }
 
 // group reports whether the key holds other keys.
 func (k *Key) group() bool { return k.Type == Part || k.Type == Section }

@@ -321,6 +321,11 @@ func (m *modules) files(dir string, do func(*file)) ([]*file, error) {
 	})
 	list, errs := make([]*file, len(entries)), make([]error, len(entries))
 	inParallel(len(entries), func(i int) {
+		defer func() {
+			if v := recover(); v != nil { // Load recovers on its own goroutine only
+				errs[i] = unsure("panic: %v", v)
+			}
+		}()
 		if list[i], errs[i] = m.file(dir, entries[i].Name()); list[i] != nil {
 			do(list[i])
 		}
