@@ -11,11 +11,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/resilgen/resilgen/generator/lint"
 	"github.com/resilgen/resilgen/generator/policy"
@@ -110,11 +112,19 @@ func Sources(dir string) ([]string, error) {
 	}
 	return slices.DeleteFunc(all, func(path string) bool {
 		base := filepath.Base(path)
-		return base[0] == '.' || base[0] == '_' || !sourcePattern.MatchString(base)
+		return base[0] == '.' || base[0] == '_' || !isSource(base)
 	}), nil
 }
 
-var sourcePattern = regexp.MustCompile(`^(.*\.)?resilience\.ya?ml$`)
+// isSource reports whether base is resilience.yaml, or ends in .resilience.yaml,
+// or was meant to.
+func isSource(base string) bool {
+	name, yaml := strings.CutSuffix(base, ".yaml")
+	if !yaml {
+		name, yaml = strings.CutSuffix(base, ".yml")
+	}
+	return yaml && (name == "resilience" || strings.HasSuffix(name, ".resilience"))
+}
 
 // readSource reads a policy file.
 func readSource(path string) (policy.Input, error) {
@@ -179,19 +189,44 @@ func read(dir string) (*policy.Set, []string, error) {
 	return set, wordsIn(inputs), err
 }
 
-var wordPattern = regexp.MustCompile(`[\pL_][\pL\pN_]*(\.[\pL_][\pL\pN_]*)?`)
-
-// wordsIn returns everything that may be a Go identifier, each once, and the
-// methods by which checks know a type.
+// wordsIn returns everything that may be a Go identifier, each once: "net",
+// "net.OpError"; and the methods by which checks know a type.
 func wordsIn(inputs []policy.Input) []string {
-	list := slices.Clone(lint.Telling)
+	seen := map[string]bool{}
+	for _, name := range lint.Telling {
+		seen[name] = true
+	}
 	for _, in := range inputs {
-		for _, word := range wordPattern.FindAll(in.Data, -1) {
-			list = append(list, string(word))
+		for data := in.Data; len(data) > 0; {
+			n := identifier(data)
+			if n == 0 {
+				_, size := utf8.DecodeRune(data)
+				data = data[size:]
+				continue
+			}
+			if n < len(data) && data[n] == '.' {
+				if last := identifier(data[n+1:]); last > 0 {
+					n += 1 + last
+				}
+			}
+			seen[string(data[:n])] = true
+			data = data[n:]
 		}
 	}
-	slices.Sort(list)
-	return slices.Compact(list)
+	return slices.Sorted(maps.Keys(seen))
+}
+
+// identifier is the length of the identifier at the beginning of text.
+func identifier(text []byte) int {
+	n := 0
+	for n < len(text) {
+		r, size := utf8.DecodeRune(text[n:])
+		if r != '_' && !unicode.IsLetter(r) && (n == 0 || !unicode.IsNumber(r)) {
+			break
+		}
+		n += size
+	}
+	return n
 }
 
 func foreignPackages(set *policy.Set) []string {

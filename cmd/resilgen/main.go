@@ -73,11 +73,18 @@ func (e usageError) Error() string { return e.text }
 var errDiffers = errors.New("generated files are not up to date; run resilgen generate")
 
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	ctx, stop := interruptible()
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
+
+// gcPercent has the first collection wait for 12 MB, which most runs do not
+// need: a process of some milliseconds need not tidy up.
+const gcPercent = 300
 
 // interruptible returns a context that the first Ctrl-C ends; a second one
 // ends the process.

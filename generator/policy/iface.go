@@ -4,18 +4,20 @@ import (
 	"go/token"
 	"regexp"
 	"slices"
+	"sync"
 
 	"gopkg.in/yaml.v3"
 )
 
 var (
-	policyName = regexp.MustCompile(`^[\p{L}_][\p{L}\p{Nd}_-]*$`)
+	// Compiled when there is one, since letters of all languages take their time.
+	policyName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\p{L}_][\p{L}\p{Nd}_-]*$`) })
 	importPath = regexp.MustCompile(`^[A-Za-z0-9_~][A-Za-z0-9_.~/+-]*$`)
 )
 
 // isPolicyName bounds the length apart: a regular expression that counts is
 // compiled into as many copies.
-func isPolicyName(name string) bool { return len(name) <= 100 && policyName.MatchString(name) }
+func isPolicyName(name string) bool { return len(name) <= 100 && policyName().MatchString(name) }
 
 // iface reads an entry of interfaces.
 func (r *reader) iface(f *File, p pair) {

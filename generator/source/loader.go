@@ -5,6 +5,7 @@ import (
 	"go/token"
 	"go/types"
 	"strings"
+	"sync"
 )
 
 // loader holds the packages of one request.
@@ -17,6 +18,9 @@ type loader struct {
 	queue   [known + 1][]wish     // by depth
 	left    int                   // declarations that may still be read
 	words   map[string]bool       // that the policies mention
+	// ahead has the files of directories that are read while others are parsed.
+	ahead    map[string]func() ([]*file, error)
+	fetching sync.WaitGroup
 }
 
 // budget bounds what one request reads: beyond it the go command is faster.
@@ -65,11 +69,12 @@ func (l *loader) open(path, dir, typesPath string, skip func([]byte) bool) (*pkg
 	}
 	p.stub, p.name, p.path, p.std = false, "", typesPath, strings.HasPrefix(dir, l.mods.goroot)
 	p.own = skip != nil
-	files, err := l.mods.files(dir, func(f *file) {
-		if f.skip = p.own && skip(f.src); !f.skip {
-			f.index(p.asksMethod)
-		}
-	})
+	get := l.ahead[dir]
+	if get == nil || p.own {
+		get = func() ([]*file, error) { return l.files(dir, skip) }
+	}
+	delete(l.ahead, dir) // what is parsed belongs to one package
+	files, err := get()
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +92,39 @@ func (l *loader) open(path, dir, typesPath string, skip func([]byte) bool) (*pkg
 		return nil, unsure("no Go files in %s", dir)
 	}
 	return p, nil
+}
+
+// files reads the files of a directory and indexes them. Of the package itself
+// every method is noted; of others those that are asked for.
+func (l *loader) files(dir string, skip func([]byte) bool) ([]*file, error) {
+	return l.mods.files(dir, func(f *file) {
+		if f.skip = skip != nil && skip(f.src); !f.skip {
+			f.index(func(method []byte) bool { return skip != nil || l.asks(string(method)) })
+		}
+	})
+}
+
+// fetch begins to read the packages that an interface to wrap names, all of
+// which are needed.
+func (w *walker) fetch(node ast.Decl) {
+	specs, err := w.file.importsOf()
+	if err != nil || w.pkg.std {
+		return
+	}
+	used := selected(node)
+	for _, spec := range specs {
+		path := pathOf(spec)
+		if !used[nameOf(spec, nil)] || w.loader.pkgs[path] != nil {
+			continue
+		}
+		dir, _, err := w.loader.mods.dir(path)
+		if err != nil || w.loader.ahead[dir] != nil {
+			continue
+		}
+		get := sync.OnceValues(func() ([]*file, error) { return w.loader.files(dir, nil) })
+		w.loader.ahead[dir] = get
+		w.loader.fetching.Go(func() { _, _ = get() })
+	}
 }
 
 // stub returns the package, of which as yet nothing is known but a name.
@@ -135,9 +173,6 @@ func (p *pkg) has(name string) bool {
 // asks reports whether a check or a policy may ask for a method or a field.
 func (l *loader) asks(name string) bool { return l.words[name] || telling[name] }
 
-// asksMethod is asks for a method that the package declares.
-func (p *pkg) asksMethod(name []byte) bool { return p.own || p.loader.asks(string(name)) }
-
 func (l *loader) want(p *pkg, name string, depth int) {
 	if !p.wanted[name] {
 		l.queue[depth] = append(l.queue[depth], wish{p, name, depth})
@@ -184,7 +219,11 @@ func (l *loader) read(w wish) error {
 		}
 		d = narrowed(d)
 		p.picked = append(p.picked, d)
-		if err := (&walker{loader: l, pkg: p, file: d.file, depth: w.depth}).decl(d.node); err != nil {
+		walk := &walker{loader: l, pkg: p, file: d.file, depth: w.depth}
+		if w.depth == 0 && d.tok == token.TYPE {
+			walk.fetch(d.node)
+		}
+		if err := walk.decl(d.node); err != nil {
 			return err
 		}
 	}
@@ -296,15 +335,7 @@ func (p *pkg) importDecls(d *decl) ([]ast.Decl, error) {
 	if err != nil {
 		return nil, err
 	}
-	used := map[string]bool{}
-	ast.Inspect(d.node, func(n ast.Node) bool {
-		if sel, ok := n.(*ast.SelectorExpr); ok {
-			if id, ok := sel.X.(*ast.Ident); ok {
-				used[id.Name] = true
-			}
-		}
-		return true
-	})
+	used := selected(d.node)
 	var decls []ast.Decl
 	for _, spec := range specs {
 		path := pathOf(spec)
@@ -321,6 +352,20 @@ func (p *pkg) importDecls(d *decl) ([]ast.Decl, error) {
 		}})
 	}
 	return decls, nil
+}
+
+// selected returns the names of which something is selected: x of x.Sel.
+func selected(node ast.Node) map[string]bool {
+	names := map[string]bool{}
+	ast.Inspect(node, func(n ast.Node) bool {
+		if sel, ok := n.(*ast.SelectorExpr); ok {
+			if id, ok := sel.X.(*ast.Ident); ok {
+				names[id.Name] = true
+			}
+		}
+		return true
+	})
+	return names
 }
 
 // nameOf is what the file calls the package.

@@ -28,7 +28,9 @@ type modules struct {
 	require    []module.Version // longest path first
 	replace    map[module.Version]module.Version
 	context    build.Context
-	dirs       map[string]string
+
+	mu     sync.Mutex
+	mapped [][]byte // files, see read
 }
 
 func unsure(format string, args ...any) error {
@@ -51,7 +53,7 @@ func newModules(dir string) (*modules, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &modules{root: root, goroot: goroot, dirs: map[string]string{}, replace: map[module.Version]module.Version{}}
+	m := &modules{root: root, goroot: goroot, replace: map[module.Version]module.Version{}}
 	m.context = build.Default
 	m.context.GOROOT = goroot
 	if m.context.ReleaseTags, err = releaseTags(release); err != nil {
@@ -359,7 +361,7 @@ func inParallel(n int, do func(i int)) {
 func (m *modules) file(dir, name string) (*file, error) {
 	f := &file{path: filepath.Join(dir, name)}
 	var err error
-	if f.src, err = os.ReadFile(f.path); err != nil {
+	if f.src, err = m.read(f.path, within(dir, m.cache) || within(dir, m.goroot)); err != nil {
 		return nil, unsure("%v", err)
 	}
 	clause, err := f.clause()

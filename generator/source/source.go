@@ -55,6 +55,7 @@ func load(r Request) (*Package, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer mods.close()
 	rel, err := filepath.Rel(mods.root, dir)
 	if err != nil {
 		return nil, unsure("%v", err)
@@ -63,7 +64,8 @@ func load(r Request) (*Package, error) {
 	if rel != "." {
 		path += "/" + filepath.ToSlash(rel)
 	}
-	l := &loader{mods: mods, fset: token.NewFileSet(), pkgs: map[string]*pkg{}, origin: map[*token.File]*decl{}, left: budget, words: map[string]bool{}}
+	l := &loader{mods: mods, fset: token.NewFileSet(), pkgs: map[string]*pkg{}, origin: map[*token.File]*decl{}, left: budget, words: map[string]bool{}, ahead: map[string]func() ([]*file, error){}}
+	defer l.fetching.Wait()
 	l.nowhere = token.Pos(l.fset.AddFile("", -1, 1).Base())
 	for _, w := range r.Words {
 		for _, part := range strings.Split(w, ".") {

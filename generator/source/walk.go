@@ -346,6 +346,10 @@ func (w *walker) selector(sel *ast.SelectorExpr, depth, params int) error {
 	if !ok {
 		return nil // of a value
 	}
+	if w.isTime(id.Name, sel.Sel.Name) {
+		w.loader.stub("time", "time").opaque[sel.Sel.Name] = 0
+		return nil
+	}
 	find := w.imported
 	if depth > known {
 		find = w.named
@@ -356,6 +360,22 @@ func (w *walker) selector(sel *ast.SelectorExpr, depth, params int) error {
 	}
 	w.wantOrName(p, sel.Sel.Name, depth, params)
 	return nil
+}
+
+// isTime reports whether pkg.name is one of the types of package time that have
+// neither fields nor methods to ask for. Almost everything has a time in it, and
+// the package is no small one.
+func (w *walker) isTime(pkg, name string) bool {
+	if name != "Time" && name != "Duration" || w.loader.words["perKey"] {
+		return false
+	}
+	if p := w.loader.pkgs["time"]; p != nil && !p.stub || w.loader.mods.path == "time" {
+		return false
+	}
+	specs, err := w.file.importsOf()
+	return err == nil && slices.ContainsFunc(specs, func(spec *ast.ImportSpec) bool {
+		return pathOf(spec) == "time" && nameOf(spec, nil) == pkg
+	})
 }
 
 // wantOrName wants a declaration; one that is too deep is a name only.
