@@ -7,7 +7,7 @@ import (
 	"github.com/dave/jennifer/jen"
 )
 
-// wrapper prints the type, its constructor and its methods.
+// wrapper prints the type and its constructor.
 func wrapper(f *jen.File, w *Wrapper) {
 	structType(f, w)
 	assertion(f, w)
@@ -20,15 +20,14 @@ func wrapper(f *jen.File, w *Wrapper) {
 		f.Line()
 	}
 	constructor(f, w)
-	for _, m := range w.Methods {
-		method(f, w, m)
-	}
-	if w.Unwrap {
-		comment(f, "Unwrap returns the wrapped "+w.Short+".")
-		f.Func().Params(jen.Id(w.Recv).Add(pointer(w))).Id("Unwrap").Params().Add(typeOf(w.Iface)).
-			Block(jen.Return(jen.Id(w.Recv).Dot(w.next())))
-		f.Line()
-	}
+}
+
+// unwrap prints the method that returns the wrapped one.
+func unwrap(f *jen.File, w *Wrapper) {
+	comment(f, "Unwrap returns the wrapped "+w.Short+".")
+	f.Func().Params(jen.Id(w.Recv).Add(pointer(w))).Id("Unwrap").Params().Add(typeOf(w.Iface)).
+		Block(jen.Return(jen.Id(w.Recv).Dot(w.next())))
+	f.Line()
 }
 
 // next is the field of the delegate.
