@@ -271,3 +271,14 @@ type Gateway interface {
 		t.Errorf("%d readers were found", n)
 	}
 }
+
+func TestWordsIn(t *testing.T) {
+	got := wordsIn([]policy.Input{
+		{Data: []byte("on: [net.OpError, ErrÄrger2, 3x, _a.b.c, a., \xff.b]\n")},
+		{Data: []byte("on: [net]")},
+	})
+	want := "ErrÄrger2 _a.b a b c net net.OpError on x"
+	if strings.Join(got, " ") != want {
+		t.Errorf("words: %q, want %s", got, want)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -140,5 +141,26 @@ func TestNotBuiltNeedNotParse(t *testing.T) {
 	files, err := m.files(dir, func(*file) {})
 	if err != nil || len(files) != 1 || files[0].pkg != "a" {
 		t.Errorf("%v, %v", files, err)
+	}
+}
+
+// TestRead: a file is the same, mapped or copied.
+func TestRead(t *testing.T) {
+	m := &modules{}
+	defer m.close()
+	for _, size := range []int{0, 1, 200 << 10} {
+		path := filepath.Join(t.TempDir(), "a.go")
+		want := strings.Repeat("x", size)
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for _, still := range []bool{true, false} {
+			if got, err := m.read(path, still); string(got) != want || err != nil {
+				t.Errorf("%d bytes, still %v: %d bytes, %v", size, still, len(got), err)
+			}
+		}
+	}
+	if _, err := m.read(filepath.Join(t.TempDir(), "none.go"), true); !os.IsNotExist(err) {
+		t.Errorf("a missing file: %v", err)
 	}
 }
