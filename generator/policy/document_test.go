@@ -69,7 +69,7 @@ func TestSchemaPatterns(t *testing.T) {
 		t.Error("a pattern that not every engine understands")
 	}
 	const ascii = " !\"#$%&'()*+,-./09:;<=>?@AZ[\\]^_`az{|}~\x00\x1f\x7f"
-	schema, reader := regexp.MustCompile(policyPattern), policyName
+	schema, reader := regexp.MustCompile(policyPattern), policyName()
 	for _, c := range ascii + "äλ" {
 		for _, name := range []string{string(c), "a" + string(c)} {
 			if schema.MatchString(name) != reader.MatchString(name) {
