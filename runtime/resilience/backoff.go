@@ -13,7 +13,7 @@ func (b *Backoff) delay(n int, prev time.Duration, r float64) time.Duration {
 	if b.Strategy == NoBackoff {
 		return 0
 	}
-	limit := b.limit()
+	limit := orDuration(b.MaxDelay, maxDelay)
 	initial := float64(orDuration(b.InitialDelay, 100*time.Millisecond))
 	if b.Jitter == DecorrelatedJitter {
 		return saturate(initial+r*(3*float64(prev)-initial), limit)
@@ -24,19 +24,8 @@ func (b *Backoff) delay(n int, prev time.Duration, r float64) time.Duration {
 	return saturate(b.spread(math.Min(b.base(n, initial), float64(limit)), r), limit)
 }
 
-// limit is MaxDelay. Its default does not cut off what was asked for.
-func (b *Backoff) limit() time.Duration {
-	if b.MaxDelay != 0 {
-		return max(b.MaxDelay, 0)
-	}
-	limit := max(10*time.Second, b.InitialDelay)
-	if b.Strategy == Sequence {
-		for _, d := range b.Delays {
-			limit = max(limit, d)
-		}
-	}
-	return limit
-}
+// maxDelay is the default of Backoff.MaxDelay.
+const maxDelay = 10 * time.Second
 
 // base is the delay before jitter; it may be +Inf.
 func (b *Backoff) base(n int, initial float64) float64 {

@@ -3,7 +3,9 @@ package resilience
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
+	"time"
 )
 
 // Wrapper collects the guards of one generated wrapper, and every complaint
@@ -83,6 +85,8 @@ func (p *Policy) check() error {
 	}
 	b := &p.Retry.Backoff
 	refuse(p.Retry.MaxAttempts < 0, "retry.maxAttempts: must be at least 1")
+	refuse(b.MaxDelay >= 0 && max(b.InitialDelay, slices.Max(slices.Concat([]time.Duration{0}, b.Delays))) > orDuration(b.MaxDelay, maxDelay),
+		"retry.backoff.maxDelay: cuts off a delay that is given; its default is 10s")
 	refuse(b.Multiplier != 0 && b.Multiplier < 1, "retry.backoff.multiplier: must be at least 1")
 	refuse(b.JitterFactor > 1, "retry.backoff.jitterFactor: must be in [0,1]")
 	refuse(p.Breaker.FailureRateThreshold > 100 || p.Breaker.SlowCallRateThreshold > 100, "circuitBreaker: a threshold must be in (0,100]")
