@@ -49,7 +49,22 @@ func sentence(w *templates.Wrapper, m *templates.Method, e *policy.Effective) st
 	case m.Abandon:
 		b.WriteString(" It is not waited for when the caller has left.")
 	}
-	return b.String() + answered(m, e)
+	return b.String() + winds(m, e) + answered(m, e)
+}
+
+// winds says which arguments are wound back.
+func winds(m *templates.Method, e *policy.Effective) string {
+	var names []string
+	for _, i := range m.Rewound {
+		names = append(names, m.Params[i].Name)
+	}
+	switch {
+	case len(names) == 0 || e.Int("retry.maxAttempts") < 2:
+		return ""
+	case len(names) == 1:
+		return " Each further attempt finds " + names[0] + " where it stood."
+	}
+	return " Each further attempt finds " + enumerate(names) + " where they stood."
 }
 
 // guardedBy says what a breaker does to calls.

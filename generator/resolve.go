@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/resilgen/resilgen/generator/lint"
 	"github.com/resilgen/resilgen/generator/policy"
 	"github.com/resilgen/resilgen/templates"
 )
@@ -260,6 +261,7 @@ func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Fu
 	passes := e.None() || out.Err < 0
 	if !passes {
 		out.Loop, out.Fallback = e.Has("retry"), r.answer(m, e)
+		out.Rewound = rewound(out.Loop, sig)
 		out.RetryResult = r.resultFunc(sig, out.Err, e, "retry.retryOnResult")
 		out.RecordResult = r.resultFunc(sig, out.Err, e, "circuitBreaker.recordOnResult")
 		out.Key = r.key(sig, e)
@@ -280,6 +282,17 @@ func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Fu
 	out.Policy = r.literal(w, out, e)
 	out.Doc = sentence(w, out, e)
 	return out
+}
+
+// rewound returns the indices of the parameters that a loop must wind back.
+func rewound(loop bool, sig *types.Signature) []int {
+	var list []int
+	for i := 0; loop && i < sig.Params().Len(); i++ {
+		if lint.Rewindable(sig.Params().At(i).Type()) {
+			list = append(list, i)
+		}
+	}
+	return list
 }
 
 // hiddenFuncs refuses what a type parameter hides from the method's body.

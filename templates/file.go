@@ -70,6 +70,7 @@ type Method struct {
 	Zeros    []string // names of the zero values that a fallback returns
 	Policy   *Literal // nil: pass straight through
 	Loop     bool
+	Rewound  []int // indices of the parameters that each attempt needs as they were
 	Fallback Answer
 	Key      *Expr // of the breaker; nil if there is one for all
 	Abandon  bool  // the delegate may be left behind

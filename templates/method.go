@@ -99,14 +99,27 @@ func body(w *Wrapper, m *Method) []jen.Code {
 	lines := []jen.Code{
 		jen.Id(m.Call).Op(":=").Id(w.Recv).Dot(m.Field).Add(open),
 		jen.Defer().Id(m.Call).Dot("End").Call(),
-		loop(jen.Id(m.Call).Dot("Next").Call()).Block(append(attempt(w, m), record(w, m))...),
 	}
+	for _, i := range m.Rewound {
+		lines = append(lines, rewind(m, m.Params[i]))
+	}
+	lines = append(lines, loop(jen.Id(m.Call).Dot("Next").Call()).Block(append(attempt(w, m), record(w, m))...))
 	if m.Fallback != (Answer{}) {
 		lines = append(lines, jen.If(jen.Id(m.Call).Dot("WantsFallback").Call()).Block(answer(w, m)...))
 	}
 	last := resultNames(m)
 	last[m.Err] = jen.Id(m.Call).Dot("Err").Call()
 	return append(lines, jen.Return(last...))
+}
+
+// rewind has the call wind a parameter back. A pointer that is nil is no nil
+// io.Seeker.
+func rewind(m *Method, p Var) *jen.Statement {
+	call := jen.Id(m.Call).Dot("Rewind").Call(jen.Id(p.Name))
+	if _, is := types.Unalias(p.Type).(*types.Pointer); is {
+		return jen.If(jen.Id(p.Name).Op("!=").Nil()).Block(call)
+	}
+	return call
 }
 
 // record tells the call how the attempt ended.

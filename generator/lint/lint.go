@@ -176,7 +176,7 @@ func isIterator(t types.Type) bool {
 }
 
 // Telling are the methods that checks know types by.
-var Telling = []string{"Close", "Commit", "Next", "Read", "Recv", "RecvMsg", "Rollback", "Write"}
+var Telling = []string{"Close", "Commit", "Next", "Read", "Recv", "RecvMsg", "Rollback", "Seek", "Write"}
 
 // hasMethod reports whether the exported method is in the method set of t. It
 // does not make the whole set, which is large for a struct that embeds much.
@@ -186,20 +186,46 @@ func hasMethod(t types.Type, name string) bool {
 	return ok
 }
 
+// Rewindable reports whether a parameter of type t is an io.Seeker, which
+// generated code rewinds before another attempt.
+func Rewindable(t types.Type) bool {
+	obj, _, _ := types.LookupFieldOrMethod(t, false, nil, "Seek")
+	seek, ok := obj.(*types.Func)
+	return ok && types.TypeString(bare(seek.Signature()), nil) == "func(int64, int) (int64, error)"
+}
+
+// bare is sig without a receiver and without names.
+func bare(sig *types.Signature) *types.Signature {
+	unnamed := func(t *types.Tuple) *types.Tuple {
+		var list []*types.Var
+		for v := range t.Variables() {
+			list = append(list, types.NewParam(0, nil, "", types.Unalias(v.Type())))
+		}
+		return types.NewTuple(list...)
+	}
+	return types.NewSignatureType(nil, nil, nil, unnamed(sig.Params()), unnamed(sig.Results()), sig.Variadic())
+}
+
 // readOnce names a parameter that the first attempt uses up, two levels deep.
+// One that can be rewound is not, unless an attempt that was left behind may
+// still be reading it.
 func readOnce(m *Method) string {
 	for v := range m.Sig.Params().Variables() {
-		if usedUp(v.Type(), v.Pkg(), 2) {
+		seeks := Rewindable(v.Type())
+		switch {
+		case seeks && m.Policy.Has("timeout") && m.Policy.Str("timeout.mode") == "abandon":
+			return fmt.Sprintf("the argument %s cannot be rewound while an attempt that was left behind may still use it", types.TypeString(v.Type(), short))
+		case !seeks && usedUp(v.Type(), v.Pkg(), 2):
 			return fmt.Sprintf("the argument %s can be read once; a retry would send it empty; take a func that opens it", types.TypeString(v.Type(), short))
 		}
 	}
 	return ""
 }
 
-// usedUp reports whether t is read, or is made of what is. A reader that can
-// seek counts: nothing winds it back. Of fields that are not exported only the
-// readers of own, the package of the interface, count: a channel is how a type
-// keeps house.
+// usedUp reports whether t is read, or is made of what is. In there a reader
+// that can seek counts: nothing winds it back. Of fields that are not exported
+// only the readers of own, the package of the interface, count: a channel is how
+// a type keeps house.
 func usedUp(t types.Type, own *types.Package, depth int) bool {
 	t = element(t)
 	switch types.TypeString(t, nil) {

@@ -25,6 +25,7 @@ type Call struct {
 	lazy    *lazyContext    // of the attempt, if a timeout of ours is its limit
 	breaker *breaker        // the plan's, or the one of the key
 	key     string          // of the breaker, where the plan keeps one for each
+	seekers *seeker         // arguments to rewind
 
 	generation uint64        // of the breaker's permit
 	begun      time.Duration // of the attempt; only if the breaker times calls
@@ -103,7 +104,7 @@ func (c *Call) next() bool {
 	p := c.plan
 	switch {
 	case c.phase == again:
-		if !c.pause() {
+		if !c.resume() {
 			return false
 		}
 	case p == nil:
