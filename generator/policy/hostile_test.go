@@ -173,9 +173,10 @@ func TestHostileFilesEnd(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&before)
-			start := time.Now()
+			start, worked := time.Now(), processTime()
 			_, err := Read([]Input{{Path: "r.yaml", Data: []byte(text)}})
-			took := time.Since(start)
+			// A machine that does other things, too, stretches the one, but not the other.
+			took := min(time.Since(start), processTime()-worked)
 			runtime.ReadMemStats(&after)
 			var errs Errors
 			if !errors.As(err, &errs) {
