@@ -171,7 +171,7 @@ func (r *resolver) classify(out *templates.File) {
 		}
 	}
 	if permanent != nil {
-		permanent.Func = choose("permanentError", r.names.taken)
+		permanent.Func = r.names.declare("permanentError")
 		permanent.Doc = permanent.Func + " reports whether nothing mends err, and the peer is not to blame."
 		r.importMatcher(permanent)
 		out.Permanent = permanent

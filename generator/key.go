@@ -134,7 +134,7 @@ func (r *resolver) grpcCode() *templates.Matcher {
 		return nil
 	}
 	r.names.addImport(grpcPath, "status")
-	m := &templates.Matcher{Err: r.errorType(), Func: choose("grpcCode", r.names.taken)}
+	m := &templates.Matcher{Err: r.errorType(), Func: r.names.declare("grpcCode")}
 	m.Doc = m.Func + " returns the code of the gRPC status that err carries."
 	taken := map[string]bool{r.names.imports[grpcPath]: true, r.names.imports["errors"]: true, m.Func: true}
 	m.Param, m.Targets = choose("err", taken), []string{choose("target", taken)}

@@ -24,10 +24,11 @@ const (
 type names struct {
 	taken   map[string]bool   // at package level, imports included
 	imports map[string]string // path → name
+	inFiles map[string]bool   // what the package's files call their imports
 }
 
-func newNames(pkg *types.Package) *names {
-	n := &names{taken: map[string]bool{}, imports: map[string]string{}}
+func newNames(pkg *types.Package, inFiles map[string]bool) *names {
+	n := &names{taken: map[string]bool{}, imports: map[string]string{}, inFiles: inFiles}
 	for _, name := range pkg.Scope().Names() {
 		n.taken[name] = true
 	}
@@ -41,6 +42,18 @@ func choose(base string, taken map[string]bool) string {
 		name = base + strconv.Itoa(i)
 	}
 	taken[name] = true
+	return name
+}
+
+// declare returns the first free one of base, base2 … for a declaration at
+// package level, and takes it. An import of any file of the package is in its
+// way, where another import is not.
+func (n *names) declare(base string) string {
+	name := base
+	for i := 2; n.taken[name] || n.inFiles[name]; i++ {
+		name = base + strconv.Itoa(i)
+	}
+	n.taken[name] = true
 	return name
 }
 
