@@ -49,7 +49,7 @@ func Generate(ctx context.Context, c Config) ([]File, error) {
 		return nil, err
 	}
 	for _, f := range set.Files {
-		if err := ours(filepath.Join(c.Dir, f.Out())); err != nil {
+		if err := ours(filepath.Join(c.Dir, f.Out())); len(f.Interfaces) > 0 && err != nil {
 			return nil, err
 		}
 	}
@@ -189,6 +189,25 @@ func read(dir string) (*policy.Set, []string, error) {
 	return set, wordsIn(inputs), err
 }
 
+// Covered returns the interfaces of the package in dir that policies are about,
+// with the files that say so.
+func Covered(dir string) (map[string]string, error) {
+	set, _, err := read(dir)
+	if errors.Is(err, ErrNoPolicies) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	in := map[string]string{}
+	for _, f := range set.Files {
+		for _, i := range f.Interfaces {
+			in[i.Of] = enumerate(i.Sources)
+		}
+	}
+	return in, nil
+}
+
 // wordsIn returns everything that may be a Go identifier, each once: "net",
 // "net.OpError"; and the methods by which checks know a type.
 func wordsIn(inputs []policy.Input) []string {
@@ -244,6 +263,9 @@ func foreignPackages(set *policy.Set) []string {
 func render(dir string, set *policy.Set, resolved []*templates.File) ([]File, error) {
 	var files []File
 	for i, f := range resolved {
+		if len(f.Wrappers) == 0 {
+			continue // a file about no interface, of which a warning tells
+		}
 		path := filepath.Join(dir, set.Files[i].Out())
 		src, err := templates.Render(f)
 		if err != nil {
@@ -273,7 +295,7 @@ func ours(path string) error {
 }
 
 // Orphans returns the generated files in dir that are not among made, which
-// [Generate] returned: their policies are gone.
+// [Generate] returned: their policies are gone, or about no interface any more.
 func Orphans(dir string, made map[string]bool) ([]string, error) {
 	found, err := filepath.Glob(filepath.Join(dir, "*resilience_gen.go"))
 	if err != nil {

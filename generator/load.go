@@ -82,7 +82,11 @@ func load(ctx context.Context, dir string, foreign []string) (*goPackage, error)
 		Mode: packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles | packages.NeedImports |
 			packages.NeedTypes | packages.NeedSyntax | packages.NeedTypesInfo | packages.NeedModule,
 	}
-	pkgs, err := packages.Load(conf, append([]string{"."}, foreign...)...)
+	patterns := append([]string{"."}, foreign...)
+	pkgs, err := packages.Load(conf, patterns...)
+	if conf.Overlay = renewed(abs, pkgs); conf.Overlay != nil {
+		pkgs, err = packages.Load(conf, patterns...)
+	}
 	if err != nil {
 		if _, missing := exec.LookPath("go"); missing != nil {
 			return nil, fmt.Errorf("%s: there is no go command in PATH, and resilgen asks it about packages; is Go installed?", dir)
@@ -100,13 +104,18 @@ func load(ctx context.Context, dir string, foreign []string) (*goPackage, error)
 		}
 		if p.types == nil && (len(pkg.GoFiles) > 0 && filepath.Dir(pkg.GoFiles[0]) == abs || !slices.Contains(foreign, pkg.PkgPath)) {
 			p.Name, p.Path, p.types, p.syntax = pkg.Name, pkg.PkgPath, pkg.Types, pkg.Syntax
-			if err := fatal(dir, pkg); err != nil {
+			if err := fatal(dir, abs, pkg); err != nil {
 				return nil, err
 			}
 		}
 	}
+	if p.types == nil {
+		if err := refusal(ctx, dir); err != nil {
+			return nil, err
+		}
+	}
 	if p.types == nil || p.Name == "" {
-		return nil, fmt.Errorf("%s: no Go package here; run resilgen in a directory with Go files", dir)
+		return nil, noPackage(dir)
 	}
 	return p, nil
 }
@@ -122,19 +131,6 @@ func inModule(dir string) bool {
 		}
 		dir = filepath.Dir(dir)
 	}
-}
-
-// fatal returns errors that leave nothing to work with.
-func fatal(dir string, pkg *packages.Package) error {
-	for _, e := range pkg.Errors {
-		switch {
-		case e.Kind == packages.ParseError:
-			return fmt.Errorf("%s: %s; resilgen needs files that parse", e.Pos, e.Msg)
-		case e.Kind == packages.ListError && len(pkg.GoFiles) == 0:
-			return fmt.Errorf("%s: %s", dir, e.Msg)
-		}
-	}
-	return nil
 }
 
 // parseUnlessOurs parses only the package clause of our own output: what is
@@ -378,7 +374,7 @@ func (p *goPackage) lookup(n policy.Name) (types.Object, string) {
 		}
 		return nil, "does not resolve to a Go identifier" + hint(first, append(p.types.Scope().Names(), builtinNames()...))
 	}
-	why := fmt.Sprintf("no file of the package imports %s", first)
+	why := notImported(first)
 	for _, imp := range p.types.Imports() {
 		if imp.Name() != first && !slices.Contains(p.renamedImports()[first], imp.Path()) {
 			continue

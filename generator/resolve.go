@@ -160,7 +160,7 @@ func (r *resolver) wrapper(i *policy.Interface, face *goInterface) *templates.Wr
 	name := upper(i.Name)
 	w := &templates.Wrapper{
 		Key: r.pkg.Name + "." + i.Name, Iface: face.typ, Short: face.name, Link: face.name,
-		Type: r.names.declare("Resilient"+name), New: r.names.declare("NewResilient"+name),
+		Type: r.names.declare("Resilient" + name), New: r.names.declare("NewResilient" + name),
 		Source: enumerate(i.Sources), Unwrap: true, Error: r.errorType(),
 	}
 	if face.pkg != r.pkg.types {
@@ -172,7 +172,7 @@ func (r *resolver) wrapper(i *policy.Interface, face *goInterface) *templates.Wr
 		w.TypeParams = append(w.TypeParams, templates.Var{Name: p.Obj().Name(), Type: p.Constraint()})
 	}
 	if len(face.promoted) > 0 {
-		w.Hidden = r.names.declare(lower(name)+"Promoted")
+		w.Hidden = r.names.declare(lower(name) + "Promoted")
 	}
 	fields := map[string]bool{}
 	for _, m := range face.methods {
@@ -187,10 +187,10 @@ func (r *resolver) wrapper(i *policy.Interface, face *goInterface) *templates.Wr
 		method.Field = choose(lower(m.Name()), fields)
 		w.Methods = append(w.Methods, method)
 		if method.Fallback.Method && w.Fallback == "" {
-			w.Fallback = r.names.declare(name+"Fallback")
+			w.Fallback = r.names.declare(name + "Fallback")
 		}
 		if method.Fallback.Secondary && w.Secondary == "" {
-			w.Secondary = r.names.declare(name+"Secondary")
+			w.Secondary = r.names.declare(name + "Secondary")
 		}
 	}
 	w.Vars = holding(maps.Clone(r.names.taken))
@@ -277,7 +277,7 @@ func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Fu
 		return out
 	}
 	if several := len(out.Results) > 2 || len(out.Results) == 2 && out.Err == 0; out.Abandon && several {
-		out.Bundle = r.names.declare(lower(strings.TrimPrefix(w.Type, "Resilient"))+m.Name()+"Results")
+		out.Bundle = r.names.declare(lower(strings.TrimPrefix(w.Type, "Resilient")) + m.Name() + "Results")
 	}
 	out.Policy = r.literal(w, out, e)
 	out.Doc = sentence(w, out, e)
@@ -403,7 +403,7 @@ func (r *resolver) matcherLiteral(w *templates.Wrapper, m *templates.Method, k *
 	}
 	if own != nil {
 		verb := k.Path[strings.LastIndexByte(k.Path, '.')+1:]
-		own.Func = r.names.declare(strings.TrimSuffix(verb, "On")+strings.TrimPrefix(w.Type, "Resilient")+m.Name)
+		own.Func = r.names.declare(strings.TrimSuffix(verb, "On") + strings.TrimPrefix(w.Type, "Resilient") + m.Name)
 		own.Doc = own.Func + " " + matcherDoc[verb] + "."
 		r.importMatcher(own)
 		m.Matchers = append(m.Matchers, own)

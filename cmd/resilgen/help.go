@@ -10,8 +10,8 @@ var helps = map[string]string{
 	"init": `usage: resilgen init [Interface …]
 
 Writes a starter resilience.yaml for the interfaces that are named, or all that
-the package here declares, and resilience.go with the go:generate line. What
-exists stays as it is.
+the package here declares and that have no policies yet, and resilience.go with
+the go:generate line. What exists stays as it is.
 `,
 	"generate": `usage: resilgen generate [flags] [dirs]
 

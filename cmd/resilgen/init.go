@@ -16,6 +16,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/resilgen/resilgen/generator"
 	"github.com/resilgen/resilgen/generator/policy"
 	"github.com/resilgen/resilgen/templates/starter"
 )
@@ -35,8 +36,14 @@ func initialize(_ context.Context, env *environment, args []string) error {
 	if len(found) == 0 {
 		return fmt.Errorf("package %s declares no interface with methods; declare one around what may fail", pkg)
 	}
+	if _, err := os.Lstat("resilience.yaml"); err == nil {
+		return exists("resilience.yaml", addByHand)
+	}
 	names, err := wanted(args, found, pkg)
 	if err != nil {
+		return err
+	}
+	if names, err = uncovered(names, len(args) > 0, pkg); err != nil {
 		return err
 	}
 	mod, err := goMod()
@@ -54,9 +61,33 @@ func initialize(_ context.Context, env *environment, args []string) error {
 	return nil
 }
 
+// uncovered leaves out interfaces that other policies of the package are about.
+// One that was named is an error.
+func uncovered(list []starter.Interface, named bool, pkg string) ([]starter.Interface, error) {
+	covered, err := generator.Covered(".")
+	if err != nil {
+		return nil, err
+	}
+	var left []starter.Interface
+	for _, i := range list {
+		if where := covered[i.Name]; where == "" {
+			left = append(left, i)
+		} else if named {
+			return nil, fmt.Errorf("%s has policies already, in %s", i.Name, where)
+		}
+	}
+	if len(left) == 0 {
+		return nil, fmt.Errorf("every interface of package %s has policies already; %s has those of %s", pkg, covered[list[0].Name], list[0].Name)
+	}
+	return left, nil
+}
+
+// addByHand is what to do with a policy file that exists.
+const addByHand = "add interfaces to it by hand"
+
 // writeStarter writes both files or none, and says which, and for what.
 func writeStarter(interfaces []starter.Interface, pkg string) (wrote string, err error) {
-	if err := create("resilience.yaml", starter.YAML(interfaces), "add interfaces to it by hand"); err != nil {
+	if err := create("resilience.yaml", starter.YAML(interfaces), addByHand); err != nil {
 		return "", err
 	}
 	wrote = "resilience.yaml"
@@ -150,7 +181,7 @@ func exported(name string) string {
 func create(name, text, advice string) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists and stays as it is; %s", name, advice)
+		return exists(name, advice)
 	}
 	if errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("%s cannot be written: make this directory writable and run again (%w)", name, err)
@@ -160,6 +191,10 @@ func create(name, text, advice string) error {
 	}
 	_, err = f.WriteString(text)
 	return errors.Join(err, f.Close())
+}
+
+func exists(name, advice string) error {
+	return fmt.Errorf("%s exists and stays as it is; %s", name, advice)
 }
 
 // declared returns the interfaces with methods that the package in dir

@@ -121,3 +121,30 @@ next:
 	require.Equal(t, 1, code)
 	require.Equal(t, "resilgen: no go.mod here or above; run go mod init first\n", errs)
 }
+
+// TestInitLeavesOutWhatIsCovered by another policy file, under its name or
+// another, or by an annotation.
+func TestInitLeavesOutWhatIsCovered(t *testing.T) {
+	const four = "package shop\n\ntype Gateway interface{ Charge() error }\n\ntype Store interface{ Put() error }\n\n" +
+		"//resilience:policy none\ntype Mail interface{ Send() error }\n\ntype Clock interface{ Set() error }\n"
+	dir := module(t, map[string]string{"shop.go": four, "gateway.resilience.yaml": "version: 1\ninterfaces:\n  Gateway: none\n  Backup: {of: Store, bulkhead: {}}\n"})
+	code, _, errs := tool(t, dir, "init", "Clock", "Store")
+	require.Equal(t, 1, code)
+	require.Equal(t, "resilgen: Store has policies already, in gateway.resilience.yaml\n", errs)
+	code, out, errs := tool(t, dir, "init")
+	require.Equal(t, 0, code, errs)
+	require.True(t, strings.HasPrefix(out, "wrote resilience.yaml and resilience.go for Clock\n"), out)
+	code, _, errs = tool(t, dir, "generate")
+	require.Equal(t, 0, code, errs)
+
+	require.NoError(t, os.Rename(filepath.Join(dir, "resilience.yaml"), filepath.Join(dir, "clock.resilience.yaml")))
+	code, _, errs = tool(t, dir, "init")
+	require.Equal(t, 1, code)
+	require.Equal(t, "resilgen: every interface of package shop has policies already; gateway.resilience.yaml has those of Gateway\n", errs)
+	require.NoFileExists(t, filepath.Join(dir, "resilience.yaml"))
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "clock.resilience.yaml"), []byte("version: 2\n"), 0o644))
+	code, _, errs = tool(t, dir, "init")
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "clock.resilience.yaml:1:10: version:")
+}

@@ -133,6 +133,7 @@ func TestSentencesThatSayWhatToDo(t *testing.T) {
 		{"no go.mod", map[string]string{"go.mod": "-", "shop.go": gateway, "resilience.yaml": policies}, []string{"generate"}, 1, "go mod init"},
 		{"no parse", map[string]string{"shop.go": "package shop\nfunc {", "resilience.yaml": policies}, []string{"generate"}, 1, "resilgen needs files that parse"},
 		{"no Go files", map[string]string{"resilience.yaml": policies}, []string{"generate"}, 1, "no Go"},
+		{"two packages", map[string]string{"shop.go": gateway, "bank.go": "package bank\n", "resilience.yaml": policies}, []string{"explain", "Gateway"}, 1, "package bank (bank.go) and package shop (shop.go)"},
 		{"bad flag", nil, []string{"generate", "-x"}, 2, "-x"},
 		{"no interface", map[string]string{"shop.go": "package shop\n"}, []string{"init"}, 1, "declares no interface"},
 		{"output is a directory", map[string]string{"shop.go": gateway, "resilience.yaml": policies, "resilience_gen.go/keep": ""}, []string{"generate"}, 1, "resilience_gen.go: is a directory, where the generated file belongs; move it away"},
@@ -214,6 +215,26 @@ func TestJSONStrictPrune(t *testing.T) {
 	code, _, errs = tool(t, dir, "generate", "-prune")
 	require.Equal(t, 0, code, errs)
 	require.NoFileExists(t, filepath.Join(dir, "resilience_gen.go"))
+}
+
+// TestPoliciesOfNothing: a file that is about no interface any more.
+func TestPoliciesOfNothing(t *testing.T) {
+	dir := module(t, map[string]string{"shop.go": gateway, "resilience.yaml": "version: 1\ninterfaces: {Gateway: none}\n"})
+	code, _, errs := tool(t, dir, "generate")
+	require.Equal(t, 0, code, errs)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "resilience.yaml"), []byte("version: 1\n"), 0o644))
+	code, _, errs = tool(t, dir, "check")
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "warning: resilience.yaml:1:1: interfaces: there are none here, so nothing is generated")
+	require.Contains(t, errs, "resilience_gen.go: its policies are gone; resilgen generate -prune removes it")
+	code, _, errs = tool(t, dir, "generate", "-prune")
+	require.Equal(t, 0, code, errs)
+	require.NoFileExists(t, filepath.Join(dir, "resilience_gen.go"))
+	code, _, _ = tool(t, dir, "check", "-strict")
+	require.Equal(t, 1, code)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "resilience_gen.go"), []byte("package shop\n"), 0o644))
+	code, _, errs = tool(t, dir, "generate")
+	require.Equal(t, 0, code, "somebody's file is in nobody's way: %s", errs)
 }
 
 func TestSchemaVersionHelp(t *testing.T) {

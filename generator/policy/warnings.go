@@ -1,7 +1,8 @@
 package policy
 
 // Warnings returns what is legal and probably not meant: a list that replaces
-// an inherited one (RG093) and a policy that nothing uses (RG098).
+// an inherited one (RG093), a policy that nothing uses (RG098) and a file that
+// is about no interface.
 func (f *File) Warnings() []*Error {
 	var errs, warns Errors
 	for _, p := range f.policies {
@@ -25,7 +26,13 @@ func (f *File) Warnings() []*Error {
 			m.clone().apply(entry.entry, true)
 		}
 	}
-	return append(warns, f.unused()...).Sorted()
+	warns = append(warns, f.unused()...)
+	if len(f.Interfaces) == 0 {
+		w := f.errorAt(f.pos, "", "interfaces", "there are none here, so nothing is generated; name one, like interfaces: {Gateway: {use: api}}")
+		w.Warning = true
+		warns = append(warns, w)
+	}
+	return warns.Sorted()
 }
 
 // unused warns about policies that no interface reaches.
