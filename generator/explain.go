@@ -15,14 +15,15 @@ import (
 
 // Explain returns, for the target "Gateway" or "Gateway.Charge", each method's
 // effective values with their origin, the nesting, the worst case and the
-// schedule of attempts, as text. An interface of another package may be named
+// schedule of attempts, as text; of an interface also which others vanish behind
+// its wrapper. An interface of another package may be named
 // as the policies name it, "net/http.RoundTripper".
 func Explain(ctx context.Context, c Config, target string) (string, error) {
 	set, _, err := read(c.Dir)
 	if err != nil {
 		return "", err
 	}
-	pkg, err := load(ctx, c.Dir, foreignPackages(set))
+	pkg, err := load(ctx, c.Dir, append(foreignPackages(set), "io")) // whose interfaces types have unasked
 	if err != nil {
 		return "", err
 	}
@@ -72,6 +73,9 @@ func explain(pkg *goPackage, i *policy.Interface, f *policy.File, only string) (
 		named := slices.ContainsFunc(i.LeaveOut, func(n policy.Name) bool { return n.Text == m.Name() })
 		lint.Run(&lint.Method{Policy: effective[n], Sig: sig, Ctx: contextIndex(sig), Err: errorIndex(sig), LeaveOut: i.LeaveOutAll || named})
 		explainMethod(&b, i.Name+"."+m.Name(), f.Preset, effective[n])
+	}
+	if text := pkg.optional(face, f); only == "" && text != "" {
+		b.WriteString(i.Name + "\n" + text + "\n")
 	}
 	if b.Len() == 0 {
 		return "", fmt.Errorf("%s has no method %s%s", i.Of, only, hint(only, names))

@@ -30,7 +30,9 @@ policy cannot work.
 Prints what is in force for each method of an interface that the policies here
 name: every value with the file:line:col it comes from, the nesting of the
 parts, the worst case, and when attempts begin. An interface of another package
-is named as the policies name it, io.ReadCloser, or by its name alone.
+is named as the policies name it, io.ReadCloser, or by its name alone. Of an
+interface it also tells which others (io.WriterTo) the package's own types have
+that a type assertion does not find behind the wrapper.
 `,
 	"schema": `usage: resilgen schema
 
