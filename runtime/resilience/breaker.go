@@ -30,8 +30,8 @@ type permit struct {
 // tell them all they need. What changes the state does take it.
 type breaker struct {
 	name string
-	conf Breaker // every default filled in
-	rate bool    // the failure rate decides, not consecutive failures alone
+	conf Breaker // every default filled in; under mu, since an update replaces it
+	rate bool    // the failure rate decides, not consecutive failures alone; under mu
 
 	closed     atomic.Bool               // calls may pass: the state is closed, or nothing is enforced
 	turned     atomic.Pointer[rejection] // every call is rejected with it until its time; else nil
@@ -39,6 +39,8 @@ type breaker struct {
 	generation atomic.Uint64             // changes with every transition
 	streak     atomic.Int64              // failures in a row, for a success to reset without the lock
 	rejected   atomic.Int64
+	windowed   atomic.Bool  // outcomes are put into the window
+	slow       atomic.Int64 // conf.SlowCallDuration
 
 	keyUse // of one that is kept for a key
 
@@ -111,7 +113,8 @@ func (b *Breaker) byRate() bool {
 // newBreaker returns a breaker in its initial state. rate says whether the
 // failure rate decides, see [Breaker.byRate].
 func newBreaker(name string, conf Breaker, rate bool) *breaker {
-	b := &breaker{name: name, conf: conf.withDefaults(), rate: rate, mode: conf.Mode, state: StateClosed}
+	b := &breaker{name: name, mode: conf.Mode, state: StateClosed}
+	b.adopt(conf.withDefaults(), rate)
 	b.window = newWindow(b.conf.Window)
 	b.rejection = &rejection{forced: b.mode == ForcedOpen}
 	b.mu.Lock() // the timer may fire at once
@@ -121,19 +124,6 @@ func newBreaker(name string, conf Breaker, rate bool) *breaker {
 	}
 	b.publish()
 	return b
-}
-
-// inherit does what an operator told old to do.
-func (b *breaker) inherit(old *breaker) {
-	old.mu.Lock()
-	mode, told, rejection := old.mode, old.mode != old.conf.Mode, old.rejection
-	old.mu.Unlock()
-	if told {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.mode, b.rejection = mode, rejection
-		b.publish()
-	}
 }
 
 // publish tells calls what they need not take the lock for. b.mu is held, or b
@@ -278,6 +268,11 @@ func (b *breaker) open(now time.Duration, failedProbe bool) {
 	b.openedAt = now
 	b.rejection = &rejection{until: b.openUntil()}
 	b.publish()
+	b.arm()
+}
+
+// arm starts the timer that ends the open state, if there is to be one.
+func (b *breaker) arm() {
 	if b.conf.AutoHalfOpen && !b.stopped {
 		b.timer = time.AfterFunc(b.openUntil()-sinceEpoch(), b.tick)
 	}
@@ -302,6 +297,10 @@ func (b *breaker) stop() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.stopped = true
+	b.disarm()
+}
+
+func (b *breaker) disarm() {
 	if b.timer != nil {
 		b.timer.Stop()
 		b.timer = nil
@@ -309,10 +308,7 @@ func (b *breaker) stop() {
 }
 
 func (b *breaker) to(s State) {
-	if b.timer != nil {
-		b.timer.Stop()
-		b.timer = nil
-	}
+	b.disarm()
 	b.state, b.probing = s, 0
 	b.transitions++
 	b.generation.Add(1)
@@ -328,7 +324,7 @@ func (b *breaker) record(clock func() time.Duration, p permit, o outcome, took t
 	if o == outcomeFailure {
 		m |= markFailure
 	}
-	if b.conf.SlowCallDuration > 0 && took > b.conf.SlowCallDuration {
+	if slow := time.Duration(b.slow.Load()); slow > 0 && took > slow {
 		m |= markSlow
 	}
 	if m == 0 && !p.probe && b.succeeded(clock, p.generation) {
@@ -359,7 +355,7 @@ func (b *breaker) record(clock func() time.Duration, p permit, o outcome, took t
 
 // succeeded counts a success without the lock, and reports whether it could.
 func (b *breaker) succeeded(clock func() time.Duration, generation uint64) bool {
-	if b.rate || b.conf.SlowCallDuration > 0 {
+	if b.windowed.Load() {
 		t := b.tally.Load()
 		if t == nil || t.generation != generation || !t.add(clock) {
 			return false
@@ -379,7 +375,7 @@ func (b *breaker) count(now time.Duration, m mark) {
 		b.streak.Store(0)
 	}
 	trip := b.conf.ConsecutiveFailures > 0 && b.streak.Load() >= int64(b.conf.ConsecutiveFailures)
-	if b.rate || b.conf.SlowCallDuration > 0 {
+	if b.windowed.Load() {
 		b.fold()
 		b.window.add(now, m)
 		sum := b.window.read(now)

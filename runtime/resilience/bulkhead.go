@@ -16,7 +16,8 @@ import (
 // back looks at queued after: one of the two sees the other.
 type bulkhead struct {
 	name   string
-	conf   Bulkhead // every default filled in
+	conf   atomic.Pointer[Bulkhead] // every default filled in; an update replaces it
+	slots  atomic.Int64             // conf.MaxConcurrent
 	taken  atomic.Int64
 	queued atomic.Int64 // len(waiting)
 
@@ -25,7 +26,14 @@ type bulkhead struct {
 }
 
 func newBulkhead(name string, conf Bulkhead) *bulkhead {
-	conf.MaxConcurrent = max(orInt(conf.MaxConcurrent, 25), 1)
+	b := &bulkhead{name: name}
+	b.resize(conf)
+	return b
+}
+
+// withDefaults fills in what was not given.
+func (conf Bulkhead) withDefaults() Bulkhead {
+	conf.MaxConcurrent = orInt(conf.MaxConcurrent, 25)
 	conf.MaxWait = max(conf.MaxWait, 0)
 	switch {
 	case conf.MaxWait == 0:
@@ -35,7 +43,7 @@ func newBulkhead(name string, conf Bulkhead) *bulkhead {
 	default:
 		conf.MaxQueue = max(conf.MaxQueue, 0)
 	}
-	return &bulkhead{name: name, conf: conf}
+	return conf
 }
 
 // acquire takes a slot, or waits for one until MaxWait, due (unless zero) or
@@ -44,11 +52,12 @@ func (b *bulkhead) acquire(ctx context.Context, due time.Duration, late error) e
 	if b.quick() {
 		return nil
 	}
-	if b.conf.MaxQueue == 0 {
+	conf := b.conf.Load()
+	if conf.MaxQueue == 0 {
 		return ErrBulkheadFull
 	}
 	b.mu.Lock()
-	if len(b.waiting) >= b.conf.MaxQueue {
+	if len(b.waiting) >= conf.MaxQueue {
 		b.mu.Unlock()
 		return ErrBulkheadFull
 	}
@@ -56,7 +65,7 @@ func (b *bulkhead) acquire(ctx context.Context, due time.Duration, late error) e
 	b.waiting = append(b.waiting, turn)
 	b.handOver()
 	b.mu.Unlock()
-	return b.wait(ctx, due, late, turn)
+	return b.wait(ctx, conf.MaxWait, due, late, turn)
 }
 
 // quick takes a slot if one is free and nobody waits.
@@ -66,7 +75,7 @@ func (b *bulkhead) quick() bool { return b.queued.Load() == 0 && b.take() }
 func (b *bulkhead) take() bool {
 	for {
 		n := b.taken.Load()
-		if n >= int64(b.conf.MaxConcurrent) {
+		if n >= b.slots.Load() {
 			return false
 		}
 		if b.taken.CompareAndSwap(n, n+1) {
@@ -86,8 +95,8 @@ func (b *bulkhead) handOver() {
 	b.queued.Store(int64(len(b.waiting)))
 }
 
-func (b *bulkhead) wait(ctx context.Context, due time.Duration, late error, turn chan struct{}) error {
-	patience, reason := b.conf.MaxWait, ErrBulkheadFull
+func (b *bulkhead) wait(ctx context.Context, patience, due time.Duration, late error, turn chan struct{}) error {
+	reason := ErrBulkheadFull
 	if due != 0 {
 		if left := due - sinceEpoch(); left < patience {
 			patience, reason = left, late

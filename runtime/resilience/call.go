@@ -189,7 +189,7 @@ func (c *Call) admit() bool {
 		}
 		c.holds |= holdsSlot
 	}
-	if b != nil && b.conf.SlowCallDuration > 0 {
+	if c.plan.measures {
 		c.begun = sinceEpoch()
 	}
 	return true

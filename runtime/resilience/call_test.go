@@ -233,7 +233,18 @@ func TestEnvironment(t *testing.T) {
 		{"RESILIENCE_ENABLE=false", "RESILIENCE_ENABLE=false: no such variable, did you mean RESILIENCE_ENABLED?"},
 		{"RESILIENCE_ENABLED=maybe", "RESILIENCE_ENABLED=maybe: want true or false"},
 		{"RESILIENCE_PRESET=prod", "RESILIENCE_PRESET=prod: want production, development or testing"},
-		{"RESILIENCE_DISABLE=retry", "RESILIENCE_DISABLE=retry: not available yet"},
+		{"RESILIENCE_DISABLE=retry", ""},
+		{"RESILIENCE_DISABLE=retry,rety", "RESILIENCE_DISABLE=retry,rety: there is no part rety to take out, only timeout, retry, circuitBreaker, bulkhead, fallback"},
+		{"RESILIENCE_DURABLE=false", "RESILIENCE_DURABLE=false: not available yet"},
+		{"RESILIENCE_RETRY_MAXATTEMPTS=5", ""},
+		{"RESILIENCE_CIRCUITBREAKER_HALFOPEN_MAXWAIT=none", ""},
+		{"RESILIENCE_PORT_80_TCP_ADDR=10.0.0.1", ""},
+		{"RESILIENCE_RETRY_SERVICE_HOST=10.0.0.1", ""},
+		{"RESILIENCE_RETRY_MAXATTEMPTS=0", "RESILIENCE_RETRY_MAXATTEMPTS=0: must be ≥ 1 (is 0)"},
+		{"RESILIENCE_RETRY_MAX_ATTEMPTS=5", "RESILIENCE_RETRY_MAX_ATTEMPTS=5: no such variable, did you mean RESILIENCE_RETRY_MAXATTEMPTS?"},
+		{"RESILIENCE_CIRCUIT_BREAKER_HALF_OPEN_MAX_WAIT=1s", "RESILIENCE_CIRCUIT_BREAKER_HALF_OPEN_MAX_WAIT=1s: no such variable, did you mean RESILIENCE_CIRCUITBREAKER_HALFOPEN_MAXWAIT?"},
+		{"RESILIENCE_RETRY_RETRYON=x", "RESILIENCE_RETRY_RETRYON=x: retry.retryOn: compiled in: change the policy file and generate again"},
+		{"RESILIENCE_TIMEOUT=2s", "RESILIENCE_TIMEOUT=2s: no such variable: RESILIENCE_DISABLE=timeout takes the part out, RESILIENCE_TIMEOUT_… are its keys"},
 	} {
 		rt := &Runtime{enabled: map[string]bool{}}
 		got := ""

@@ -3,7 +3,10 @@ package resilience
 import (
 	"errors"
 	"fmt"
+	"path"
+	"runtime"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -14,6 +17,7 @@ type Wrapper struct {
 	rt       *Runtime
 	name     string
 	instance string
+	pkg      string
 	errs     []error
 }
 
@@ -26,7 +30,7 @@ func (rt *Runtime) Wrap(name string, next any, others ...any) *Wrapper {
 	if rt != nil {
 		as = rt.name
 	}
-	w := &Wrapper{rt: root, name: name, instance: root.instance(name, as)}
+	w := &Wrapper{rt: root, name: name, instance: root.instance(name, as), pkg: callersPackage()}
 	if err != nil {
 		w.errs = append(w.errs, err)
 	}
@@ -38,10 +42,19 @@ func (rt *Runtime) Wrap(name string, next any, others ...any) *Wrapper {
 	return w
 }
 
+// callersPackage is the path of the package of the constructor that calls Wrap.
+func callersPackage() string {
+	var at [1]uintptr
+	frame, _ := runtime.CallersFrames(at[:runtime.Callers(3, at[:])]).Next()
+	dir, name := path.Split(frame.Function)
+	name, _, _ = strings.Cut(name, ".")
+	return dir + strings.ReplaceAll(name, "%2e", ".") // as the linker writes it
+}
+
 // Guard returns the guard of a method under p.
 func (w *Wrapper) Guard(method string, p Policy) *Guard {
 	full := w.name + "." + method
-	g := &Guard{rt: w.rt, name: full + w.instance, method: full, iface: w.name, wrapper: w.name + w.instance, policy: p}
+	g := &Guard{rt: w.rt, name: full + w.instance, method: full, iface: w.name, wrapper: w.name + w.instance, pkg: w.pkg, policy: p}
 	if err := p.check(); err != nil {
 		w.errs = append(w.errs, fmt.Errorf("%s: %w", g.name, err))
 		return g
@@ -61,8 +74,10 @@ type Guard struct {
 	rt                  *Runtime
 	name, method, iface string
 	wrapper             string // iface and instance
+	pkg                 string // path of the package that holds the wrapper
 	policy              Policy
 	plan                atomic.Pointer[plan] // nil: switched off
+	misfit              error                // why overrides leave it out; under rt.mu
 }
 
 // Guard returns a guard for code that has no interface, see [Do] and [Try].

@@ -1,6 +1,8 @@
 package resilience
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"sync/atomic"
@@ -17,6 +19,7 @@ type plan struct {
 	retries  bool
 	hurries  bool // from attempt to attempt: no delay, no limit to look at
 	queues   bool // at the bulkhead
+	measures bool // how long attempts take, for the breaker
 	listed   bool // retryOn or abortOn say which errors
 	mayFall  bool
 	attempts int
@@ -85,45 +88,37 @@ func (g *Guard) breakerName() (name string, shared bool) {
 	return g.name, false
 }
 
-// breakerFor returns the breaker of g, or its breakers by key: what there is,
-// if the numbers are the same, else a new one, which does what an operator told
-// the old one. rt.mu is held.
-func (rt *Runtime) breakerFor(g *Guard, preset Preset) (*breaker, *keyedBreakers) {
-	if !g.policy.Breaker.set() {
+// breakerFor returns the breaker of g, or its breakers by key, under the
+// numbers of p. rt.mu is held.
+func (rt *Runtime) breakerFor(g *Guard, p *Policy) (*breaker, *keyedBreakers) {
+	if !p.Breaker.set() {
 		return nil, nil
 	}
 	name, _ := g.breakerName()
-	rate := g.policy.Breaker.byRate()
-	conf := g.policy.Breaker.under(presets[preset].breaker)
+	rate := p.Breaker.byRate()
+	conf := p.Breaker.under(presets[p.Preset].breaker)
 	if conf.PerKey {
 		return nil, rt.keyedFor(name, conf, rate)
 	}
-	old := rt.breakers[name]
-	if old != nil && old.rate == rate && numbers(old.conf) == numbers(conf) {
+	if old := rt.breakers[name]; old != nil {
+		old.reconfigure(conf, rate)
 		return old, nil
 	}
 	if rt.breakers == nil {
 		rt.breakers = map[string]*breaker{}
 	}
 	b := newBreaker(name, conf, rate)
-	if old != nil {
-		old.stop()
-		b.inherit(old)
-	}
 	rt.breakers[name] = b
 	return b, nil
 }
 
 func (rt *Runtime) keyedFor(name string, conf Breaker, rate bool) *keyedBreakers {
-	old := rt.keyed[name]
-	if old != nil && old.rate == rate && numbers(old.conf) == numbers(conf) {
+	if old := rt.keyed[name]; old != nil {
+		old.reconfigure(conf, rate)
 		return old
 	}
 	if rt.keyed == nil {
 		rt.keyed = map[string]*keyedBreakers{}
-	}
-	if old != nil {
-		old.stop()
 	}
 	k := newKeyedBreakers(name, conf, rate)
 	rt.keyed[name] = k
@@ -131,21 +126,19 @@ func (rt *Runtime) keyedFor(name string, conf Breaker, rate bool) *keyedBreakers
 }
 
 // bulkheadFor is like breakerFor.
-func (rt *Runtime) bulkheadFor(g *Guard) *bulkhead {
-	if (g.policy.Bulkhead == Bulkhead{}) {
+func (rt *Runtime) bulkheadFor(g *Guard, p *Policy) *bulkhead {
+	if (p.Bulkhead == Bulkhead{}) {
 		return nil
 	}
-	name := g.name
-	if g.policy.Bulkhead.Name != "" {
-		name = g.policy.Bulkhead.Name
-	}
+	name := cmp.Or(g.policy.Bulkhead.Name, g.name)
 	if old := rt.bulkheads[name]; old != nil {
+		old.resize(p.Bulkhead)
 		return old
 	}
 	if rt.bulkheads == nil {
 		rt.bulkheads = map[string]*bulkhead{}
 	}
-	b := newBulkhead(name, g.policy.Bulkhead)
+	b := newBulkhead(name, p.Bulkhead)
 	rt.bulkheads[name] = b
 	return b
 }
@@ -153,30 +146,59 @@ func (rt *Runtime) bulkheadFor(g *Guard) *bulkhead {
 // conflict says that a name was declared with other numbers before, or for
 // something that is not shared. rt.mu is held.
 func (rt *Runtime) conflict(g *Guard) error {
-	name, shared := g.breakerName()
+	p := &rt.inForce(g, rt.overrides).whole
+	name, _ := g.breakerName()
 	for _, other := range rt.guards {
-		if n := g.policy.Bulkhead.Name; n != "" && n == other.policy.Bulkhead.Name && g.policy.Bulkhead != other.policy.Bulkhead {
-			return fmt.Errorf("%s: bulkhead %q has other numbers in %s", g.name, n, other.name)
-		}
-		if !g.policy.Breaker.set() || !other.policy.Breaker.set() {
+		theirs, _ := other.breakerName()
+		if other == g || name != theirs && (g.policy.Bulkhead.Name == "" || g.policy.Bulkhead.Name != other.policy.Bulkhead.Name) {
 			continue
 		}
-		theirs, theyShare := other.breakerName()
-		switch {
-		case name != theirs:
-		case !shared || !theyShare:
-			return fmt.Errorf("%s: circuitBreaker %q is the name of another one, in %s", g.name, name, other.name)
-		case rt.breakerNumbers(g) != rt.breakerNumbers(other):
-			return fmt.Errorf("%s: circuitBreaker %q has other numbers in %s", g.name, name, other.name)
+		if err := g.agree(p, other, &rt.inForce(other, rt.overrides).whole); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// disagreement is conflict for every guard under policies to come.
+func (rt *Runtime) disagreement(policies map[*Guard]*inForce) error {
+	first := map[string]*Guard{} // to use a name, with the part before it
+	var errs []error
+	for _, g := range rt.guards {
+		name, _ := g.breakerName()
+		for _, key := range []string{"circuitBreaker " + name, "bulkhead " + g.policy.Bulkhead.Name} {
+			if other := first[key]; other == nil {
+				first[key] = g
+			} else {
+				errs = append(errs, g.agree(&policies[g].whole, other, &policies[other].whole))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// agree compares the numbers of what two guards share under the policies p and q.
+func (g *Guard) agree(p *Policy, other *Guard, q *Policy) error {
+	if n := g.policy.Bulkhead.Name; n != "" && n == other.policy.Bulkhead.Name &&
+		p.Bulkhead != (Bulkhead{}) && q.Bulkhead != (Bulkhead{}) && p.Bulkhead.withDefaults() != q.Bulkhead.withDefaults() {
+		return fmt.Errorf("%s: bulkhead %q has other numbers in %s", g.name, n, other.name)
+	}
+	name, shared := g.breakerName()
+	theirs, theyShare := other.breakerName()
+	switch {
+	case name != theirs || !p.Breaker.set() || !q.Breaker.set():
+	case !shared || !theyShare:
+		return fmt.Errorf("%s: circuitBreaker %q is the name of another one, in %s", g.name, name, other.name)
+	case breakerNumbers(p) != breakerNumbers(q):
+		return fmt.Errorf("%s: circuitBreaker %q has other numbers in %s", g.name, name, other.name)
+	}
+	return nil
+}
+
 // breakerNumbers is what two guards must agree in that share a breaker.
-func (rt *Runtime) breakerNumbers(g *Guard) string {
-	conf := &g.policy.Breaker
-	return fmt.Sprint(conf.byRate(), conf.PerKey, numbers(conf.under(presets[rt.presetOf(g)].breaker)))
+func breakerNumbers(p *Policy) string {
+	conf := &p.Breaker
+	return fmt.Sprint(conf.byRate(), conf.PerKey, numbers(conf.under(presets[p.Preset].breaker)))
 }
 
 // numbers is what makes two breakers the same: all but the matchers, which
@@ -239,7 +261,7 @@ func fill[T comparable](field *T, value T) {
 	}
 }
 
-var presetNames = map[string]Preset{"production": Production, "development": Development, "testing": Testing}
+var presetWords = []string{Production: "production", Development: "development", Testing: "testing"}
 
 // presets are the numbers of docs/policy.md.
 var presets = [...]struct {

@@ -259,7 +259,7 @@ const (
 type Bulkhead struct {
 	On            bool          // on with defaults, for a Bulkhead that gives nothing else
 	Name          string        // shares the slots with every Bulkhead of this name in the Runtime
-	MaxConcurrent int           // default 25
+	MaxConcurrent int           // default 25; None: every call is rejected
 	MaxWait       time.Duration // in the queue, FIFO; default none: nobody queues
 	MaxQueue      int           // default unbounded; None: nobody queues
 }

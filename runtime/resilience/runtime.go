@@ -1,11 +1,9 @@
 package resilience
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -32,6 +30,10 @@ type Runtime struct {
 	named     map[string]*Guard // see API; under naming
 	streams   atomic.Uint64     // one for each call that draws random numbers
 	abandoned atomic.Int64      // delegates that run on
+
+	environment []Override // from variables; see SetOverrides
+	overrides   overrides
+	version     int // of overrides
 }
 
 // Options are what [Open] takes. The zero value is the default.
@@ -44,81 +46,20 @@ type Options struct {
 var defaultRuntime = sync.OnceValues(func() (*Runtime, error) { return Open(Options{}) })
 
 // Open returns a Runtime. The environment wins over o: RESILIENCE_ENABLED
-// (true or false) and RESILIENCE_PRESET (production, development, testing). A
-// variable that is nearly one of these is an error, since a switch that does
-// nothing is worse than none.
+// (true or false), RESILIENCE_PRESET (production, development, testing),
+// RESILIENCE_DISABLE (retry,hedge) and one variable for each key that may change
+// at run time, such as RESILIENCE_RETRY_MAXATTEMPTS, which acts on every policy
+// that has the part. A variable that is nearly one of these is an error, since a
+// switch that does nothing is worse than none.
 func Open(o Options) (*Runtime, error) {
 	rt := &Runtime{seed: o.Seed, preset: o.Preset, enabled: map[string]bool{}}
 	if o.Disabled {
 		rt.enabled[""] = false
 	}
-	for _, name := range variables {
+	for _, name := range knownVariables() {
 		os.Getenv(name) // tells the cache of go test that results depend on it, which os.Environ does not
 	}
 	return rt, rt.readEnvironment(os.Environ())
-}
-
-func (rt *Runtime) readEnvironment(environ []string) error {
-	var errs []error
-	for _, entry := range environ {
-		name, value, _ := strings.Cut(entry, "=")
-		if value == "" {
-			continue
-		}
-		if err := rt.setVariable(name, value); err != nil {
-			errs = append(errs, fmt.Errorf("%s=%s: %w", name, value, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-var variables = []string{"RESILIENCE_ENABLED", "RESILIENCE_PRESET", "RESILIENCE_DISABLE", "RESILIENCE_DURABLE"}
-
-func (rt *Runtime) setVariable(name, value string) error {
-	switch name {
-	case "RESILIENCE_ENABLED":
-		on, err := strconv.ParseBool(value)
-		if err != nil {
-			return errors.New("want true or false")
-		}
-		rt.enabled[""] = on
-	case "RESILIENCE_PRESET":
-		p, ok := presetNames[value]
-		if !ok {
-			return errors.New("want production, development or testing")
-		}
-		rt.preset, rt.pinned = p, true
-	case "RESILIENCE_DISABLE", "RESILIENCE_DURABLE":
-		return errors.New("not available yet")
-	default:
-		for _, known := range variables {
-			if distance(name, known) <= 2 {
-				return fmt.Errorf("no such variable, did you mean %s?", known)
-			}
-		}
-	}
-	return nil
-}
-
-// distance is the edit distance of Levenshtein (1965).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // root returns the Runtime that holds the state, and its error for nil.
@@ -193,7 +134,7 @@ func (rt *Runtime) Apply(p Preset) {
 func (rt *Runtime) recompile() {
 	for _, g := range rt.guards {
 		p := rt.compile(g)
-		if old := g.plan.Swap(p); old != nil && p == nil {
+		if old := g.plan.Swap(p); old != nil && old.retries && (p == nil || !p.retries) {
 			old.off.Store(true)
 		}
 	}
@@ -201,26 +142,19 @@ func (rt *Runtime) recompile() {
 
 // compile returns the plan of g, nil if it is switched off. rt.mu is held.
 func (rt *Runtime) compile(g *Guard) *plan {
-	preset := rt.presetOf(g)
-	if rt.closed || !rt.isEnabled(g, preset) {
+	r := rt.inForce(g, rt.overrides)
+	if rt.closed || !rt.isEnabled(g, r.Preset) {
 		return nil
 	}
-	p := newPlan(g.policy, preset)
+	p := newPlan(r.Policy, r.Preset)
 	p.rt, p.name = rt, g.name
-	p.breaker, p.keys = rt.breakerFor(g, preset)
-	p.bulkhead = rt.bulkheadFor(g)
+	p.breaker, p.keys = rt.breakerFor(g, &r.Policy)
+	p.bulkhead = rt.bulkheadFor(g, &r.Policy)
 	p.admits = p.breaker != nil || p.keys != nil || p.bulkhead != nil
 	p.prepares = p.clocked || p.keys != nil
-	p.queues = p.bulkhead != nil && p.bulkhead.conf.MaxWait > 0
+	p.queues = p.bulkhead != nil && r.Bulkhead.MaxWait > 0
+	p.measures = (p.breaker != nil || p.keys != nil) && r.Breaker.SlowCallDuration > 0
 	return p
-}
-
-// presetOf returns the preset under the policy of g. rt.mu is held.
-func (rt *Runtime) presetOf(g *Guard) Preset {
-	if rt.preset != NoPreset {
-		return rt.preset
-	}
-	return g.policy.Preset
 }
 
 func (rt *Runtime) isEnabled(g *Guard, preset Preset) bool {
@@ -232,16 +166,31 @@ func (rt *Runtime) isEnabled(g *Guard, preset Preset) bool {
 	return preset != Testing
 }
 
-// add registers g and gives it its first plan.
+// add registers g and gives it its first plan. Overrides that do not fit it are
+// left out, but not those of the environment.
 func (rt *Runtime) add(g *Guard) error {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
-	if err := rt.conflict(g); err != nil {
+	err := rt.welcome(g)
+	if err != nil && len(rt.overrides.listed)+len(rt.overrides.updated) > 0 {
+		g.misfit = err
+		err = rt.welcome(g)
+	}
+	if err != nil {
 		return err
 	}
 	rt.guards = append(rt.guards, g)
+	rt.version++
 	g.plan.Store(rt.compile(g))
 	return nil
+}
+
+// welcome says what is wrong with a new guard under the overrides.
+func (rt *Runtime) welcome(g *Guard) error {
+	if err := rt.inForce(g, rt.overrides).whole.check(); err != nil {
+		return fmt.Errorf("%s: %w", g.name, err)
+	}
+	return rt.conflict(g)
 }
 
 // instance returns the suffix of another instance of the wrapper name.

@@ -39,7 +39,7 @@ func (c *Call) RecordResult(err error, retry, record bool) {
 // succeeded tells the breaker of a success; most of them need no lock.
 func (c *Call) succeeded() {
 	b := c.breaker
-	if c.holds&holdsProbe == 0 && b.conf.SlowCallDuration == 0 && b.succeeded(sinceEpoch, c.generation) {
+	if c.holds&holdsProbe == 0 && c.begun == 0 && b.succeeded(sinceEpoch, c.generation) {
 		c.holds &^= holdsPermit
 		return
 	}
