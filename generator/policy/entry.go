@@ -189,6 +189,9 @@ func (r *reader) value(e *entry, k *Key, p pair) {
 		}
 	default:
 		v, c := k.scalar(n)
+		if r.overrides && k.ZeroAtRunTime && n.Value == "0" {
+			v, c = 0, complaint{}
+		}
 		if c.bad() {
 			r.add(r.at(n), c.id, k.Path, "%s%s", c.msg, torn(k, p))
 			return

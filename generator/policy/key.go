@@ -51,8 +51,11 @@ type Key struct {
 	Since   string // the version that built it; "" as long as none did
 	Built   bool   // false: reading it ends in "not available yet"
 	RunTime bool   // may change at run time; else it is compiled in
-	Places  Place
-	Values  []EnumValue // of an Enum
+	// ZeroAtRunTime says that an override may be 0, below the range: it shuts the
+	// part, which nobody means who generates it.
+	ZeroAtRunTime bool
+	Places        Place
+	Values        []EnumValue // of an Enum
 
 	// GoField is the field of resilience.Policy that holds the value,
 	// Retry.Backoff.InitialDelay; of a part the field that says it is on. It is

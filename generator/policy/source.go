@@ -28,6 +28,8 @@ type source struct {
 	text  []byte // without the byte order mark
 	lines []string
 	errs  Errors
+
+	overrides bool // of running policies
 }
 
 func newSource(in Input) *source {

@@ -164,7 +164,7 @@ func bulkheadKeys() []*Key {
 			Doc: "Limits the executions in flight. `true` takes every default. The slot is released when the delegate really returns.", Example: "bulkhead: {maxConcurrent: 10, maxWait: 100ms}"},
 		{Path: "bulkhead.name", Type: Text, Since: first, Unset: none, GoField: "Bulkhead.Name",
 			Doc: "Shares the slots with every bulkhead of this name in the Runtime.", Example: "name: payments"},
-		{Path: "bulkhead.maxConcurrent", Type: Int, Since: first, RunTime: true, min: 1, def: "25", GoField: "Bulkhead.MaxConcurrent",
+		{Path: "bulkhead.maxConcurrent", Type: Int, Since: first, RunTime: true, ZeroAtRunTime: true, min: 1, def: "25", GoField: "Bulkhead.MaxConcurrent",
 			Doc: "Executions at a time.", Example: "maxConcurrent: 10"},
 		{Path: "bulkhead.maxWait", Type: Duration, Since: first, RunTime: true, def: "0s", Unset: none, GoField: "Bulkhead.MaxWait",
 			Doc: "How long a call waits for a slot, first come, first served. At 0 nobody queues.", Example: "maxWait: 100ms"},

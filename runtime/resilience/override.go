@@ -384,8 +384,17 @@ func (rt *Runtime) fit(next overrides, fresh []Override, listed bool) error {
 	for _, g := range rt.guards {
 		policies[g] = rt.inForce(g, next)
 	}
+	unknown := map[string]bool{} // names that were complained about
 	for _, o := range fresh {
-		if err := rt.acts(o, policies, listed); err != nil {
+		matched, err := rt.matched(o.Name)
+		if err == nil {
+			err = acts(o, matched, policies, listed)
+		} else if unknown[o.Name] {
+			continue
+		} else {
+			unknown[o.Name] = true
+		}
+		if err != nil {
 			errs = append(errs, o.error(err))
 		}
 	}
@@ -416,11 +425,7 @@ func (o *Override) error(err error) error {
 }
 
 // acts refuses an override that changes nothing, which would be believed in.
-func (rt *Runtime) acts(o Override, policies map[*Guard]*inForce, listed bool) error {
-	matched, err := rt.matched(o.Name)
-	if err != nil {
-		return err
-	}
+func acts(o Override, matched []*Guard, policies map[*Guard]*inForce, listed bool) error {
 	s, part := lookupSetting(o.Key), lookupPart(o.Key)
 	switch {
 	case o.Key == disable:
@@ -444,7 +449,7 @@ func (rt *Runtime) acts(o Override, policies map[*Guard]*inForce, listed bool) e
 		return nil
 	}
 	part = lookupPart(s.part())
-	if !listed {
+	if !listed || o.Value == "" {
 		s = &setting{needs: s.needs} // an update sees the whole policy
 	}
 	return reaches(part, s, matched, policies)
