@@ -23,6 +23,11 @@ var retryCases = family{
 		s.play("F>E execs=13")
 		s.rt.SetEnabled(false, "conformance.MPRT01.Do")
 		s.play("F>E execs=14")
+		s.rt.SetEnabled(true, "conformance.MPRT01.Do")
+		if err := s.rt.Disable([]string{"retry"}); err != nil {
+			s.t.Fatal(err)
+		}
+		s.play("F>E execs=15")
 	}, ""),
 	"MP-RT-01": with(NewResilientMPRT01, func(s *session, script string) {
 		s.play(script)

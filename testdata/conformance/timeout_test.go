@@ -65,7 +65,6 @@ var bulkheadCases = family{
 		"a:F,S b:hold c:S +100ms a>full+E b!S b>ok c>ok order=a,b,c"),
 	"MP-BH-11": play(NewResilientMPBH11, "a:hold,S b:S b? a!F a>ok b>ok order=a,b,a"),
 	"SMR-11":   play(NewResilientSMR11, "a:hold b:S b^ b>canceled c:S c? a!S a>ok c>ok execs=2", "P>panic S>ok", "a:hold b:S a!S a>ok b>ok"),
-	"R4J-46":   generate("interfaces: {Gateway: {bulkhead: {maxConcurrent: 0}}}", "maxConcurrent", "0", "must be ≥ 1"),
 }
 
 // pressure makes 100 calls of 50ms, 25ms apart, and then 100 at once, of which
