@@ -443,7 +443,7 @@ func TestDisable(t *testing.T) {
 
 func TestDisabledRetryEndsASleep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := mustGuard(t, Policy{Retry: Retry{Backoff: Backoff{Strategy: Constant, InitialDelay: time.Minute, Jitter: NoJitter}}})
+		g := mustGuard(t, Policy{Retry: Retry{Backoff: Backoff{Strategy: Constant, InitialDelay: time.Minute, MaxDelay: time.Minute, Jitter: NoJitter}}})
 		f, calls := failing(9, errPeer)
 		time.AfterFunc(time.Second, func() {
 			if err := g.rt.Disable([]string{"retry"}); err != nil {
