@@ -176,3 +176,13 @@ func schedule(e *policy.Effective) string {
 	}
 	return "at " + strings.Join(times, ", ") + ", if each fails at once"
 }
+
+// ExplainRule returns what there is to say about the check with the number. It
+// reports false if the target is none.
+func ExplainRule(target string) (string, bool) {
+	rule, ok := lint.Lookup(strings.ToUpper(target))
+	return rule.Explain(), ok
+}
+
+// Rules returns every check, sorted by number.
+func Rules() []lint.Rule { return lint.Rules() }

@@ -75,7 +75,7 @@ func FuzzExpressions(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		files, err := resolve(Config{}, set, pkg)
+		files, err := resolve(Config{}, set, pkg).result(Config{})
 		if err != nil {
 			if errs, ok := err.(policy.Errors); !ok || !errs[0].Pos.IsValid() {
 				t.Fatalf("no position: %v", err)

@@ -140,7 +140,7 @@ func FuzzNames(f *testing.F) {
 		if err != nil {
 			return // a name that the language has taken
 		}
-		files, err := resolve(Config{}, set, pkg)
+		files, err := resolve(Config{}, set, pkg).result(Config{})
 		if err != nil {
 			if !c.used[".error"] && !c.used[".int"] && !c.used[".bool"] && !strings.Contains(err.Error(), "generated code needs Go's") {
 				t.Fatalf("%v\n%s\n%s", err, code, yaml)

@@ -57,22 +57,20 @@ func Generate(ctx context.Context, c Config) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return render(c.Dir, set, resolved)
+	files, err := resolved.result(c)
+	if err != nil {
+		return nil, err
+	}
+	return render(c.Dir, set, files)
 }
 
 // resolveDir loads the package and resolves the policies. What the fast loader
 // finds wrong is not believed: the go command says it again, or knows better.
-func resolveDir(ctx context.Context, c Config, set *policy.Set, words []string) ([]*templates.File, error) {
+func resolveDir(ctx context.Context, c Config, set *policy.Set, words []string) (*resolution, error) {
 	if c.Loader != "packages" {
 		if pkg := loadFast(c.Dir, set, words); pkg != nil {
-			var warnings policy.Errors
 			pkg.dir = c.Dir
-			quiet := c
-			quiet.Warn = func(e *policy.Error) { warnings = append(warnings, e) }
-			if resolved, err := resolve(quiet, set, pkg); err == nil {
-				for _, w := range warnings {
-					c.warn(w)
-				}
+			if resolved := resolve(c, set, pkg); !resolved.failed() {
 				return resolved, nil
 			}
 		}
@@ -88,13 +86,7 @@ func resolveDir(ctx context.Context, c Config, set *policy.Set, words []string) 
 		return nil, err
 	}
 	pkg.dir = c.Dir
-	return resolve(c, set, pkg)
-}
-
-func (c *Config) warn(e *policy.Error) {
-	if c.Warn != nil {
-		c.Warn(e)
-	}
+	return resolve(c, set, pkg), nil
 }
 
 // rewind reads the policies again: resolving marks what was used.

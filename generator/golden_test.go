@@ -105,7 +105,7 @@ func goTool(dir string, args ...string) ([]byte, error) {
 
 func unpack(t *testing.T, dir string, archive *txtar.Archive) {
 	for _, f := range archive.Files {
-		if strings.HasPrefix(f.Name, "want/") || f.Name == "stderr" {
+		if strings.HasPrefix(f.Name, "want/") || isMessages(f.Name) {
 			continue
 		}
 		path := filepath.Join(dir, f.Name)

@@ -3,6 +3,7 @@ package generator
 import (
 	"fmt"
 	"go/types"
+	"maps"
 	"slices"
 	"strings"
 
@@ -16,7 +17,7 @@ func (r *resolver) lint(i *policy.Interface, out *templates.Method, sig *types.S
 	r.ignorable(e)
 	named := slices.ContainsFunc(i.LeaveOut, func(n policy.Name) bool { return n.Text == out.Name })
 	for _, f := range lint.Run(&lint.Method{Policy: e, Sig: sig, Ctx: out.Ctx, Err: out.Err, LeaveOut: i.LeaveOutAll || named}) {
-		if rule, _ := lint.Lookup(f.ID); rule.Milder && !f.Error {
+		if rule, _ := lint.Lookup(f.ID); rule.Severity < lint.Warning && !f.Error {
 			r.warn(e, f.ID, i.Key+"."+out.Name, f.Msg)
 			continue
 		}
@@ -31,7 +32,8 @@ func (r *resolver) judge(e *policy.Effective, pos policy.Pos, id, key, msg strin
 		return
 	}
 	d := r.file.Error(pos, id, key, msg)
-	d.Warning = rule.Severity == lint.Warning || rule.Severity == lint.Judgement && r.lenient
+	d.Info = rule.Severity == lint.Info
+	d.Warning = rule.Severity >= lint.Warning || rule.Severity == lint.Judgement && r.lenient
 	r.errs = append(r.errs, d)
 }
 
@@ -59,7 +61,7 @@ func (r *resolver) ignorable(e *policy.Effective) {
 // idle warns of an inherited retry that was left out of every method, and
 // proposes what to write.
 func (r *resolver) idle(i *policy.Interface, w *templates.Wrapper, methods []*policy.Effective) {
-	if slices.ContainsFunc(r.errs, func(e *policy.Error) bool { return !e.Warning }) {
+	if r.failed() {
 		return // what is wrong may be why
 	}
 	var names []string
@@ -80,12 +82,13 @@ func (r *resolver) idle(i *policy.Interface, w *templates.Wrapper, methods []*po
 	if first == nil {
 		return
 	}
+	if _, ignored := first.Ignores("RG011"); ignored {
+		return
+	}
 	d := r.file.Error(i.Pos, "RG011", "interfaces."+i.Key, fmt.Sprintf("the inherited retry acts on no method, since none is marked idempotent: "+
 		"add %s for what may run twice, or retry: none", proposal(names)))
 	d.Warning = true
-	if _, ignored := first.Ignores("RG011"); !ignored {
-		r.errs = append(r.errs, d)
-	}
+	r.errs = append(r.errs, d)
 }
 
 // proposal marks the methods that sound as if they only read, or else the
@@ -93,15 +96,54 @@ func (r *resolver) idle(i *policy.Interface, w *templates.Wrapper, methods []*po
 func proposal(names []string) string {
 	var reading []string
 	for _, name := range names {
-		for _, verb := range []string{"Get", "List", "Find", "Read", "Fetch", "Lookup", "Search", "Query", "Count", "Has"} {
-			if strings.HasPrefix(name, verb) && len(reading) < 3 {
-				reading = append(reading, name+": {idempotent: true}")
-				break
-			}
+		if lint.Reading(name) && len(reading) < 3 {
+			reading = append(reading, name+": {idempotent: true}")
 		}
 	}
 	if len(reading) == 0 {
 		reading = []string{names[0] + ": {idempotent: true}"}
 	}
 	return "methods: {" + strings.Join(reading, ", ") + "}"
+}
+
+// together runs the checks on policies beside each other.
+func together(found []*guarded) {
+	var all []lint.Guarded
+	by := map[*policy.Effective]*resolver{}
+	for _, g := range found {
+		for _, e := range g.methods {
+			all = append(all, lint.Guarded{Key: g.iface.Key + "." + e.Method, Policy: e})
+			by[e] = g.by
+		}
+	}
+	for _, f := range lint.Together(all) {
+		by[f.About.Policy].judge(f.About.Policy, f.About.Policy.Pos, f.ID, f.About.Key, f.Msg)
+	}
+}
+
+// renamed warns of generated types that are not called what they usually are,
+// because the package has the name.
+func (r *resolver) renamed(i *policy.Interface, w *templates.Wrapper, name string, methods []*policy.Effective) {
+	usual := map[string]string{"Resilient" + name: w.Type, "NewResilient" + name: w.New, name + "Fallback": w.Fallback, name + "Secondary": w.Secondary}
+	for _, want := range slices.Sorted(maps.Keys(usual)) {
+		if got := usual[want]; got != "" && got != want && len(methods) > 0 {
+			r.warn(methods[0], "RG09A", "interfaces."+i.Key, fmt.Sprintf("the package has a %s, so what is generated is called %s", want, got))
+		}
+	}
+}
+
+// ignoresNothing warns of lint keys that silence nothing. Checks that did not
+// run may still have found something.
+func (r *resolver) ignoresNothing(deep bool) {
+	for _, g := range r.guarded {
+		for _, e := range g.methods {
+			for _, n := range e.IgnoresNothing() {
+				if rule, _ := lint.Lookup(n.Text); rule.Command == "" || deep && rule.Command == "lint" {
+					d := r.file.Error(n.Pos, "", "lint.ignore", n.Text+" finds nothing here: take the key away, so that it hides nothing later")
+					d.Warning = true
+					r.errs = append(r.errs, d)
+				}
+			}
+		}
+	}
 }

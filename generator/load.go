@@ -74,8 +74,8 @@ func load(ctx context.Context, dir string, foreign []string) (*goPackage, error)
 	if err != nil {
 		return nil, err
 	}
-	if !inModule(abs) {
-		return nil, fmt.Errorf("%s: no go.mod here or above; run go mod init first", dir)
+	if _, err := moduleRoot(dir); err != nil {
+		return nil, err
 	}
 	conf := &packages.Config{
 		Context: ctx, Dir: dir, Fset: token.NewFileSet(), ParseFile: parseUnlessOurs,
@@ -120,16 +120,20 @@ func load(ctx context.Context, dir string, foreign []string) (*goPackage, error)
 	return p, nil
 }
 
-// inModule reports whether dir or a directory above it has a go.mod.
-func inModule(dir string) bool {
+// moduleRoot returns the directory of the go.mod of dir.
+func moduleRoot(dir string) (string, error) {
+	at, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
 	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return true
+		if _, err := os.Stat(filepath.Join(at, "go.mod")); err == nil {
+			return at, nil
 		}
-		if filepath.Dir(dir) == dir {
-			return false
+		if filepath.Dir(at) == at {
+			return "", fmt.Errorf("%s: no go.mod here or above; run go mod init first", dir)
 		}
-		dir = filepath.Dir(dir)
+		at = filepath.Dir(at)
 	}
 }
 

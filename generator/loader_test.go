@@ -94,7 +94,7 @@ func whyUnsure(dir string) error {
 	if _, err := source.Load(req); err != nil {
 		return err
 	}
-	_, err = resolve(Config{}, set, loadFast(dir, set, words))
+	_, err = resolve(Config{}, set, loadFast(dir, set, words)).result(Config{})
 	return err
 }
 

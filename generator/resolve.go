@@ -19,37 +19,89 @@ type resolver struct {
 	errs  policy.Errors
 	// lenient makes warnings of errors of judgement.
 	lenient bool
+	// guarded are the interfaces with the policies of their methods.
+	guarded []*guarded
 	// classes is what every policy of the file says about errors; nil: nothing.
 	classes *templates.Literal
 	// typeParams are those of the interface that is resolved.
 	typeParams *types.TypeParamList
 }
 
-// resolve returns a file for each policy file, or every complaint.
-func resolve(c Config, set *policy.Set, pkg *goPackage) ([]*templates.File, error) {
-	var files []*templates.File
-	var all policy.Errors
+// guarded is an interface with the policy of each of its methods.
+type guarded struct {
+	by      *resolver
+	iface   *policy.Interface
+	face    *goInterface
+	wrapper *templates.Wrapper
+	methods []*policy.Effective // of face.methods
+}
+
+// resolution is what the policies of a package come to.
+type resolution struct {
+	files     []*templates.File
+	resolvers []*resolver
+	pkg       *goPackage
+}
+
+// resolve brings every policy file and the package together.
+func resolve(c Config, set *policy.Set, pkg *goPackage) *resolution {
+	all := &resolution{pkg: pkg}
 	names := newNames(pkg.types, importNames(pkg.dir))
 	for _, f := range set.Files {
 		r := &resolver{pkg: pkg, file: f, names: names, lenient: c.Lenient}
-		files = append(files, r.run())
-		all = append(all, r.errs...)
-		if len(r.errs) == 0 { // else what failed may be what used the policy
-			all = append(all, f.Warnings()...)
-		}
+		all.files = append(all.files, r.run())
+		all.resolvers = append(all.resolvers, r)
 	}
+	together(all.guarded())
+	return all
+}
+
+func (all *resolution) guarded() []*guarded {
+	var list []*guarded
+	for _, r := range all.resolvers {
+		list = append(list, r.guarded...)
+	}
+	return list
+}
+
+func (all *resolution) failed() bool {
+	return slices.ContainsFunc(all.resolvers, (*resolver).failed)
+}
+
+// complaints returns all that was found, warnings among it. deep says that the
+// checks that only resilgen lint runs have run.
+func (all *resolution) complaints(deep bool) policy.Errors {
+	var list policy.Errors
+	for _, r := range all.resolvers {
+		if !r.failed() { // else what failed may be what used the policy
+			r.errs = append(r.errs, r.file.Warnings()...)
+			r.ignoresNothing(deep)
+		}
+		list = append(list, r.errs...)
+	}
+	return list.Sorted()
+}
+
+// result reports warnings, and returns a file for each policy file or every
+// error.
+func (all *resolution) result(c Config) ([]*templates.File, error) {
 	var errs policy.Errors
-	for _, e := range all.Sorted() {
-		if !e.Warning {
+	for _, e := range all.complaints(false) {
+		switch {
+		case !e.Warning:
 			errs = append(errs, e)
-		} else if c.Warn != nil {
+		case !e.Info && c.Warn != nil:
 			c.Warn(e)
 		}
 	}
 	if len(errs) > 0 {
 		return nil, errs
 	}
-	return files, nil
+	return all.files, nil
+}
+
+func (r *resolver) failed() bool {
+	return slices.ContainsFunc(r.errs, func(e *policy.Error) bool { return !e.Warning })
 }
 
 // full reports that there are more complaints than anybody reads. A hostile
@@ -196,6 +248,8 @@ func (r *resolver) wrapper(i *policy.Interface, face *goInterface) *templates.Wr
 	w.Vars = holding(maps.Clone(r.names.taken))
 	w.Recv = choose("g", declared)
 	r.idle(i, w, effective)
+	r.renamed(i, w, name, effective)
+	r.guarded = append(r.guarded, &guarded{r, i, face, w, effective})
 	w.Summary = summary(w, effective, face.promoted)
 	return w
 }

@@ -20,6 +20,8 @@ var completions = map[string]string{
 	case $verb in
 	generate) [ "${word#-}" = "$word" ] || COMPREPLY=($(compgen -W "GENERATE" -- "$word")) ;;
 	check) [ "${word#-}" = "$word" ] || COMPREPLY=($(compgen -W "CHECK" -- "$word")) ;;
+	lint) [ "${word#-}" = "$word" ] || COMPREPLY=($(compgen -W "LINT" -- "$word")) ;;
+	diff) [ "${word#-}" = "$word" ] || COMPREPLY=($(compgen -W "DIFF" -- "$word")) ;;
 	completion) COMPREPLY=($(compgen -W "bash zsh fish" -- "$word")); return ;;
 	*) return ;;
 	esac
@@ -36,6 +38,8 @@ _resilgen() {
 	case $words[2] in
 	generate) [[ $PREFIX == -* ]] && compadd -- GENERATE || _files -/ ;;
 	check) [[ $PREFIX == -* ]] && compadd -- CHECK || _files -/ ;;
+	lint) [[ $PREFIX == -* ]] && compadd -- LINT || _files -/ ;;
+	diff) [[ $PREFIX == -* ]] && compadd -- DIFF || _files -/ ;;
 	completion) compadd -- bash zsh fish ;;
 	esac
 }
@@ -50,6 +54,8 @@ complete -c resilgen -n __fish_use_subcommand -a 'VERBS help'
 complete -c resilgen -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
 complete -c resilgen -n '__fish_seen_subcommand_from generate' -a 'GENERATE (__fish_complete_directories)'
 complete -c resilgen -n '__fish_seen_subcommand_from check' -a 'CHECK (__fish_complete_directories)'
+complete -c resilgen -n '__fish_seen_subcommand_from lint' -a 'LINT (__fish_complete_directories)'
+complete -c resilgen -n '__fish_seen_subcommand_from diff' -a 'DIFF (__fish_complete_directories)'
 `,
 }
 
@@ -59,7 +65,8 @@ func completion(_ context.Context, env *environment, args []string) error {
 	}
 	generate, _ := env.generateFlags()
 	script := strings.NewReplacer("VERBS", strings.Join(verbNames(), " "),
-		"GENERATE", flagNames(generate), "CHECK", flagNames(env.flags("check"))).Replace(completions[args[0]])
+		"GENERATE", flagNames(generate), "CHECK", flagNames(env.flags("check")),
+		"LINT", flagNames(env.lintFlags()), "DIFF", flagNames(env.diffFlags())).Replace(completions[args[0]])
 	_, err := fmt.Fprint(env.stdout, script)
 	return err
 }
@@ -68,8 +75,8 @@ func completion(_ context.Context, env *environment, args []string) error {
 func flagNames(flags *flag.FlagSet) string {
 	var names []string
 	flags.VisitAll(func(f *flag.Flag) {
-		if f.Name == "lint" {
-			names = append(names, "-lint=warn")
+		if value := map[string]string{"lint": "=warn", "fail-on": "=weaker"}[f.Name]; value != "" {
+			names = append(names, "-"+f.Name+value)
 			return
 		}
 		names = append(names, "-"+f.Name)

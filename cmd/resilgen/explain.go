@@ -10,7 +10,11 @@ import (
 
 func explain(ctx context.Context, env *environment, args []string) error {
 	if len(args) != 1 {
-		return usageError{"explain wants one Interface or Interface.Method, like Gateway.Charge"}
+		return usageError{"explain wants one Interface or Interface.Method, like Gateway.Charge, or the number of a check"}
+	}
+	if text, ok := generator.ExplainRule(args[0]); ok {
+		_, err := fmt.Fprint(env.stdout, text)
+		return err
 	}
 	text, err := generator.Explain(ctx, generator.Config{Dir: "."}, args[0])
 	if err != nil {

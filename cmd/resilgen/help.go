@@ -25,7 +25,23 @@ Writes nothing, and prints the differences if a generated file is not what
 resilgen generate would write, for CI. Exit code 1: there are differences, or a
 policy cannot work.
 `,
-	"explain": `usage: resilgen explain Interface[.Method]
+	"lint": `usage: resilgen lint [flags] [dirs]
+
+Prints everything there is to say about the policies in dirs, or here; ./...
+means all packages of the module below: what generate says, notes, and what
+takes a look at the code of the module: retries that multiply, wrappers made for
+each request, fallbacks that call themselves or wait for ever, calls past the
+wrapper. Exit code 1: there is an error; with -strict, or a warning.
+`,
+	"diff": `usage: resilgen diff [flags] [revision or file] [dirs]
+
+Prints what changed in the policies in dirs, or here, since a git revision, HEAD
+by default, or from another policy file: what got weaker (more attempts, longer
+timeouts, thresholds that are reached later, parts that are gone), stronger, or
+other. Exit code 1: with -fail-on, there are such changes. A lint key that
+ignores RG09B with a reason excuses what got weaker.
+`,
+	"explain": `usage: resilgen explain Interface[.Method] | RG023
 
 Prints what is in force for each method of an interface that the policies here
 name: every value with the file:line:col it comes from, the nesting of the
@@ -33,6 +49,7 @@ parts, the worst case, and when attempts begin. An interface of another package
 is named as the policies name it, io.ReadCloser, or by its name alone. Of an
 interface it also tells which others (io.WriterTo) the package's own types have
 that a type assertion does not find behind the wrapper.
+The number of a check prints what it is about, why, and an example.
 `,
 	"schema": `usage: resilgen schema
 
@@ -60,6 +77,10 @@ func (env *environment) help(verb string) {
 		flags, _ = env.generateFlags()
 	case "check":
 		flags = env.flags(verb)
+	case "lint":
+		flags = env.lintFlags()
+	case "diff":
+		flags = env.diffFlags()
 	default:
 		return
 	}

@@ -42,7 +42,10 @@ const usage = `resilgen writes resilient wrappers around Go interfaces.
   resilgen init [Interface …]        write a starter resilience.yaml and the go:generate line
   resilgen generate [flags] [dirs]   write the generated files of packages; ./... means all below
   resilgen check [flags] [dirs]      fail, with a diff, if a generated file is not up to date
+  resilgen lint [flags] [dirs]       every check, also those that look at the code around; -sarif for code scanning
+  resilgen diff [flags] [revision]   what got weaker, stronger or other since a git revision, or another file
   resilgen explain Gateway[.Charge]  print effective policies, where each value comes from, the worst case
+  resilgen explain RG023             print what a check is about, with an example
   resilgen schema                    print the JSON Schema of policy files
   resilgen completion bash|zsh|fish  print a completion script
   resilgen version                   print the version
@@ -57,7 +60,7 @@ type verb func(ctx context.Context, env *environment, args []string) error
 // verbs returns the verbs; a func, since completion itself is one.
 func verbs() map[string]verb {
 	return map[string]verb{
-		"generate": generate, "check": check, "init": initialize, "explain": explain,
+		"generate": generate, "check": check, "init": initialize, "explain": explain, "lint": lintVerb, "diff": changes,
 		"schema": schema, "completion": completion, "version": version,
 	}
 }
@@ -68,6 +71,9 @@ func verbNames() []string { return slices.Sorted(maps.Keys(verbs())) }
 type usageError struct{ text string }
 
 func (e usageError) Error() string { return e.text }
+
+// errFound says that what was printed fails the run.
+var errFound = errors.New("")
 
 // errDiffers says that check printed a difference.
 var errDiffers = errors.New("generated files are not up to date; run resilgen generate")
@@ -133,12 +139,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	return env.report(err)
 }
 
-// call runs a verb. generate and check have flags and read them; to the others
-// a flag is a mistake, but for the one that asks for help.
+// call runs a verb. Some have flags and read them; to the others a flag is a
+// mistake, but for the one that asks for help.
 func (env *environment) call(ctx context.Context, name string, v verb, args []string) error {
 	for _, arg := range args {
 		switch {
-		case name == "generate" || name == "check":
+		case name == "generate" || name == "check" || name == "lint" || name == "diff":
 		case wantsHelp(arg):
 			env.help(name)
 			return nil
@@ -155,10 +161,14 @@ func version(_ context.Context, env *environment, args []string) error {
 	if len(args) > 0 {
 		return usageError{"version takes no arguments"}
 	}
-	v := "(devel)"
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		v = info.Main.Version
-	}
-	_, err := fmt.Fprintln(env.stdout, "resilgen", v)
+	_, err := fmt.Fprintln(env.stdout, "resilgen", toolVersion())
 	return err
+}
+
+// toolVersion is that of the module, as the go command has built it.
+func toolVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
 }

@@ -270,7 +270,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"generate", ".", "-n"}, "-n comes too late: flags stand before the directories"},
 		{[]string{"check", "-prune"}, "flag provided but not defined: -prune; resilgen help check lists the flags"},
 		{[]string{"explain", "-json", "Gateway"}, "explain takes no flags, and was given -json"},
-		{[]string{"explain"}, "explain wants one Interface or Interface.Method, like Gateway.Charge"},
+		{[]string{"explain"}, "explain wants one Interface or Interface.Method, like Gateway.Charge, or the number of a check"},
 		{[]string{"version", "x"}, "version takes no arguments"},
 		{[]string{"schema", "x"}, "schema takes no arguments"},
 	} {

@@ -24,6 +24,8 @@ type environment struct {
 	strict             bool   // warnings are errors
 	lenient            bool   // errors of judgement are warnings
 	loader             string // who reads packages, see generator.Config
+	sarif              bool   // print findings as SARIF
+	failOn             string // the changes that fail a run
 	prune              bool   // remove what has no policies any more
 	warnings, orphans  int
 	made               map[string]bool // paths of generated files, changed or not
@@ -61,6 +63,8 @@ func (env *environment) report(err error) int {
 	switch {
 	case err == nil || errors.Is(err, flag.ErrHelp):
 		return exitOK
+	case err == errFound:
+		return exitFindings
 	case errors.As(err, &complaints):
 		env.complain(complaints)
 		return exitFindings
@@ -94,13 +98,16 @@ func (env *environment) print(e *policy.Error) {
 		env.printJSON(e)
 		return
 	}
-	if e.Warning {
+	switch severity(e) {
+	case "warning":
 		fmt.Fprint(env.stderr, paint(env.colorErr, yellow, "warning:")+" ")
+	case "info":
+		fmt.Fprint(env.stderr, paint(env.colorErr, green, "info:")+" ")
 	}
 	text := e.Error()
 	pos := len(e.Pos.String())
 	fmt.Fprintln(env.stderr, paint(env.colorErr, bold, text[:pos])+text[pos:])
-	if e.Line == "" {
+	if e.Line == "" || !e.Pos.IsValid() {
 		return
 	}
 	pad := make([]rune, 0, e.Pos.Col)
@@ -116,12 +123,19 @@ func (env *environment) print(e *policy.Error) {
 	fmt.Fprintf(env.stderr, "\t%s\n\t%s%s\n", e.Line, string(pad), paint(env.colorErr, red, "^"))
 }
 
+// severity returns error, warning or info.
+func severity(e *policy.Error) string {
+	switch {
+	case e.Info:
+		return "info"
+	case e.Warning:
+		return "warning"
+	}
+	return "error"
+}
+
 // printJSON prints e as one line.
 func (env *environment) printJSON(e *policy.Error) {
-	severity := "error"
-	if e.Warning {
-		severity = "warning"
-	}
 	line, err := json.Marshal(struct {
 		File     string `json:"file"`
 		Line     int    `json:"line"`
@@ -130,7 +144,7 @@ func (env *environment) printJSON(e *policy.Error) {
 		ID       string `json:"id,omitempty"`
 		Key      string `json:"key,omitempty"`
 		Message  string `json:"message"`
-	}{e.Pos.File, e.Pos.Line, e.Pos.Col, severity, e.ID, e.Key, e.Msg})
+	}{e.Pos.File, e.Pos.Line, e.Pos.Col, severity(e), e.ID, e.Key, e.Msg})
 	if err == nil {
 		fmt.Fprintf(env.stdout, "%s\n", line)
 	}

@@ -29,8 +29,7 @@ type Finding struct {
 
 // Check is an entry of the table.
 type Check struct {
-	ID  string
-	Doc string
+	ID string // of its Rule
 	// Part is what the check is about; it runs only where that is on.
 	Part string
 	// Shape checks say that Part cannot act on the method's signature: it is
@@ -47,25 +46,53 @@ type Check struct {
 func Checks() []Check { return checks }
 
 var checks = []Check{
-	{ID: "RG080", Doc: "a policy needs an error result", Part: "retry", Shape: true, Error: true, Find: noError},
-	{ID: "RG080", Doc: "a policy needs an error result", Part: "timeout", Shape: true, Error: true, Find: noError},
-	{ID: "RG080", Doc: "a policy needs an error result", Part: "fallback", Shape: true, Error: true, Find: noError},
-	{ID: "RG080", Doc: "a policy needs an error result", Part: "circuitBreaker", Shape: true, Error: true, Find: noError},
-	{ID: "RG080", Doc: "a policy needs an error result", Part: "bulkhead", Shape: true, Error: true, Find: noError},
-	{ID: "RG005", Doc: "a timeout needs a context", Part: "timeout", Shape: true, Instead: "leave late calls behind with timeout.mode: abandon, ", Error: true, Find: noContext},
-	{ID: "RG081", Doc: "a timeout would end what outlives the call", Part: "timeout", Shape: true, Instead: "bound the opening alone with timeout.open, ", Error: true, Find: outlives},
-	{ID: "RG082", Doc: "an argument that is read once cannot be sent again", Part: "retry", Shape: true, Error: true, Find: readOnce},
-	{ID: "RG085", Doc: "no retry inside a transaction", Part: "retry", Shape: true, Error: true, Find: inTransaction},
-	{ID: "RG001", Doc: "the attempt limit can act", Part: "timeout", Error: true, Find: totalBelowAttempt},
-	{ID: "RG002", Doc: "a retry can begin", Part: "retry", Error: true, Find: totalBelowDelay},
-	{ID: "RG002", Doc: "a retry can begin", Part: "retry", Find: retryAfterTotal},
-	{ID: "RG003", Doc: "every attempt can run", Part: "retry", Find: worstAboveTotal},
-	{ID: "RG016", Doc: "back-off numbers are sane", Part: "retry", Error: true, Find: maxBelowInitial},
-	{ID: "RG018", Doc: "abortOn leaves something to retry", Part: "retry", Error: true, Find: abortCoversRetry},
-	{ID: "RG022", Doc: "the minimum can be reached", Part: "circuitBreaker", Error: true, Find: minimumAboveSize},
-	{ID: "RG02A", Doc: "a half-open breaker can close", Part: "circuitBreaker", Error: true, Find: thresholdAbovePermitted},
-	{ID: "RG02B", Doc: "one call cannot open the circuit", Part: "circuitBreaker", Find: oneCallOpens},
-	{ID: "RG043", Doc: "ignoreOn leaves something to record", Part: "circuitBreaker", Error: true, Find: ignoreCoversRecord},
+	{ID: "RG080", Part: "retry", Shape: true, Error: true, Find: noError},
+	{ID: "RG080", Part: "timeout", Shape: true, Error: true, Find: noError},
+	{ID: "RG080", Part: "fallback", Shape: true, Error: true, Find: noError},
+	{ID: "RG080", Part: "circuitBreaker", Shape: true, Error: true, Find: noError},
+	{ID: "RG080", Part: "bulkhead", Shape: true, Error: true, Find: noError},
+	{ID: "RG005", Part: "timeout", Shape: true, Instead: "leave late calls behind with timeout.mode: abandon, ", Error: true, Find: noContext},
+	{ID: "RG081", Part: "timeout", Shape: true, Instead: "bound the opening alone with timeout.open, ", Error: true, Find: outlives},
+	{ID: "RG082", Part: "retry", Shape: true, Error: true, Find: readOnce},
+	{ID: "RG085", Part: "retry", Shape: true, Error: true, Find: inTransaction},
+	{ID: "RG001", Part: "timeout", Error: true, Find: totalBelowAttempt},
+	{ID: "RG002", Part: "retry", Error: true, Find: totalBelowDelay},
+	{ID: "RG002", Part: "retry", Find: retryAfterTotal},
+	{ID: "RG003", Part: "retry", Find: worstAboveTotal},
+	{ID: "RG016", Part: "retry", Error: true, Find: maxBelowInitial},
+	{ID: "RG018", Part: "retry", Error: true, Find: abortCoversRetry},
+	{ID: "RG022", Part: "circuitBreaker", Error: true, Find: minimumAboveSize},
+	{ID: "RG02A", Part: "circuitBreaker", Error: true, Find: thresholdAbovePermitted},
+	{ID: "RG02B", Part: "circuitBreaker", Find: oneCallOpens},
+	{ID: "RG043", Part: "circuitBreaker", Error: true, Find: ignoreCoversRecord},
+	{ID: "RG004", Part: "retry", Find: retryWithoutTimeout},
+	{ID: "RG004", Part: "bulkhead", Find: queueWithoutTimeout},
+	{ID: "RG006", Part: "retry", Find: maxDurationInert},
+	{ID: "RG007", Part: "bulkhead", Find: abandonedKeepSlots},
+	{ID: "RG013", Part: "retry", Find: manyAttempts},
+	{ID: "RG014", Part: "retry", Find: noPause},
+	{ID: "RG015", Part: "retry", Find: noJitter},
+	{ID: "RG017", Part: "retry", Error: true, Find: retryOnAbsent},
+	{ID: "RG019", Part: "retry", Find: sleepsBelowOpen},
+	{ID: "RG01A", Part: "retry", Find: outlastsLease},
+	{ID: "RG021", Part: "circuitBreaker", Find: consecutiveInert},
+	{ID: "RG023", Part: "circuitBreaker", Find: windowNeverFull},
+	{ID: "RG024", Part: "circuitBreaker", Find: windowBelowAttempts},
+	{ID: "RG025", Part: "circuitBreaker", Find: slowAboveAttempt},
+	{ID: "RG026", Part: "circuitBreaker", Find: openBelowAttempt},
+	{ID: "RG027", Part: "circuitBreaker", Find: probeMayHang},
+	{ID: "RG028", Part: "circuitBreaker", Find: everyCallMustFail},
+	{ID: "RG029", Part: "circuitBreaker", Find: recordsCanceled},
+	{ID: "RG041", Part: "fallback", Error: true, Find: applyOnAbsent},
+	{ID: "RG044", Part: "fallback", Find: silentLoss},
+	{ID: "RG050", Part: "bulkhead", Find: waitAboveTotal},
+	{ID: "RG051", Part: "bulkhead", Find: queueWithoutWait},
+	{ID: "RG083", Part: "timeout", Find: sharedWithAbandoned},
+	{ID: "RG083", Part: "retry", Find: runsAgain},
+	{ID: "RG084", Part: "retry", Find: droppedIsClosed},
+	{ID: "RG087", Part: "fallback", Find: zeroIsNil},
+	{ID: "RG088", Part: "circuitBreaker", Find: panicCounts},
+	{ID: "RG097", Part: "circuitBreaker", Find: manyKeys},
 }
 
 // Run returns what is wrong with m. Parts that cannot act are dropped from its

@@ -1,6 +1,10 @@
 package lint
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
 
 // Severity says what a finding does to a run.
 type Severity int
@@ -14,35 +18,64 @@ const (
 	Judgement
 	// Warning is printed; a lint key silences it.
 	Warning
+	// Info is printed by resilgen lint; a lint key silences it, and nothing
+	// fails for it.
+	Info
 )
+
+// String says what the severity means for a run.
+func (s Severity) String() string {
+	return [...]string{"error", "error of judgement", "warning", "info"}[s]
+}
 
 // Rule is a check by its number, wherever it is made.
 type Rule struct {
-	ID, Doc  string
+	ID string
+	// Doc says what holds where the rule finds nothing.
+	Doc      string
 	Severity Severity
 	// Milder says that some of its findings are warnings only.
 	Milder bool
+	// Command is the verb that looks for it, "" if generate and lint do.
+	Command string
+	// Why says what it costs to do otherwise.
+	Why string
+	// Fires is an example that the rule complains of, Holds one that it does
+	// not.
+	Fires, Holds Example
+}
+
+// Example is a policy and the Go code beside it.
+type Example struct {
+	// Policy is what stands below interfaces.Gateway, in braces, or else a
+	// policy file without its first line.
+	Policy string
+	// Go is the package; "" is one with the interface Gateway and its method
+	// Charge(ctx context.Context, id string) (int, error).
+	Go string
+}
+
+// YAML returns the policy as a file.
+func (e Example) YAML() string {
+	if strings.HasPrefix(e.Policy, "{") {
+		return "version: 1\ninterfaces:\n  Gateway: " + e.Policy + "\n"
+	}
+	return "version: 1\n" + strings.TrimSpace(e.Policy) + "\n"
+}
+
+// Source returns the Go file.
+func (e Example) Source() string {
+	text := strings.TrimSpace(e.Go)
+	if text == "" {
+		text = "import \"context\"\n\ntype Gateway interface {\n\tCharge(ctx context.Context, id string) (int, error)\n}"
+	}
+	return "package p\n\n" + text + "\n"
 }
 
 // Rules returns every check there is, sorted by number.
 func Rules() []Rule {
-	list := slices.Clone(elsewhere)
-	for _, c := range checks {
-		r := Rule{ID: c.ID, Doc: c.Doc, Severity: Warning}
-		if c.Error {
-			r.Severity = Fact
-			r.Milder = slices.ContainsFunc(checks, func(other Check) bool { return other.ID == c.ID && !other.Error })
-		}
-		if !slices.ContainsFunc(list, func(other Rule) bool { return other.ID == c.ID }) {
-			list = append(list, r)
-		}
-	}
-	slices.SortFunc(list, func(a, b Rule) int {
-		if a.ID < b.ID {
-			return -1
-		}
-		return 1
-	})
+	list := slices.Concat(timeRules, retryRules, breakerRules, sharingRules, fallbackRules, limitRules, signatureRules, fileRules)
+	slices.SortFunc(list, func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })
 	return list
 }
 
@@ -54,20 +87,4 @@ func Lookup(id string) (Rule, bool) {
 		}
 	}
 	return Rule{}, false
-}
-
-// elsewhere are the checks that need more than a method and its policy.
-var elsewhere = []Rule{
-	{ID: "RG010", Doc: "there is at least one attempt", Severity: Fact},
-	{ID: "RG011", Doc: "what is retried may run twice", Severity: Judgement},
-	{ID: "RG020", Doc: "a rate is percent", Severity: Fact},
-	{ID: "RG040", Doc: "a fallback has the signature of its method", Severity: Fact},
-	{ID: "RG047", Doc: "a second implementation does not do the work twice", Severity: Judgement},
-	{ID: "RG090", Doc: "every key is known", Severity: Fact},
-	{ID: "RG091", Doc: "every entry has an interface and methods", Severity: Fact},
-	{ID: "RG092", Doc: "every name resolves to what it is used as", Severity: Fact},
-	{ID: "RG093", Doc: "a list that replaces another is meant to", Severity: Warning},
-	{ID: "RG094", Doc: "policies exist and do not go in circles", Severity: Fact},
-	{ID: "RG095", Doc: "durations have a unit", Severity: Fact},
-	{ID: "RG098", Doc: "every policy is used", Severity: Warning},
 }

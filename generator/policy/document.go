@@ -94,7 +94,7 @@ func (k *Key) meaning() string {
 		}
 		text += "."
 	}
-	if !k.RunTime && k.Places&inEntry != 0 && k.Type != structural && k.Path != "idempotent" {
+	if !k.RunTime && k.Places&inEntry != 0 && k.Type != structural && k.Path != "idempotent" && !k.Hint {
 		text += " Compiled in."
 	}
 	return text

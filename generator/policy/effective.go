@@ -81,13 +81,21 @@ func (e *Effective) isDropped(path string) bool {
 func (e *Effective) Idempotent() bool { return e.Bool("idempotent") }
 
 // Ignores returns the reason for leaving the check out, if a lint key gives one.
+// It is asked about what was found, so the keys that say yes are in use.
 func (e *Effective) Ignores(id string) (reason string, ok bool) {
-	for _, i := range slices.Backward(e.lint) {
+	for _, i := range e.lint {
 		if i.id == id {
-			return i.reason, true
+			reason, ok = i.reason, true
+			e.file.inUse(i)
 		}
 	}
-	return "", false
+	return reason, ok
+}
+
+// IgnoresNothing returns the checks that lint keys leave out and that, so far,
+// have found nothing there, each with the place.
+func (e *Effective) IgnoresNothing() []Name {
+	return slices.DeleteFunc(e.Ignored(), func(n Name) bool { return e.file.ignoresUsed[n.Pos] })
 }
 
 // Ignored returns the checks that lint keys leave out, each with the place.

@@ -176,7 +176,7 @@ func (r *reader) value(e *entry, k *Key, p pair) {
 	case k.Unset != "" && plain(n, k.Unset):
 		r.unset(e, k, n)
 	case plain(n, none) && k.Type != Enum:
-		r.errorf(n, k.Path, "cannot be none%s", noneHint(k))
+		r.add(r.at(n), k.noneID, k.Path, "cannot be none%s", noneHint(k))
 	case k.Path == "idempotent" && (n.Kind == yaml.MappingNode || isString(n) && !almostBool(n.Value)):
 		r.errorf(n, k.Path, "a condition or a key is not available yet: write true or false")
 	case k.Type == Matchers:
@@ -252,7 +252,11 @@ func (r *reader) matchers(k *Key, n *yaml.Node) (edit, bool) {
 	case yaml.SequenceNode:
 		names, ok := r.names(k.Path, n)
 		if ok && len(names) == 0 && k.def == anyError {
-			r.errorf(n, k.Path, "an empty list matches nothing; %s is the default", anyError)
+			id := ""
+			if k.Path == "retry.retryOn" {
+				id = "RG017"
+			}
+			r.add(r.at(n), id, k.Path, "an empty list matches nothing; %s is the default", anyError)
 			return edit{}, false
 		}
 		return edit{names: names, replace: true}, ok && r.panicky(k, names)

@@ -27,6 +27,8 @@ type File struct {
 	errors    []*list
 	policies  []*namedPolicy
 	sources   []*source
+
+	ignoresUsed map[Pos]bool // the lint keys that silenced something
 }
 
 // list is a named list of matchers.
@@ -92,6 +94,14 @@ func (f *File) policy(name string) *namedPolicy {
 		}
 	}
 	return nil
+}
+
+// inUse notes that the lint key has silenced something.
+func (f *File) inUse(i ignore) {
+	if f.ignoresUsed == nil {
+		f.ignoresUsed = make(map[Pos]bool)
+	}
+	f.ignoresUsed[i.pos] = true
 }
 
 func (f *File) list(name string) *list {

@@ -44,7 +44,7 @@ func (r *reader) iface(f *File, p pair) {
 		return
 	}
 	if other := f.generated(i.Name); other != nil {
-		r.errorf(p.key, key, "generates the names of %s, at %s: give one of them a name of its own with of:", other.Key, other.Pos)
+		r.add(r.at(p.key), "RG09A", key, "generates the names of %s, at %s: give one of them a name of its own with of:", other.Key, other.Pos)
 		return
 	}
 	f.Interfaces = append(f.Interfaces, i)

@@ -63,6 +63,8 @@ type Key struct {
 	GoField string
 	// GoInverted says that the bool GoField is true where the key is false.
 	GoInverted bool
+	// Hint says that the key tells checks something, and the runtime nothing.
+	Hint bool
 	// Unset is the word that takes an inherited value back: none, any or
 	// unbounded. It is "" where nothing does.
 	Unset string
@@ -73,6 +75,7 @@ type Key struct {
 	written string // what a structure looks like, for the reference
 	def     string // the default as written in YAML, "" if there is none
 	rangeID string // check that an outlying number violates
+	noneID  string // check that none violates
 	min     float64
 	max     float64 // 0: as large as the type
 	above   bool    // min is outside the range
@@ -162,7 +165,7 @@ var table = sync.OnceValue(func() *keyTable {
 	t := &keyTable{byPath: make(map[string]*Key)}
 	for _, group := range [][]*Key{
 		fileKeys(), interfaceKeys(), timeoutKeys(), retryKeys(), breakerKeys(),
-		bulkheadKeys(), fallbackKeys(), otherKeys(), laterKeys(),
+		bulkheadKeys(), fallbackKeys(), otherKeys(), hintKeys(), laterKeys(),
 	} {
 		t.keys = append(t.keys, group...)
 	}

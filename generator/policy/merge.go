@@ -143,7 +143,7 @@ func (m *merged) fail(p Pos, key, format string, args ...any) {
 
 // warnReplaced says that a list replaces one with names that it lacks.
 func (m *merged) warnReplaced(v Value, said edit, inherited List, origin string) {
-	if m.warns == nil || m.ignores("RG093") {
+	if m.warns == nil {
 		return
 	}
 	lost := 0
@@ -152,7 +152,7 @@ func (m *merged) warnReplaced(v Value, said edit, inherited List, origin string)
 			lost++
 		}
 	}
-	if lost == 0 {
+	if lost == 0 || m.ignores("RG093") {
 		return
 	}
 	w := m.file.errorAt(v.Pos, "RG093", v.Key.Path, "the list replaces the one inherited from %s (%s); {add: […]} extends it", origin, inherited)
@@ -160,8 +160,16 @@ func (m *merged) warnReplaced(v Value, said edit, inherited List, origin string)
 	*m.warns = append(*m.warns, w)
 }
 
+// ignores reports whether a lint key silences what was found.
 func (m *merged) ignores(id string) bool {
-	return slices.ContainsFunc(m.lint, func(i ignore) bool { return i.id == id })
+	found := false
+	for _, i := range m.lint {
+		if i.id == id {
+			found = true
+			m.file.inUse(i)
+		}
+	}
+	return found
 }
 
 // use applies the policy with the name and what it extends, outermost first.

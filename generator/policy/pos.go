@@ -48,6 +48,7 @@ type Error struct {
 	Msg     string // what is wrong, and what to write instead
 	Line    string // the source line, for a caret below Pos.Col; "" if it is too long to show
 	Warning bool
+	Info    bool // a note: a warning that fails nothing, whatever the flags
 }
 
 // Error returns file:line:col: key: message.

@@ -139,15 +139,15 @@ func (s *set) names() {
 	for _, f := range s.files {
 		if other := outs[f.Out()]; other != nil {
 			p := cmp.Or(f.pos, other.pos)
-			s.add(f, p, "", "generates %s, and so does %s: rename one of them", f.Out(), cmp.Or(other.Path, "an annotation"))
+			s.claimed(f, p, "", "generates %s, and so does %s: rename one of them", f.Out(), cmp.Or(other.Path, "an annotation"))
 		}
 		outs[f.Out()] = f
 		for _, i := range f.Interfaces {
 			if other := bases[i.Name]; other != nil && (other.file != f || other.Key == i.Key) {
-				s.add(f, i.Pos, "interfaces."+i.Key, "already in %s: give one of them a name of its own with of:", other.Pos)
+				s.claimed(f, i.Pos, "interfaces."+i.Key, "already in %s: give one of them a name of its own with of:", other.Pos)
 				continue
 			} else if other != nil {
-				s.add(f, i.Pos, "interfaces."+i.Key, "generates the names of %s, at %s: give one of them a name of its own with of:", other.Key, other.Pos)
+				s.claimed(f, i.Pos, "interfaces."+i.Key, "generates the names of %s, at %s: give one of them a name of its own with of:", other.Key, other.Pos)
 				continue
 			}
 			bases[i.Name] = i
@@ -173,6 +173,11 @@ func (s *set) exactTwice(i *Interface) {
 
 func (s *set) add(f *File, p Pos, key, format string, args ...any) {
 	s.errs = append(s.errs, f.errorAt(p, "", key, format, args...))
+}
+
+// claimed reports a generated name that two sources claim.
+func (s *set) claimed(f *File, p Pos, key, format string, args ...any) {
+	s.errs = append(s.errs, f.errorAt(p, "RG09A", key, format, args...))
 }
 
 func (s *set) twice(f *File, p Pos, key string, other Pos) {

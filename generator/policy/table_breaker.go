@@ -77,7 +77,7 @@ func breakerKeys() []*Key {
 			}},
 		{Path: "circuitBreaker.perKey", Type: Expression, Since: first, Unset: none, GoField: "Breaker.PerKey",
 			Doc: "One breaker for each value of a Go expression over the method's parameters, a string.", Example: "perKey: \"req.Host\""},
-		{Path: "circuitBreaker.maxKeys", Type: Int, Since: first, min: 1, max: 10_000_000, def: "1000", GoField: "Breaker.MaxKeys",
+		{Path: "circuitBreaker.maxKeys", Type: Int, Since: first, min: 1, max: 10_000_000, rangeID: "RG032", noneID: "RG032", def: "1000", GoField: "Breaker.MaxKeys",
 			needs: []need{{path: "circuitBreaker.perKey"}},
 			Doc:   "Breakers kept at a time. Roughly the least recently used goes, never one that is in use, half-open or has to stay open; if all are, one shared breaker serves the rest.", Example: "maxKeys: 200"},
 	})

@@ -16,10 +16,6 @@ func laterKeys() []*Key {
 		later("chaos", "Injects faults, behind a build tag."),
 		later("health", "Makes the method's guard a health component."),
 		later("order", "Another nesting of the parts."),
-		later("expectedRate", "Hint: the calls a second that are expected."),
-		later("p99", "Hint: the 99th percentile of the method's latency."),
-		later("upstream", "Hint: the peer behind the method."),
-		later("lease", "Hint: how long a repeated execution is recognised."),
 		file("workflows", "Generated workflows."),
 		file("pipelines", "Generated pipelines."),
 	}

@@ -53,7 +53,7 @@ func (f *File) unused() Errors {
 	}
 	var warns Errors
 	for _, p := range f.policies {
-		m := merged{lint: p.entry.lint}
+		m := merged{file: f, lint: p.entry.lint}
 		if used[p.name.Text] || m.ignores("RG098") {
 			continue
 		}

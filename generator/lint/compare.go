@@ -1,0 +1,240 @@
+package lint
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/resilgen/resilgen/generator/policy"
+)
+
+// Change is a difference between two policies of one method.
+type Change struct {
+	// Kind is Weaker, Stronger or Other.
+	Kind string
+	// Key is the key, or the part where all of it came or went.
+	Key      string
+	Old, New string // as the language says them, "" for what is not there
+	Pos      policy.Pos
+}
+
+// Kinds of changes. Weaker is what protects the caller or the peer less: more
+// attempts, a longer timeout, a threshold that is reached later.
+const (
+	Weaker   = "weaker"
+	Stronger = "stronger"
+	Other    = "other"
+)
+
+// weight says what more of a value means.
+type weight int
+
+const (
+	moreIsWeaker weight = iota + 1
+	moreIsStronger
+	// onIsStronger is for parts and for what is true or false.
+	onIsStronger
+	// stepsAreStronger is for an enum: each of the values in steps is stronger
+	// than the one before.
+	stepsAreStronger
+)
+
+// weights are the keys whose changes have a direction. A value that is unset
+// is no limit: more than any.
+var weights = map[string]weight{
+	"timeout":         onIsStronger,
+	"timeout.total":   moreIsWeaker,
+	"timeout.attempt": moreIsWeaker,
+	"timeout.open":    moreIsWeaker,
+
+	"idempotent":                 onIsStronger,
+	"retry.maxAttempts":          moreIsWeaker,
+	"retry.maxDuration":          moreIsWeaker,
+	"retry.backoff.strategy":     stepsAreStronger,
+	"retry.backoff.jitter":       stepsAreStronger,
+	"retry.backoff.initialDelay": moreIsStronger,
+	"retry.backoff.multiplier":   moreIsStronger,
+	"retry.backoff.maxDelay":     moreIsStronger,
+	"retry.retryOn":              moreIsWeaker,
+	"retry.abortOn":              moreIsStronger,
+	"retry.retryAfter.honor":     onIsStronger,
+
+	"circuitBreaker":                           onIsStronger,
+	"circuitBreaker.mode":                      stepsAreStronger,
+	"circuitBreaker.minimumCalls":              moreIsWeaker,
+	"circuitBreaker.failureRateThreshold":      moreIsWeaker,
+	"circuitBreaker.consecutiveFailures":       moreIsWeaker,
+	"circuitBreaker.slowCallDuration":          moreIsWeaker,
+	"circuitBreaker.slowCallRateThreshold":     moreIsWeaker,
+	"circuitBreaker.openDuration":              moreIsStronger,
+	"circuitBreaker.halfOpen.successThreshold": moreIsStronger,
+	"circuitBreaker.halfOpen.permittedCalls":   moreIsWeaker,
+	"circuitBreaker.recordOn":                  moreIsStronger,
+	"circuitBreaker.ignoreOn":                  moreIsWeaker,
+
+	"bulkhead":               onIsStronger,
+	"bulkhead.maxConcurrent": moreIsWeaker,
+	"bulkhead.maxWait":       moreIsWeaker,
+	"bulkhead.maxQueue":      moreIsWeaker,
+
+	"fallback":         onIsStronger,
+	"fallback.applyOn": moreIsStronger,
+	"fallback.skipOn":  moreIsWeaker,
+}
+
+// steps are the values of enums from the weakest on; those that are not there
+// are as strong as the last.
+var steps = map[string][]string{
+	"retry.backoff.strategy": {"none"},
+	"retry.backoff.jitter":   {"none"},
+	"circuitBreaker.mode":    {"disabled", "shadow"},
+}
+
+// Compare returns what changed from one policy of a method to another, in the
+// order of the table of keys. A part that came or went is one change.
+func Compare(before, now *policy.Effective) []Change {
+	var list []Change
+	for _, k := range policy.Keys() {
+		part, _, inPart := strings.Cut(k.Path, ".")
+		switch {
+		case k.Type == policy.Section || k.Hint:
+		case k.Type == policy.Part:
+			if before.Has(k.Path) != now.Has(k.Path) {
+				list = append(list, partChange(k, before, now))
+			}
+		case inPart && isPart(part) && before.Has(part) != now.Has(part):
+		default:
+			if c, changed := keyChange(k, before, now); changed {
+				list = append(list, c)
+			}
+		}
+	}
+	return list
+}
+
+func isPart(name string) bool { return slices.Contains(policy.Parts(), name) }
+
+func partChange(k *policy.Key, before, now *policy.Effective) Change {
+	c := Change{Kind: Other, Key: k.Path, Old: "on", Pos: now.Pos}
+	if now.Has(k.Path) {
+		c.Old, c.New = "", "on"
+		v, _ := now.Given(k.Path)
+		c.Pos = at(v, now)
+	}
+	if weights[k.Path] == onIsStronger {
+		c.Kind = direction(now.Has(k.Path), before.Has(k.Path))
+	}
+	return c
+}
+
+// at is the place of a value, or else of what names the method.
+func at(v policy.Value, e *policy.Effective) policy.Pos {
+	if v.Pos.IsValid() {
+		return v.Pos
+	}
+	return e.Pos
+}
+
+func keyChange(k *policy.Key, before, now *policy.Effective) (Change, bool) {
+	a, hadIt := before.Get(k.Path)
+	b, hasIt := now.Get(k.Path)
+	c := Change{Kind: Other, Key: k.Path, Old: text(a, hadIt), New: text(b, hasIt), Pos: at(b, now)}
+	if c.Old == c.New {
+		return c, false
+	}
+	switch weights[k.Path] {
+	case moreIsWeaker:
+		c.Kind = turned(compare(a, b, hadIt, hasIt))
+	case moreIsStronger:
+		c.Kind = compare(a, b, hadIt, hasIt)
+	case onIsStronger:
+		c.Kind = direction(b.V == true, a.V == true)
+	case stepsAreStronger:
+		c.Kind = stepped(steps[k.Path], fmt.Sprint(a.V), fmt.Sprint(b.V))
+	}
+	return c, true
+}
+
+func direction(now, before bool) string {
+	switch {
+	case now == before:
+		return Other
+	case now:
+		return Stronger
+	}
+	return Weaker
+}
+
+// turned is for values of which more is weaker.
+func turned(kind string) string {
+	switch kind {
+	case Weaker:
+		return Stronger
+	case Stronger:
+		return Weaker
+	}
+	return Other
+}
+
+// compare says Stronger if the value is more than it was, Weaker if it is less.
+func compare(a, b policy.Value, hadIt, hasIt bool) string {
+	before, isList := a.V.(policy.List)
+	if now, ok := b.V.(policy.List); ok || isList {
+		more, less := !includes(before, now), !includes(now, before)
+		if more == less {
+			return Other
+		}
+		return direction(more, less)
+	}
+	x, y := size(a, hadIt), size(b, hasIt)
+	if x == y {
+		return Other
+	}
+	return direction(y > x, x > y)
+}
+
+// includes reports whether list has all that other has.
+func includes(list, other policy.List) bool {
+	return (list.Any || !other.Any) && !slices.ContainsFunc(other.Names, func(n policy.Name) bool { return !list.Has(n.Text) && !list.Any })
+}
+
+func size(v policy.Value, is bool) float64 {
+	if !is || v.None {
+		return math.Inf(1)
+	}
+	switch x := v.V.(type) {
+	case time.Duration:
+		return float64(x)
+	case int:
+		return float64(x)
+	case float64:
+		return x
+	}
+	return 0
+}
+
+func stepped(steps []string, before, now string) string {
+	rank := func(word string) int {
+		if i := slices.Index(steps, word); i >= 0 {
+			return i
+		}
+		return len(steps)
+	}
+	return direction(rank(now) > rank(before), rank(before) > rank(now))
+}
+
+func text(v policy.Value, is bool) string {
+	switch {
+	case !is || v.None:
+		return "none"
+	case v.V == nil:
+		return ""
+	}
+	return fmt.Sprint(v.V)
+}
+
+// ComparedKeys returns the keys whose changes have a direction, sorted.
+func ComparedKeys() []string { return slices.Sorted(maps.Keys(weights)) }

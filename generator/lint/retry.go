@@ -1,0 +1,198 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/resilgen/resilgen/generator/policy"
+)
+
+func retryWithoutTimeout(m *Method) string {
+	if m.Policy.Int("retry.maxAttempts") < 2 || bounded(m) {
+		return ""
+	}
+	return "retry without a timeout: an attempt that hangs blocks the call for ever, and the next one never begins; add timeout: {attempt: …}" + andAbandon(m)
+}
+
+func queueWithoutTimeout(m *Method) string {
+	wait := m.Policy.Dur("bulkhead.maxWait")
+	if wait == 0 || bounded(m) {
+		return ""
+	}
+	return fmt.Sprintf("a queue for slots without a timeout: calls that hang keep their slots for ever, and others wait %v for nothing; add timeout: {attempt: …}", wait) + andAbandon(m)
+}
+
+// bounded reports whether a timeout bounds calls, or cannot and was left out.
+func bounded(m *Method) bool {
+	return m.Policy.Has("timeout") || slices.ContainsFunc(m.Policy.Dropped(), func(d policy.Dropped) bool { return d.Part == "timeout" })
+}
+
+func andAbandon(m *Method) string {
+	if m.Ctx < 0 {
+		return " with mode: abandon, since the method takes no context"
+	}
+	return ""
+}
+
+func maxDurationInert(m *Method) string {
+	limit, total := m.Policy.Dur("retry.maxDuration"), m.Policy.Dur("timeout.total")
+	_, first := Delay(m.Policy, 0, 0)
+	switch {
+	case limit == 0:
+		return ""
+	case total > 0 && limit >= total:
+		return fmt.Sprintf("retry.maxDuration %v is no less than timeout.total %v, which ends the call first", limit, total)
+	case m.Policy.Int("retry.maxAttempts") > 1 && limit <= first:
+		return fmt.Sprintf("retry.maxDuration %v is no more than the first delay of up to %v: a retry may never begin", limit, first)
+	}
+	return ""
+}
+
+func abandonedKeepSlots(m *Method) string {
+	if m.Policy.Str("timeout.mode") != "abandon" {
+		return ""
+	}
+	n := max(m.Policy.Int("retry.maxAttempts"), 1)
+	return fmt.Sprintf("abandoned calls keep their slots: one call may hold %d of the bulkhead's %d until its delegates return", n, m.Policy.Int("bulkhead.maxConcurrent"))
+}
+
+// fewAttempts is the most that is not suspicious.
+const fewAttempts = 5
+
+func manyAttempts(m *Method) string {
+	if n := m.Policy.Int("retry.maxAttempts"); n > fewAttempts {
+		return fmt.Sprintf("retry.maxAttempts %d: while the peer is down every call is %d; more than %d hardly ever help", n, n, fewAttempts)
+	}
+	return ""
+}
+
+func noPause(m *Method) string {
+	_, first := Delay(m.Policy, 0, 0)
+	if m.Policy.Int("retry.maxAttempts") > 1 && first == 0 {
+		return fmt.Sprintf("no delay between %d attempts: they all meet the same trouble; add backoff: {initialDelay: 50ms}", m.Policy.Int("retry.maxAttempts"))
+	}
+	return ""
+}
+
+// sameDelay is from when on equal delays make a crowd.
+const sameDelay = 50 * time.Millisecond
+
+func noJitter(m *Method) string {
+	if m.Policy.Int("retry.maxAttempts") < 2 || m.Policy.Str("retry.backoff.jitter") != "none" {
+		return ""
+	}
+	if longest := longestDelay(m.Policy); longest >= sameDelay {
+		return fmt.Sprintf("jitter: none on delays of up to %v: callers that fail together come back together", longest)
+	}
+	return ""
+}
+
+// longestDelay is the longest sleep between two attempts.
+func longestDelay(e *policy.Effective) time.Duration {
+	var longest time.Duration
+	each(e, func(d time.Duration) { longest = max(longest, d) })
+	return longest
+}
+
+// allSleeps is what the sleeps may come to together.
+func allSleeps(e *policy.Effective) time.Duration {
+	var sum time.Duration
+	each(e, func(d time.Duration) { sum += d })
+	return sum
+}
+
+// each calls do with the largest sleep before each retry.
+func each(e *policy.Effective, do func(time.Duration)) {
+	_, prev := Delay(e, 0, 0)
+	for n := range e.Int("retry.maxAttempts") - 1 {
+		_, prev = Delay(e, n, prev)
+		do(prev)
+	}
+}
+
+// rejections are the matchers that only a part of the policy makes come true,
+// unless the delegate is wrapped too.
+var rejections = map[string]string{"CircuitOpen": "circuitBreaker", "BulkheadFull": "bulkhead"}
+
+// absent returns the parts that the list waits for in vain, "" if some entry
+// can match.
+func absent(m *Method, list policy.List) string {
+	var parts []string
+	for _, n := range list.Names {
+		part := rejections[n.Text]
+		if part == "" || m.Policy.Has(part) {
+			return ""
+		}
+		parts = append(parts, part)
+	}
+	if list.Any {
+		return ""
+	}
+	return strings.Join(parts, " and no ")
+}
+
+func retryOnAbsent(m *Method) string {
+	list := m.Policy.List("retry.retryOn")
+	parts := absent(m, list)
+	if parts == "" || m.Policy.Str("retry.retryOnResult") != "" {
+		return ""
+	}
+	return fmt.Sprintf("retryOn names %s alone, and the policy has no %s: nothing is ever retried", list, parts)
+}
+
+func applyOnAbsent(m *Method) string {
+	list := m.Policy.List("fallback.applyOn")
+	parts := absent(m, list)
+	if parts == "" {
+		return ""
+	}
+	return fmt.Sprintf("applyOn names %s alone, and the policy has no %s: the fallback never answers", list, parts)
+}
+
+func sleepsBelowOpen(m *Method) string {
+	if !m.Policy.Has("circuitBreaker") || !m.Policy.List("retry.retryOn").Has("CircuitOpen") {
+		return ""
+	}
+	open, most := m.Policy.Dur("circuitBreaker.openDuration"), m.Policy.Dur("retry.retryAfter.max")
+	honored := m.Policy.Bool("retry.retryAfter.honor")
+	switch sum := allSleeps(m.Policy); {
+	case honored && open > most:
+		return fmt.Sprintf("retryOn names CircuitOpen, but the breaker asks for a wait of up to %v and retryAfter.max is %v: the call ends there", open, most)
+	case !honored && sum < open:
+		return fmt.Sprintf("retryOn names CircuitOpen, but all sleeps together, %v, are shorter than openDuration %v: the retries are rejected too", sum, open)
+	}
+	return ""
+}
+
+func outlastsLease(m *Method) string {
+	lease := m.Policy.Dur("lease")
+	if lease == 0 || m.Policy.Int("retry.maxAttempts") < 2 {
+		return ""
+	}
+	worst := WorstCase(m.Policy)
+	switch longest := max(worst.Limit, worst.RetryAfter); {
+	case !worst.Bounded:
+		return fmt.Sprintf("a repetition is recognised for lease %v, and attempts without a timeout may take longer", lease)
+	case longest > lease:
+		return fmt.Sprintf("a repetition is recognised for lease %v, and attempts may go on for %v: a late one is new work", lease, longest)
+	}
+	return ""
+}
+
+func waitAboveTotal(m *Method) string {
+	wait, total := m.Policy.Dur("bulkhead.maxWait"), m.Policy.Dur("timeout.total")
+	if total > 0 && wait >= total {
+		return fmt.Sprintf("bulkhead.maxWait %v is no less than timeout.total %v: who waits so long cannot run", wait, total)
+	}
+	return ""
+}
+
+func queueWithoutWait(m *Method) string {
+	v, given := m.Policy.Given("bulkhead.maxQueue")
+	if n, _ := v.V.(int); given && n > 0 && m.Policy.Dur("bulkhead.maxWait") == 0 {
+		return fmt.Sprintf("bulkhead.maxQueue %d without maxWait: nobody queues, and calls are rejected at once", n)
+	}
+	return ""
+}

@@ -1,0 +1,82 @@
+package lint
+
+import (
+	"fmt"
+	"go/types"
+	"slices"
+	"strings"
+)
+
+// readingVerbs begin the names of methods that change nothing.
+var readingVerbs = []string{"Get", "List", "Find", "Read", "Fetch", "Lookup", "Search", "Query", "Count", "Has"}
+
+// Reading reports whether the name sounds as if the method only read.
+func Reading(name string) bool {
+	return slices.ContainsFunc(readingVerbs, func(verb string) bool { return strings.HasPrefix(name, verb) })
+}
+
+func silentLoss(m *Method) string {
+	if m.Policy.Str("fallback.value") != "zero" || Reading(m.Policy.Method) || m.Policy.Idempotent() && m.Sig.Results().Len() > 1 {
+		return ""
+	}
+	return "fallback.value: zero reports success for what was not done, and nothing keeps it: let a fallback func keep or refuse it"
+}
+
+// zeroIsNil names a result whose zero value cannot be used.
+func zeroIsNil(m *Method) string {
+	if m.Policy.Str("fallback.value") != "zero" {
+		return ""
+	}
+	for i := range m.Sig.Results().Len() {
+		t := m.Sig.Results().At(i).Type()
+		if i == m.Err {
+			continue
+		}
+		switch t.Underlying().(type) {
+		case *types.Pointer, *types.Signature, *types.Interface:
+			return fmt.Sprintf("fallback.value: zero answers with a nil %s and no error, which callers will use", types.TypeString(t, short))
+		}
+	}
+	return ""
+}
+
+// sharedWithAbandoned names an argument that an abandoned delegate still uses.
+func sharedWithAbandoned(m *Method) string {
+	if m.Policy.Str("timeout.mode") != "abandon" {
+		return ""
+	}
+	for v := range m.Sig.Params().Variables() {
+		switch t := types.Unalias(v.Type()).Underlying().(type) {
+		case *types.Map, *types.Slice, *types.Pointer:
+			return fmt.Sprintf("mode: abandon leaves a delegate behind that still uses the argument %s: neither may change it any more", types.TypeString(v.Type(), short))
+		case *types.Signature:
+			return fmt.Sprintf("mode: abandon leaves a delegate behind that still calls the argument %s", types.TypeString(t, short))
+		}
+	}
+	return ""
+}
+
+// runsAgain names a func argument, which each attempt calls anew.
+func runsAgain(m *Method) string {
+	if m.Policy.Int("retry.maxAttempts") < 2 {
+		return ""
+	}
+	for v := range m.Sig.Params().Variables() {
+		if _, ok := types.Unalias(v.Type()).Underlying().(*types.Signature); ok && !isIterator(v.Type()) {
+			return fmt.Sprintf("the argument %s is a func that runs again with each of up to %d attempts", types.TypeString(v.Type(), short), m.Policy.Int("retry.maxAttempts"))
+		}
+	}
+	return ""
+}
+
+func droppedIsClosed(m *Method) string {
+	if m.Policy.Str("retry.retryOnResult") == "" {
+		return ""
+	}
+	for v := range m.Sig.Results().Variables() {
+		if hasMethod(types.Unalias(v.Type()), "Close") {
+			return fmt.Sprintf("a %s that retryOnResult rejects is dropped before the next attempt, and nobody closes it: let the func do so", types.TypeString(v.Type(), short))
+		}
+	}
+	return ""
+}
