@@ -127,7 +127,7 @@ func (r *resolver) renamed(i *policy.Interface, w *templates.Wrapper, name strin
 	usual := map[string]string{"Resilient" + name: w.Type, "NewResilient" + name: w.New, name + "Fallback": w.Fallback, name + "Secondary": w.Secondary}
 	for _, want := range slices.Sorted(maps.Keys(usual)) {
 		if got := usual[want]; got != "" && got != want && len(methods) > 0 {
-			r.warn(methods[0], "RG09A", "interfaces."+i.Key, fmt.Sprintf("the package has a %s, so what is generated is called %s", want, got))
+			r.warn(methods[0], "RG09A", "interfaces."+i.Key, fmt.Sprintf("the name %s is taken, so what is generated is called %s", want, got))
 		}
 	}
 }
