@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -32,6 +33,22 @@ func generate(yaml string, wants ...string) func(*testing.T) {
 			}
 		}
 		t.Errorf("%s\ngot:\n%swant a line with %q", yaml, out, wants)
+	}
+}
+
+// warned is a case that the command warns of, and with -strict fails for.
+func warned(yaml, want string) func(*testing.T) {
+	return func(t *testing.T) {
+		t.Helper()
+		for _, run := range []struct {
+			flags []string
+			code  int
+		}{{nil, 0}, {[]string{"-strict"}, 1}} {
+			out, code, wrote := resilgen(t, gateway, yaml, run.flags...)
+			if code != run.code || wrote != (code == 0) || !strings.Contains(out, "warning: resilience.yaml:2:") || !strings.Contains(out, want) {
+				t.Errorf("%s\n%v: exit %d, file written: %v\n%s", yaml, run.flags, code, wrote, out)
+			}
+		}
 	}
 }
 
@@ -85,7 +102,7 @@ var command = sync.OnceValues(func() (string, error) {
 
 // resilgen generates for a package with one policy file and returns what was
 // said, the exit code, and whether a file was written.
-func resilgen(t *testing.T, source, yaml string) (out string, code int, wrote bool) {
+func resilgen(t *testing.T, source, yaml string, flags ...string) (out string, code int, wrote bool) {
 	t.Helper()
 	path, err := command()
 	if err != nil {
@@ -105,7 +122,7 @@ func resilgen(t *testing.T, source, yaml string) (out string, code int, wrote bo
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command(path, "generate", "-all", ".")
+	cmd := exec.Command(path, slices.Concat([]string{"generate", "-all"}, flags, []string{"."})...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod")
 	text, _ := cmd.CombinedOutput()

@@ -20,6 +20,7 @@ var invalidCases = family{
 	"MP-INV-10": all(
 		invalid("bulkhead: {maxConcurrent: %s}", "maxConcurrent", "must be ≥ 1", "-1"),
 		invalid("bulkhead: {maxWait: 1s, maxQueue: %s}", "maxQueue", "must be ≥ 0", "-1")),
+	"MSX-02":    warned("interfaces: {Gateway: {circuitBreaker: {window: {type: time, duration: 15s}}, timeout: {attempt: 10s}}}", "(RG024)"),
 	"MP-INV-12": generate("interfaces: {Gateway: {fallback: {func: right, value: zero}}}", "fallback", "func", "value"),
 }
 

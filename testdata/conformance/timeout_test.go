@@ -48,7 +48,9 @@ var timeoutCases = family{
 }
 
 var bulkheadCases = family{
-	"MP-BH-02": play(NewResilientMPBH02, "a:hold b:hold S>full took=0s execs=2"),
+	"MP-BH-02": all(
+		play(NewResilientMPBH02, "a:hold b:hold S>full took=0s execs=2"),
+		warned("interfaces: {Gateway: {bulkhead: {maxConcurrent: 2, maxQueue: 3}}}", "(RG051)")),
 	"MP-BH-04": play(NewResilientMPBH04, "a:hold b:hold c:S d:S S>full c? d? a!S b!S a>ok b>ok c>ok d>ok execs=4"),
 	"MP-BH-05": all(
 		pressure(NewResilientMPBH05, 5),
