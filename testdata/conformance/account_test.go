@@ -18,11 +18,11 @@ var corrected = map[string]string{
 
 // inPart are cases that pass but for something that is not built.
 var inPart = map[string]string{
-	"POL-06":   "no events",
-	"POL-35":   "no events",
-	"R4J-16":   "no events",
-	"R4J-20":   "no events",
-	"R4J-26":   "a snapshot has no average duration, and one count of slow calls",
+	"POL-06": "no events",
+	"POL-35": "no events",
+	"R4J-16": "no events",
+	"R4J-20": "no events",
+	"R4J-26": "a snapshot has no average duration, and one count of slow calls",
 }
 
 // notYet are the cases that wait for something, and what shows that it is not
