@@ -163,6 +163,7 @@ import (
 	"bufio"
 	"bytes"
 	"database/sql"
+	renamed "example.com/go"
 	"io"
 	"iter"
 	"mime/multipart"
@@ -269,6 +270,7 @@ type Gateway interface {
 	Receives() (receiver, error)
 	OwnUpload(*upload) error
 	OwnUploads([]upload) error
+	Renamed() (list []*renamed.Thing, done func(map[string]renamed.Thing), err error)
 }
 
 type cursor interface {
@@ -290,7 +292,11 @@ type upload struct{ body *os.File }
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"p.go": code, "resilience.yaml": policies} {
+	if err := os.Mkdir(filepath.Join(dir, "../go"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	other := "package other_name\n\ntype Thing struct{}\n"
+	for name, text := range map[string]string{"p.go": code, "resilience.yaml": policies, "../go/other.go": other} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -19,6 +19,7 @@ type walker struct {
 	pkg    *pkg
 	file   *file
 	depth  int
+	prints bool            // the type is printed: its packages need their true names
 	params map[string]bool // type parameters, which are no declarations
 }
 
@@ -213,7 +214,7 @@ func (w *walker) inside() *walker {
 	in := *w
 	in.depth = known
 	if w.depth == 0 {
-		in.depth = known - 1
+		in.depth, in.prints = known-1, true
 	}
 	return &in
 }
@@ -351,7 +352,7 @@ func (w *walker) selector(sel *ast.SelectorExpr, depth, params int) error {
 		return nil
 	}
 	find := w.imported
-	if depth > known {
+	if depth > known && !w.prints {
 		find = w.named
 	}
 	p, err := find(id.Name)
