@@ -27,6 +27,7 @@ check: nested ## vet, staticcheck, revive, formatting, races, generated files an
 	go run ./cmd/resilgen check ./examples/...
 	go test -run IsUpToDate ./generator ./generator/policy
 	go test -race ./runtime/...
+	go test -tags resilience_chaos ./runtime/resilience
 	go mod tidy -diff
 
 # Each nested module by its own go.mod: go.work joins what need not decide over

@@ -43,6 +43,9 @@ func sentence(w *templates.Wrapper, m *templates.Method, e *policy.Effective) st
 	if e.Str("circuitBreaker.mode") == "forcedOpen" {
 		b.WriteString(" Its breaker is forced open, and rejects every call.")
 	}
+	if e.Has("chaos") {
+		b.WriteString(" Builds with the tag resilience_chaos disturb some attempts.")
+	}
 	switch {
 	case m.Abandon && lint.WorstCase(e).Bounded:
 		b.WriteString(" One that is late is not waited for.")
@@ -184,6 +187,9 @@ func describe(m *templates.Method, e *policy.Effective) string {
 	}
 	if e.Has("bulkhead") {
 		parts = append(parts, fmt.Sprintf("%d at a time", e.Int("bulkhead.maxConcurrent")))
+	}
+	if e.Has("chaos") {
+		parts = append(parts, "chaos in builds with the tag resilience_chaos")
 	}
 	if e.Has("fallback") {
 		parts = append(parts, "fallback")

@@ -75,6 +75,19 @@ func add(m *templates.Matcher, obj types.Object) string {
 	return "want an error variable, an error type or a func(error) bool; have " + types.ObjectString(obj, types.RelativeTo(obj.Pkg()))
 }
 
+// errorVariable resolves the name of an error variable, nil if it is none.
+func (r *resolver) errorVariable(key string, name policy.Name) any {
+	obj, why := r.pkg.lookup(name)
+	if v, ok := obj.(*types.Var); why == "" && ok && types.Implements(v.Type(), errorType) {
+		return r.use(obj)
+	}
+	if why == "" {
+		why = "want an error variable; have " + types.ObjectString(obj, types.RelativeTo(obj.Pkg()))
+	}
+	r.complain(name.Pos, "RG092", key, name.Text+": "+why)
+	return nil
+}
+
 // errorType returns the built-in error, spelled out where the package has a
 // type of that name.
 func (r *resolver) errorType() types.Type {

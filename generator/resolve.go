@@ -418,6 +418,8 @@ func (r *resolver) fieldValue(w *templates.Wrapper, m *templates.Method, k *poli
 		return templates.Const("None")
 	}
 	switch value := v.V.(type) {
+	case policy.Name:
+		return r.errorVariable(k.Path, value)
 	case policy.List:
 		return r.matcherLiteral(w, m, k, value)
 	case string:

@@ -51,6 +51,7 @@ var checks = []Check{
 	{ID: "RG080", Part: "fallback", Shape: true, Error: true, Find: noError},
 	{ID: "RG080", Part: "circuitBreaker", Shape: true, Error: true, Find: noError},
 	{ID: "RG080", Part: "bulkhead", Shape: true, Error: true, Find: noError},
+	{ID: "RG080", Part: "chaos", Shape: true, Error: true, Find: noError},
 	{ID: "RG005", Part: "timeout", Shape: true, Instead: "leave late calls behind with timeout.mode: abandon, ", Error: true, Find: noContext},
 	{ID: "RG081", Part: "timeout", Shape: true, Instead: "bound the opening alone with timeout.open, ", Error: true, Find: outlives},
 	{ID: "RG082", Part: "retry", Shape: true, Error: true, Find: readOnce},
@@ -92,6 +93,7 @@ var checks = []Check{
 	{ID: "RG084", Part: "retry", Find: droppedIsClosed},
 	{ID: "RG087", Part: "fallback", Find: zeroIsNil},
 	{ID: "RG088", Part: "circuitBreaker", Find: panicCounts},
+	{ID: "RG096", Part: "chaos", Error: true, Find: muchChaos},
 	{ID: "RG097", Part: "circuitBreaker", Find: manyKeys},
 }
 

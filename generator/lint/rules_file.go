@@ -1,6 +1,10 @@
 package lint
 
 var fileRules = []Rule{
+	{ID: "RG096", Doc: "chaos stays small, and out of production", Severity: Judgement,
+		Why:   "Injected faults are to show that a service survives them, not to be the outage. A ratio that was meant for a test and is read in production as written hurts users.",
+		Fires: Example{Policy: "{chaos: {injectionRatio: 0.2, latency: 2s}}"},
+		Holds: Example{Policy: "{chaos: {injectionRatio: 0.01, latency: 2s}}"}},
 	{ID: "RG090", Doc: "every key is known", Severity: Fact,
 		Why:   "A key that nobody reads is a policy that nobody has. A misspelt word would cost nothing today and an outage later.",
 		Fires: Example{Policy: "{timeout: {atempt: 1s}}"},

@@ -33,6 +33,7 @@ var documentParts = map[string]func(*bytes.Buffer){
 	"{{circuitBreaker}}": func(b *bytes.Buffer) { keyTables(b, inEntry, "circuitBreaker") },
 	"{{bulkhead}}":       func(b *bytes.Buffer) { keyTables(b, inEntry, "bulkhead") },
 	"{{fallback}}":       func(b *bytes.Buffer) { keyTables(b, inEntry, "fallback") },
+	"{{chaos}}":          func(b *bytes.Buffer) { keyTables(b, inEntry, "chaos") },
 	"{{values}}":         valueTable,
 	"{{later}}":          laterTable,
 	"{{matchers}}":       matcherTable,

@@ -27,7 +27,7 @@ type Dropped struct{ Part, Why string }
 
 // Parts are the parts that are built, outermost first.
 func Parts() []string {
-	return []string{"fallback", "timeout", "retry", "circuitBreaker", "bulkhead"}
+	return []string{"fallback", "timeout", "retry", "circuitBreaker", "bulkhead", "chaos"}
 }
 
 // None reports whether no part is on: the method passes through.
@@ -261,6 +261,9 @@ func (e *Effective) Str(path string) string {
 	text, _ := v.V.(string)
 	return text
 }
+
+// Preset returns the preset of the policy file, "" if it has none.
+func (e *Effective) Preset() string { return e.file.Preset }
 
 // List returns the effective list, empty if it is unset.
 func (e *Effective) List(path string) List { return get[List](e, path) }

@@ -165,7 +165,7 @@ var table = sync.OnceValue(func() *keyTable {
 	t := &keyTable{byPath: make(map[string]*Key)}
 	for _, group := range [][]*Key{
 		fileKeys(), interfaceKeys(), timeoutKeys(), retryKeys(), breakerKeys(),
-		bulkheadKeys(), fallbackKeys(), otherKeys(), hintKeys(), laterKeys(),
+		bulkheadKeys(), fallbackKeys(), chaosKeys(), otherKeys(), hintKeys(), laterKeys(),
 	} {
 		t.keys = append(t.keys, group...)
 	}

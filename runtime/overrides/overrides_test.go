@@ -321,7 +321,7 @@ func TestRewrittenUnderLoad(t *testing.T) {
 func TestTableOfTheRuntime(t *testing.T) {
 	rt := &resilience.Runtime{}
 	if _, err := rt.Guard("all", resilience.Policy{Retry: resilience.Retry{On: true}, Breaker: resilience.Breaker{On: true}, Bulkhead: resilience.Bulkhead{On: true},
-		Timeout: resilience.Timeout{Total: 1, Attempt: 1, Open: 1}, Fallback: resilience.Fallback{On: true}}); err != nil {
+		Timeout: resilience.Timeout{Total: 1, Attempt: 1, Open: 1}, Fallback: resilience.Fallback{On: true}, Chaos: resilience.Chaos{On: true}}); err != nil {
 		t.Fatal(err)
 	}
 	explained := rt.Explain("all")

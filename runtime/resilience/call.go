@@ -127,6 +127,9 @@ func (c *Call) next() bool {
 	}
 	c.attempts++
 	c.phase = running
+	if chaosBuilt && p != nil && p.chaos {
+		return c.disturb()
+	}
 	return true
 }
 

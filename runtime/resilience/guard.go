@@ -104,6 +104,7 @@ func (p *Policy) check() error {
 		"retry.backoff.maxDelay: cuts off a delay that is given; its default is 10s")
 	refuse(b.Multiplier != 0 && b.Multiplier < 1, "retry.backoff.multiplier: must be at least 1")
 	refuse(b.JitterFactor > 1, "retry.backoff.jitterFactor: must be in [0,1]")
+	refuse(p.Chaos.InjectionRatio < 0 || p.Chaos.InjectionRatio > 1, "chaos.injectionRatio: must be in (0,1]")
 	refuse(p.Breaker.FailureRateThreshold > 100 || p.Breaker.SlowCallRateThreshold > 100, "circuitBreaker: a threshold must be in (0,100]")
 	refuse(p.Breaker.Window.Size > 1<<24, "circuitBreaker.window.size: must be at most 16777216")
 	refuse(p.Breaker.Window.Buckets > 1<<16, "circuitBreaker.window.buckets: must be at most 65536")

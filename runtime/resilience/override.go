@@ -249,6 +249,8 @@ var compiled = []struct {
 	{"fallback", func(a, b *Policy) bool { return a.Fallback.On == b.Fallback.On }},
 	{"fallback.applyOn", func(a, b *Policy) bool { return a.Fallback.ApplyOn.same(&b.Fallback.ApplyOn) }},
 	{"fallback.skipOn", func(a, b *Policy) bool { return a.Fallback.SkipOn.same(&b.Fallback.SkipOn) }},
+	{"chaos.fault", func(a, b *Policy) bool { return (a.Chaos.Fault == nil) == (b.Chaos.Fault == nil) }},
+	{"chaos.panic", func(a, b *Policy) bool { return a.Chaos.Panic == b.Chaos.Panic }},
 	{"permanent, statusOf, retryAfterOf", func(_, b *Policy) bool { return !b.Errors.given() && b.Errors.RetryAfterOf == nil }},
 }
 

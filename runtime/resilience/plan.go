@@ -22,6 +22,7 @@ type plan struct {
 	measures bool // how long attempts take, for the breaker
 	listed   bool // retryOn or abortOn say which errors
 	mayFall  bool
+	chaos    bool
 	attempts int
 
 	breaker  *breaker

@@ -48,6 +48,8 @@ func give(v reflect.Value) {
 		v.SetString("x")
 	case reflect.Float64:
 		v.SetFloat(1)
+	case reflect.Interface:
+		v.Set(reflect.ValueOf(errPeer))
 	default:
 		if v.CanInt() {
 			v.SetInt(1)

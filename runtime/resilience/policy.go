@@ -28,6 +28,7 @@ type Policy struct {
 	Breaker  Breaker
 	Bulkhead Bulkhead
 	Fallback Fallback
+	Chaos    Chaos
 
 	// Errors teaches the built-in classes about errors of the user's own.
 	Errors Errors

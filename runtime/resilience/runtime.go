@@ -16,6 +16,7 @@ type Runtime struct {
 	parent *Runtime // what Named was called on
 
 	mu        sync.Mutex
+	chaos     bool // also under preset production
 	seed      uint64
 	preset    Preset
 	pinned    bool // the environment chose the preset: Apply leaves it alone
@@ -41,6 +42,9 @@ type Options struct {
 	Preset   Preset // slips under what policies say themselves
 	Seed     uint64 // fixes every jitter; 0 means random
 	Disabled bool   // begin switched off
+	// ChaosInProduction lets a [Chaos] act under preset production, in a binary that
+	// was built with the tag resilience_chaos.
+	ChaosInProduction bool
 }
 
 var defaultRuntime = sync.OnceValues(func() (*Runtime, error) { return Open(Options{}) })
@@ -52,7 +56,7 @@ var defaultRuntime = sync.OnceValues(func() (*Runtime, error) { return Open(Opti
 // that has the part. A variable that is nearly one of these is an error, since a
 // switch that does nothing is worse than none.
 func Open(o Options) (*Runtime, error) {
-	rt := &Runtime{seed: o.Seed, preset: o.Preset, enabled: map[string]bool{}}
+	rt := &Runtime{seed: o.Seed, preset: o.Preset, chaos: o.ChaosInProduction, enabled: map[string]bool{}}
 	if o.Disabled {
 		rt.enabled[""] = false
 	}
@@ -150,6 +154,7 @@ func (rt *Runtime) compile(g *Guard) *plan {
 	p.rt, p.name = rt, g.name
 	p.breaker, p.keys = rt.breakerFor(g, &r.Policy)
 	p.bulkhead = rt.bulkheadFor(g, &r.Policy)
+	p.chaos = r.Chaos.set() && rt.disturbs(r.Preset)
 	p.admits = p.breaker != nil || p.keys != nil || p.bulkhead != nil
 	p.prepares = p.clocked || p.keys != nil
 	p.queues = p.bulkhead != nil && r.Bulkhead.MaxWait > 0
@@ -177,6 +182,9 @@ func (rt *Runtime) add(g *Guard) error {
 		err = rt.welcome(g)
 	}
 	if err != nil {
+		return err
+	}
+	if err := rt.refuseChaos(g); err != nil {
 		return err
 	}
 	rt.guards = append(rt.guards, g)

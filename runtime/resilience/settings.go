@@ -65,6 +65,8 @@ var settings = slices.Concat([]setting{
 	whole("bulkhead.maxConcurrent", "25", 0, "", func(p *Policy) *int { return &p.Bulkhead.MaxConcurrent }),
 	delay("bulkhead.maxWait", "0s", none, func(p *Policy) *time.Duration { return &p.Bulkhead.MaxWait }),
 	whole("bulkhead.maxQueue", unbounded, 0, unbounded, func(p *Policy) *int { return &p.Bulkhead.MaxQueue }),
+	number("chaos.injectionRatio", "0.001", 0, 1, func(p *Policy) *float64 { return &p.Chaos.InjectionRatio }),
+	span("chaos.latency", "", none, func(p *Policy) *time.Duration { return &p.Chaos.Latency }),
 })
 
 var backoffSettings = []setting{
