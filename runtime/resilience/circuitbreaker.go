@@ -48,18 +48,12 @@ func (c *CircuitBreaker) Snapshot() BreakerSnapshot {
 	b, now := c.current(), sinceEpoch()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.state == StateClosed {
-		b.fold()
-	}
-	state, sum := b.present(now), b.window.read(now)
+	state, sum := b.look(now)
 	switch {
 	case state == StateHalfOpen && b.state != StateHalfOpen:
 		sum = counts{}
 	case state != StateClosed && (b.state == StateHalfOpen || b.sample.calls > 0):
 		sum = b.sample
-	}
-	if b.state == StateClosed && (sum.calls >= b.conf.MinimumCalls || sum.failures+sum.slow == 0) {
-		b.unseal(now)
 	}
 	s := BreakerSnapshot{
 		Name: b.name, State: state, Mode: b.mode, Calls: sum.calls, Failures: sum.failures, Slow: sum.slow,
@@ -72,6 +66,19 @@ func (c *CircuitBreaker) Snapshot() BreakerSnapshot {
 		}
 	}
 	return s
+}
+
+// look returns the state as the next caller would find it, and what the window
+// holds. b.mu is held.
+func (b *breaker) look(now time.Duration) (State, counts) {
+	if b.state == StateClosed {
+		b.fold()
+	}
+	sum := b.window.read(now)
+	if b.state == StateClosed && (sum.calls >= b.conf.MinimumCalls || sum.failures+sum.slow == 0) {
+		b.unseal(now)
+	}
+	return b.present(now), sum
 }
 
 // ForceOpen rejects every call, probes too, until Close or Reset.

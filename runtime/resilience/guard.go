@@ -59,7 +59,7 @@ func (w *Wrapper) Guard(method string, p Policy) *Guard {
 		w.errs = append(w.errs, fmt.Errorf("%s: %w", g.name, err))
 		return g
 	}
-	if err := w.rt.add(g); err != nil {
+	if err := w.rt.enlist(g); err != nil {
 		w.errs = append(w.errs, err)
 	}
 	return g
@@ -87,7 +87,7 @@ func (rt *Runtime) Guard(name string, p Policy) (*Guard, error) {
 	if err := errors.Join(w.Err(), p.check()); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return g, w.rt.add(g)
+	return g, w.rt.enlist(g)
 }
 
 // check refuses what cannot work or is not built.
@@ -112,5 +112,7 @@ func (p *Policy) check() error {
 		"circuitBreaker.halfOpen.mode: rate decides by rates, and consecutiveFailures alone has none")
 	refuse(p.Breaker.Window.Type != TimeWindow && p.Breaker.MinimumCalls > orInt(p.Breaker.Window.Size, 100),
 		"circuitBreaker.minimumCalls: must not be greater than window.size")
+	refuse(p.Health.Register && !p.Breaker.set(), "health.register: wants a circuitBreaker, which tells how the method is")
+	refuse(p.Health.FailOn != 0 && !p.Health.Register, "health.failOn: wants register")
 	return errors.Join(errs...)
 }

@@ -29,6 +29,7 @@ type Policy struct {
 	Bulkhead Bulkhead
 	Fallback Fallback
 	Chaos    Chaos
+	Health   Health
 
 	// Errors teaches the built-in classes about errors of the user's own.
 	Errors Errors
@@ -272,6 +273,22 @@ type Fallback struct {
 	ApplyOn Matcher
 	SkipOn  Matcher // wins over ApplyOn
 }
+
+// Health makes a guard with a breaker a component of [Runtime.Health].
+type Health struct {
+	Register bool
+	FailOn   FailOn
+}
+
+// FailOn is what an open breaker makes of a component of [Runtime.Health].
+type FailOn uint8
+
+// What an open breaker makes of a component.
+const (
+	_         FailOn = iota // not given: FailNever
+	FailNever               // degraded, and what the guard says is a warning at most
+	FailOpen                // unhealthy, which fails the group ready
+)
 
 // Preset chooses numbers for parts that are on. Its values slip under what a
 // policy says itself.

@@ -27,6 +27,7 @@ type Runtime struct {
 	breakers  map[string]*breaker
 	keyed     map[string]*keyedBreakers
 	bulkheads map[string]*bulkhead
+	health    *HealthRegistry
 	naming    sync.Mutex
 	named     map[string]*Guard // see API; under naming
 	streams   atomic.Uint64     // one for each call that draws random numbers
@@ -84,21 +85,26 @@ func (rt *Runtime) Named(name string) *Runtime {
 	return &Runtime{name: name, parent: root}
 }
 
-// Close ends the guarding: later calls pass straight through. It waits for
-// nothing.
+// Close ends the guarding: later calls pass straight through. It waits for no
+// call, and closes [Runtime.Health].
 func (rt *Runtime) Close() error {
 	root, err := rt.root()
-	root.mu.Lock()
-	defer root.mu.Unlock()
-	root.closed = true
-	root.recompile()
-	for _, b := range root.breakers {
+	root.stop()
+	return errors.Join(err, root.Health().Close())
+}
+
+// stop ends the guarding.
+func (rt *Runtime) stop() {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	rt.closed = true
+	rt.recompile()
+	for _, b := range rt.breakers {
 		b.stop()
 	}
-	for _, keys := range root.keyed {
+	for _, keys := range rt.keyed {
 		keys.stop()
 	}
-	return err
 }
 
 // SetEnabled switches guards on or off at once: all without names, else those
