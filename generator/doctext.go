@@ -46,6 +46,7 @@ func sentence(w *templates.Wrapper, m *templates.Method, e *policy.Effective) st
 	if e.Has("chaos") {
 		b.WriteString(" Builds with the tag resilience_chaos disturb some attempts.")
 	}
+	b.WriteString(counted(e))
 	switch {
 	case m.Abandon && lint.WorstCase(e).Bounded:
 		b.WriteString(" One that is late is not waited for.")
@@ -68,6 +69,24 @@ func winds(m *templates.Method, e *policy.Effective) string {
 		return " Each further attempt finds " + names[0] + " where it stood."
 	}
 	return " Each further attempt finds " + enumerate(names) + " where they stood."
+}
+
+// counted says what the breaker is to the health of the service.
+func counted(e *policy.Effective) string {
+	switch {
+	case !e.Bool("health.register"):
+		return ""
+	case failsHealth(e):
+		return " The service is not ready while its breaker is open."
+	}
+	return " Its breaker shows in the health of the service."
+}
+
+// failsHealth reports whether an open breaker makes the service unready. One
+// that rejects nothing is no reason to.
+func failsHealth(e *policy.Effective) bool {
+	mode := e.Str("circuitBreaker.mode")
+	return e.Str("health.failOn") == "open" && (mode == "enforce" || mode == "forcedOpen")
 }
 
 // guardedBy says what a breaker does to calls.
@@ -193,6 +212,13 @@ func describe(m *templates.Method, e *policy.Effective) string {
 	}
 	if e.Has("fallback") {
 		parts = append(parts, "fallback")
+	}
+	switch {
+	case !e.Bool("health.register"):
+	case failsHealth(e):
+		parts = append(parts, "not ready while it is open")
+	default:
+		parts = append(parts, "in health")
 	}
 	return strings.Join(parts, ", ") + "; at worst " + worst(lint.WorstCase(e))
 }

@@ -165,7 +165,11 @@ var table = sync.OnceValue(func() *keyTable {
 	t := &keyTable{byPath: make(map[string]*Key)}
 	for _, group := range [][]*Key{
 		fileKeys(), interfaceKeys(), timeoutKeys(), retryKeys(), breakerKeys(),
-		bulkheadKeys(), fallbackKeys(), chaosKeys(), otherKeys(), hintKeys(), laterKeys(),
+		bulkheadKeys(), fallbackKeys(),
+		chaosKeys(),
+		otherKeys(),
+		healthKeys(),
+		hintKeys(), laterKeys(),
 	} {
 		t.keys = append(t.keys, group...)
 	}

@@ -13,7 +13,6 @@ func laterKeys() []*Key {
 		later("cache", "Keeps results."),
 		later("deadLetter", "Keeps the arguments of a call that finally failed."),
 		later("checkpoint", "Keeps the result of a call durably."),
-		later("health", "Makes the method's guard a health component."),
 		later("order", "Another nesting of the parts."),
 		file("workflows", "Generated workflows."),
 		file("pipelines", "Generated pipelines."),
