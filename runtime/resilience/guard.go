@@ -112,7 +112,5 @@ func (p *Policy) check() error {
 		"circuitBreaker.halfOpen.mode: rate decides by rates, and consecutiveFailures alone has none")
 	refuse(p.Breaker.Window.Type != TimeWindow && p.Breaker.MinimumCalls > orInt(p.Breaker.Window.Size, 100),
 		"circuitBreaker.minimumCalls: must not be greater than window.size")
-	refuse(p.Health.Register && !p.Breaker.set(), "health.register: wants a circuitBreaker, which tells how the method is")
-	refuse(p.Health.FailOn != 0 && !p.Health.Register, "health.failOn: wants register")
 	return errors.Join(errs...)
 }

@@ -1,5 +1,7 @@
 package resilience
 
+import "fmt"
+
 // guardReading is how a guard does.
 type guardReading struct {
 	HealthReading
@@ -23,7 +25,7 @@ func (g *Guard) reading() guardReading {
 		r = p.keys.reading()
 	}
 	if b := p.bulkhead; b != nil {
-		r.Load = float64(b.taken.Load()) / float64(b.conf.MaxConcurrent)
+		r.Load = float64(b.taken.Load()) / float64(max(b.slots.Load(), 1))
 	}
 	return r
 }
@@ -54,12 +56,13 @@ func readingOf(state State, sum counts, minimum int) guardReading {
 // reading sums up the breakers of all keys.
 func (k *keyedBreakers) reading() guardReading {
 	var sum counts
-	open, troubled := 0, 0
+	open, troubled, minimum := 0, 0, 0
 	list := k.list()
 	for _, b := range list {
 		r := b.reading()
 		sum.calls += r.Samples
 		sum.failures += int(r.ErrorRate*float64(r.Samples) + 0.5)
+		minimum = max(minimum, r.minimum)
 		if r.breaker == StateOpen {
 			open++
 		}
@@ -74,15 +77,24 @@ func (k *keyedBreakers) reading() guardReading {
 	case troubled > 0:
 		state = StateHalfOpen
 	}
-	return readingOf(state, sum, k.conf.withDefaults().MinimumCalls)
+	return readingOf(state, sum, minimum)
 }
 
 // enlist adds g, and makes it a component of the health if its policy says so.
+// What is wanted of the policy is wanted of the generated one: an override may
+// switch the breaker off.
 func (rt *Runtime) enlist(g *Guard) error {
-	if err := rt.add(g); err != nil || !g.policy.Health.Register {
+	health := &g.policy.Health
+	switch {
+	case health.Register && !g.policy.Breaker.set():
+		return fmt.Errorf("%s: health.register: wants a circuitBreaker, which tells how the method is", g.name)
+	case health.FailOn != 0 && !health.Register:
+		return fmt.Errorf("%s: health.failOn: wants register", g.name)
+	}
+	if err := rt.add(g); err != nil || !health.Register {
 		return err
 	}
-	c := Component{Name: g.name, Kind: "component", Criticality: Degradable, Guard: g, FailOn: g.policy.Health.FailOn}
+	c := Component{Name: g.name, Kind: "component", Criticality: Degradable, Guard: g, FailOn: health.FailOn}
 	if c.FailOn == FailOpen {
 		c.Criticality = Critical
 	}

@@ -95,6 +95,32 @@ func TestGuardUnderSwitchesAndModes(t *testing.T) {
 	})
 }
 
+func TestGuardUnderOverrides(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := mustGuard(t, Policy{Breaker: Breaker{ConsecutiveFailures: 1, OpenDuration: time.Hour}, Health: Health{Register: true, FailOn: FailOpen}})
+		script(t, g, "F")
+		expectOf := func(when string, want HealthState) {
+			t.Helper()
+			if h := guardHealth(t, g.rt, g.name); h.State != want {
+				t.Errorf("%s: %v, want %v", when, h.State, want)
+			}
+		}
+		expectOf("open", Unhealthy)
+		if err := g.rt.SetOverrides([]Override{{Name: g.name, Key: "circuitBreaker", Value: none}}); err != nil {
+			t.Fatal(err)
+		}
+		expectOf("without a breaker", Healthy)
+		if err := g.rt.SetOverrides([]Override{{Name: g.name, Key: "health.failOn", Value: none}}); err == nil || !strings.Contains(err.Error(), "compiled in") {
+			t.Error(err)
+		}
+		if err := g.rt.SetOverrides(nil); err != nil {
+			t.Fatal(err)
+		}
+		script(t, g, "F")
+		expectOf("with it again", Unhealthy)
+	})
+}
+
 func TestShadowBreakerIsNoReasonToFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := mustGuard(t, Policy{Breaker: Breaker{Mode: Shadow, ConsecutiveFailures: 1, OpenDuration: time.Hour}, Health: Health{Register: true, FailOn: FailOpen}})

@@ -251,6 +251,8 @@ var compiled = []struct {
 	{"fallback.skipOn", func(a, b *Policy) bool { return a.Fallback.SkipOn.same(&b.Fallback.SkipOn) }},
 	{"chaos.fault", func(a, b *Policy) bool { return (a.Chaos.Fault == nil) == (b.Chaos.Fault == nil) }},
 	{"chaos.panic", func(a, b *Policy) bool { return a.Chaos.Panic == b.Chaos.Panic }},
+	{"health.register", func(a, b *Policy) bool { return a.Health.Register == b.Health.Register }},
+	{"health.failOn", func(a, b *Policy) bool { return a.Health.FailOn == b.Health.FailOn }},
 	{"permanent, statusOf, retryAfterOf", func(_, b *Policy) bool { return !b.Errors.given() && b.Errors.RetryAfterOf == nil }},
 }
 
