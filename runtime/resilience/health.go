@@ -145,6 +145,8 @@ type HealthSnapshot struct {
 	Components           []ComponentHealth // sorted by name
 	Dropped              int64             // changes that an observer was too slow for
 	Panics               int64             // of the observer
+
+	changes int64 // of the registry, up to this one
 }
 
 // Status returns the worst answer of the groups.

@@ -180,13 +180,9 @@ func (m *healthModel) until(second int) {
 // to the state machine and to the model: every change must be the same, and at
 // the same moment.
 func TestHealthAgreesWithModel(t *testing.T) {
-	histories := 1000
-	if testing.Short() {
-		histories = 100
-	}
 	seen := map[string]int{}
-	for seed := range histories {
-		playHealth(t, uint64(seed), seen)
+	for seed := range histories(1000) {
+		playHealth(t, seed, seen)
 		if t.Failed() {
 			return
 		}

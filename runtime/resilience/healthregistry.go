@@ -32,8 +32,8 @@ type HealthRegistry struct {
 	told       chan struct{} // closed when the goroutine that tells observe has ended
 	wake       chan struct{} // tells that goroutine that there is something to tell
 
-	building  sync.Mutex // held by who makes a snapshot; taken before mu
-	dirty     atomic.Bool
+	building  sync.Mutex   // held by who makes a snapshot; taken before mu
+	changed   atomic.Int64 // times that something was
 	published atomic.Pointer[HealthSnapshot]
 }
 
@@ -55,7 +55,7 @@ func (rt *Runtime) Health() *HealthRegistry {
 		h := &HealthRegistry{rt: root, told: make(chan struct{}), wake: make(chan struct{}, 1)}
 		h.ctx, h.cancel = context.WithCancel(context.Background())
 		h.published.Store(&HealthSnapshot{})
-		h.dirty.Store(true)
+		h.changed.Add(1)
 		root.health = h
 	}
 	return root.health
@@ -93,7 +93,7 @@ func (h *HealthRegistry) insert(i int, c Component) {
 	n.conf = c.under(NoPreset)
 	n.since = time.Now()
 	h.components = slices.Insert(h.components, i, n)
-	h.dirty.Store(true)
+	h.changed.Add(1)
 	if h.running {
 		n.start()
 	}
@@ -210,7 +210,7 @@ func (h *HealthRegistry) BeginDrain(reason string) {
 	if h.draining == "" {
 		h.draining = cmp.Or(reason, "draining")
 	}
-	h.dirty.Store(true)
+	h.changed.Add(1)
 }
 
 // ShutdownDelay is BeginDrain, and waits for d, so that whoever sends traffic
@@ -244,7 +244,7 @@ func (h *HealthRegistry) Maintain(name, reason string, d time.Duration) error {
 		c.kept = now.Add(d)
 	}
 	c.settle(now)
-	h.dirty.Store(true)
+	h.changed.Add(1)
 	return nil
 }
 
@@ -278,7 +278,7 @@ func (h *HealthRegistry) Refresh(ctx context.Context, name string) error {
 // until a run ends: that many who ask at once cost no more than one.
 func (h *HealthRegistry) Snapshot() *HealthSnapshot {
 	s := h.published.Load()
-	dirty := h.dirty.Load()
+	dirty := s.changes != h.changed.Load()
 	if h.ctx.Err() != nil || !dirty && time.Since(s.At) < freshness {
 		return s
 	}
@@ -288,7 +288,7 @@ func (h *HealthRegistry) Snapshot() *HealthSnapshot {
 		return s // somebody is at it
 	}
 	defer h.building.Unlock()
-	if s = h.published.Load(); h.dirty.Load() || time.Since(s.At) >= freshness {
+	if s = h.published.Load(); s.changes != h.changed.Load() || time.Since(s.At) >= freshness {
 		s = h.build(time.Now())
 	}
 	return s
@@ -296,11 +296,11 @@ func (h *HealthRegistry) Snapshot() *HealthSnapshot {
 
 // build makes a snapshot and publishes it. h.building is held.
 func (h *HealthRegistry) build(now time.Time) *HealthSnapshot {
-	h.dirty.Store(false) // first: what changes meanwhile says so again
+	seen := h.changed.Load() // first: what changes meanwhile makes the snapshot an old one
 	preset := h.preset()
 	h.mu.Lock()
 	components := slices.Clone(h.components)
-	s := &HealthSnapshot{At: now, Draining: h.draining, Dropped: h.dropped, Panics: h.panics}
+	s := &HealthSnapshot{At: now, changes: seen, Draining: h.draining, Dropped: h.dropped, Panics: h.panics}
 	h.mu.Unlock()
 
 	var changes []HealthChange

@@ -113,7 +113,7 @@ func (c *component) land(r HealthReading, failure, stack string) {
 		}
 		c.finish(time.Now(), r, failure)
 	}
-	c.h.dirty.Store(true)
+	c.h.changed.Add(1)
 	close(c.done)
 	c.done = make(chan struct{})
 }

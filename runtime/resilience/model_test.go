@@ -94,8 +94,17 @@ func randomBreaker(random *rand.Rand) Breaker {
 
 // TestBreakerAgainstModel runs random histories through random breakers, most
 // of them healthy for long, since then calls do not take the lock.
+// histories is how many are played: a tenth where something makes each of them
+// slow, such as the race detector.
+func histories(n uint64) uint64 {
+	if testing.Short() {
+		return n / 10
+	}
+	return n
+}
+
 func TestBreakerAgainstModel(t *testing.T) {
-	for seed := range uint64(400) {
+	for seed := range histories(400) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 1))
 			conf := randomBreaker(random)

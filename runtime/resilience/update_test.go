@@ -266,7 +266,7 @@ func TestUpdateOfAHalfOpenBreaker(t *testing.T) {
 // TestReconfiguredBreakerAgainstModel is TestBreakerAgainstModel with other
 // numbers every now and then.
 func TestReconfiguredBreakerAgainstModel(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range histories(300) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 3))
 			conf := randomBreaker(random)
