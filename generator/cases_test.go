@@ -25,7 +25,7 @@ func TestEveryRuleFiresAndHolds(t *testing.T) {
 		unpack(t, filepath.Join(root, name+"-ok"), example(r.Holds))
 		dirs = append(dirs, filepath.Join(root, name), filepath.Join(root, name+"-ok"))
 	}
-	found := lintAll(t, dirs)
+	found := lintAll(t, dirs, "fast")
 	for _, r := range rules {
 		name := strings.ToLower(r.ID)
 		if r.Doc == "" || r.Why == "" || r.Fires.Policy == "" || r.Holds.Policy == "" {
@@ -49,10 +49,10 @@ func example(e lint.Example) *txtar.Archive {
 
 // lintAll generates in each of dirs, lints them together, and returns what is
 // said about each, with its weight.
-func lintAll(t *testing.T, dirs []string) map[string]string {
+func lintAll(t *testing.T, dirs []string, loader string) map[string]string {
 	t.Helper()
 	for _, dir := range dirs {
-		files, _ := Generate(context.Background(), Config{Dir: dir, Loader: "fast"}) // what is wrong, Lint says again
+		files, _ := Generate(context.Background(), Config{Dir: dir, Loader: loader}) // what is wrong, Lint says again
 		for _, f := range files {
 			if err := os.WriteFile(f.Path, f.Content, 0o644); err != nil {
 				t.Fatal(err)
@@ -120,7 +120,7 @@ func TestLintGolden(t *testing.T) {
 			cases[dir], dirs = archive, append(dirs, dir)
 		}
 	}
-	found := lintAll(t, dirs)
+	found := lintAll(t, dirs, "")
 	for _, dir := range dirs {
 		replaceMessages(t, filepath.Join("../testdata", filepath.Base(dir)+".txtar"), cases[dir], "lint", found[dir])
 	}

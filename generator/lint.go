@@ -90,29 +90,47 @@ func inModuleCode(ctx context.Context, root string, all []*resolution) error {
 	if err != nil || len(wrappers) == 0 {
 		return err
 	}
+	read := lines{}
 	for _, f := range lint.InCode(code, wrappers) {
-		g := by[f.About]
-		g.by.inCode(g, f, fset.Position(f.Pos))
+		g, at := by[f.About], fset.Position(f.Pos)
+		g.by.inCode(g, f, at, read.at(at))
 	}
 	return nil
 }
 
 // inCode reports a finding at a place in Go code.
-func (r *resolver) inCode(g *guarded, f lint.CodeFinding, at token.Position) {
+func (r *resolver) inCode(g *guarded, f lint.CodeFinding, at token.Position, line string) {
 	rule, _ := lint.Lookup(f.ID)
 	if _, ignored := f.Policy.Ignores(f.ID); ignored && !f.Error {
 		return
 	}
 	r.errs = append(r.errs, &policy.Error{
-		Pos: place(at), ID: f.ID, Key: g.iface.Key + "." + f.Policy.Method, Msg: f.Msg, Line: sourceLine(at),
+		Pos: place(at, line), ID: f.ID, Key: g.iface.Key + "." + f.Policy.Method, Msg: f.Msg, Line: line,
 		Warning: !f.Error || rule.Severity >= lint.Warning,
 	})
 }
 
+// lines are Go files by their names, each read once.
+type lines map[string][]string
+
+// at returns the line, "" if there is none any more.
+func (l lines) at(pos token.Position) string {
+	text, known := l[pos.Filename]
+	if !known {
+		data, _ := os.ReadFile(pos.Filename) // without it there is no caret
+		text = strings.Split(strings.ReplaceAll(string(data), "\r\n", "\n"), "\n")
+		l[pos.Filename] = text
+	}
+	if pos.Line > len(text) {
+		return ""
+	}
+	return text[pos.Line-1]
+}
+
 // place counts columns in characters, and names the file from here if it can.
-func place(at token.Position) policy.Pos {
+func place(at token.Position, line string) policy.Pos {
 	pos := policy.Pos{File: at.Filename, Line: at.Line, Col: at.Column}
-	if line := sourceLine(at); at.Column-1 <= len(line) {
+	if at.Column-1 <= len(line) {
 		pos.Col = utf8.RuneCountInString(line[:at.Column-1]) + 1
 	}
 	if here, err := os.Getwd(); err == nil {
@@ -121,18 +139,6 @@ func place(at token.Position) policy.Pos {
 		}
 	}
 	return pos
-}
-
-func sourceLine(at token.Position) string {
-	data, err := os.ReadFile(at.Filename)
-	if err != nil {
-		return ""
-	}
-	lines := strings.Split(string(data), "\n")
-	if at.Line > len(lines) {
-		return ""
-	}
-	return strings.TrimRight(lines[at.Line-1], "\r")
 }
 
 // loadCode reads every package of the module. Those that do not build yet are

@@ -16,6 +16,8 @@ type Code struct {
 	bodies   map[ast.Node]*node
 	made     []making
 	clients  map[*types.Package]bool // packages with an http.Client that has a timeout
+	types    []*types.Named          // those with methods
+	behind   map[*types.Func][]*node // what may run behind a method of an interface
 }
 
 // CodePackage is a package of the user's, with what the type checker knows.
@@ -55,12 +57,19 @@ type making struct {
 // an interface of the user's leads to every type of the user's that implements
 // it; what is called through a variable is where it was mentioned.
 func NewCode(packages []CodePackage) *Code {
-	c := &Code{Packages: packages, decls: map[*types.Func]*node{}, bodies: map[ast.Node]*node{}, clients: map[*types.Package]bool{}}
+	c := &Code{Packages: packages, decls: map[*types.Func]*node{}, bodies: map[ast.Node]*node{}, clients: map[*types.Package]bool{}, behind: map[*types.Func][]*node{}}
 	for i := range packages {
 		for _, file := range packages[i].Files {
 			for _, decl := range file.Decls {
 				c.decl(&packages[i], decl)
 			}
+		}
+	}
+	seen := map[*types.Named]bool{}
+	for _, n := range c.nodes {
+		if t := receiver(n.fn); t != nil && !seen[t] && t.TypeParams().Len() == 0 {
+			seen[t] = true
+			c.types = append(c.types, t)
 		}
 	}
 	for _, n := range c.nodes {
@@ -183,11 +192,14 @@ func (c *Code) bodiesOf(u use) []*node {
 	if iface == nil || !c.own(u.callee.Pkg()) {
 		return nil
 	}
-	var list []*node
-	for _, t := range c.implementing(iface, u.callee.Pkg()) {
-		if n := c.methodOf(t, u.callee.Name()); n != nil {
-			list = append(list, n)
+	list, known := c.behind[u.callee]
+	if !known {
+		for _, t := range c.implementing(iface, u.callee.Pkg()) {
+			if n := c.methodOf(t, u.callee.Name()); n != nil {
+				list = append(list, n)
+			}
 		}
+		c.behind[u.callee] = list
 	}
 	return list
 }
@@ -211,12 +223,9 @@ func (c *Code) own(pkg *types.Package) bool {
 // that of the interface implement it by chance.
 func (c *Code) implementing(iface *types.Interface, of *types.Package) []*types.Named {
 	var list []*types.Named
-	for _, n := range c.nodes {
-		t := receiver(n.fn)
-		if t == nil || t.TypeParams().Len() > 0 || slices.Contains(list, t) || n.pkg != of && !slices.Contains(n.pkg.Imports(), of) {
-			continue
-		}
-		if types.Implements(types.NewPointer(t), iface) {
+	for _, t := range c.types {
+		pkg := t.Obj().Pkg()
+		if (pkg == of || slices.Contains(pkg.Imports(), of)) && types.Implements(types.NewPointer(t), iface) {
 			list = append(list, t)
 		}
 	}

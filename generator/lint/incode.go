@@ -40,7 +40,7 @@ type CodeFinding struct {
 // InCode returns what is wrong with the code around wrappers (RG012, RG031,
 // RG045, RG046, RG089), in the order of the rules.
 func InCode(c *Code, wrappers []*Wrapper) []CodeFinding {
-	s := &search{Code: c}
+	s := &search{Code: c, told: map[told]bool{}}
 	for _, w := range wrappers {
 		if s.identify(w) {
 			s.wrappers = append(s.wrappers, w)
@@ -59,6 +59,14 @@ type search struct {
 	*Code
 	wrappers []*Wrapper
 	found    []CodeFinding
+	told     map[told]bool
+}
+
+// told is a finding as a reader counts them.
+type told struct {
+	id string
+	at token.Pos
+	e  *policy.Effective
 }
 
 // identify finds what w names. It reports false where types that are generic,
@@ -98,7 +106,11 @@ func (w *Wrapper) policy(method string) *policy.Effective {
 }
 
 func (s *search) report(id string, isError bool, at token.Pos, w *Wrapper, e *policy.Effective, format string, args ...any) {
-	s.found = append(s.found, CodeFinding{id, isError, at, fmt.Sprintf(format, args...), w, e})
+	key := told{id, at, e}
+	if !s.told[key] { // several types lead to one place
+		s.told[key] = true
+		s.found = append(s.found, CodeFinding{id, isError, at, fmt.Sprintf(format, args...), w, e})
+	}
 }
 
 // wrapped returns the wrapper whose method u is, and whether it is the wrapper

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Severity says what a finding does to a run.
@@ -73,18 +74,19 @@ func (e Example) Source() string {
 }
 
 // Rules returns every check there is, sorted by number.
-func Rules() []Rule {
+func Rules() []Rule { return slices.Clone(sorted()) }
+
+var sorted = sync.OnceValue(func() []Rule {
 	list := slices.Concat(timeRules, retryRules, breakerRules, sharingRules, fallbackRules, limitRules, signatureRules, fileRules)
 	slices.SortFunc(list, func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })
 	return list
-}
+})
 
 // Lookup returns the rule with the number.
 func Lookup(id string) (Rule, bool) {
-	for _, r := range Rules() {
-		if r.ID == id {
-			return r, true
-		}
+	i, found := slices.BinarySearchFunc(sorted(), id, func(r Rule, id string) int { return cmp.Compare(r.ID, id) })
+	if !found {
+		return Rule{}, false
 	}
-	return Rule{}, false
+	return sorted()[i], true
 }
