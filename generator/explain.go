@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -177,11 +178,18 @@ func schedule(e *policy.Effective) string {
 	return "at " + strings.Join(times, ", ") + ", if each fails at once"
 }
 
-// ExplainRule returns what there is to say about the check with the number. It
-// reports false if the target is none.
-func ExplainRule(target string) (string, bool) {
-	rule, ok := lint.Lookup(strings.ToUpper(target))
-	return rule.Explain(), ok
+var ruleNumber = regexp.MustCompile(`^(?i)RG[0-9A-F]{3}$`)
+
+// IsRule reports whether the target of an explanation is the number of a check.
+func IsRule(target string) bool { return ruleNumber.MatchString(target) }
+
+// ExplainRule returns what there is to say about the check with the number.
+func ExplainRule(id string) (string, error) {
+	rule, ok := lint.Lookup(strings.ToUpper(id))
+	if !ok {
+		return "", fmt.Errorf("there is no check %s; docs/checks.md lists them", id)
+	}
+	return rule.Explain(), nil
 }
 
 // Rules returns every check, sorted by number.

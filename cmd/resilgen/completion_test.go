@@ -41,6 +41,8 @@ source ./script; words=(${=LINE}); [[ $LINE = *" " ]] && words+=(""); CURRENT=$#
 				"resilgen generate -pr":        "-prune",
 				"resilgen generate -strict pa": "payments",
 				"resilgen check -l":            "-lint=warn\n-loader",
+				"resilgen lint -sa":            "-sarif",
+				"resilgen diff -f":             "-fail-on=weaker",
 			} {
 				cmd := exec.Command(path, append(c.args, "-c", c.ask)...)
 				cmd.Dir, cmd.Env = dir, append(os.Environ(), "LINE="+line)

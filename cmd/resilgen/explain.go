@@ -12,8 +12,11 @@ func explain(ctx context.Context, env *environment, args []string) error {
 	if len(args) != 1 {
 		return usageError{"explain wants one Interface or Interface.Method, like Gateway.Charge, or the number of a check"}
 	}
-	if text, ok := generator.ExplainRule(args[0]); ok {
-		_, err := fmt.Fprint(env.stdout, text)
+	if generator.IsRule(args[0]) {
+		text, err := generator.ExplainRule(args[0])
+		if err == nil {
+			_, err = fmt.Fprint(env.stdout, text)
+		}
 		return err
 	}
 	text, err := generator.Explain(ctx, generator.Config{Dir: "."}, args[0])

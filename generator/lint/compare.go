@@ -142,7 +142,8 @@ func keyChange(k *policy.Key, before, now *policy.Effective) (Change, bool) {
 	a, hadIt := before.Get(k.Path)
 	b, hasIt := now.Get(k.Path)
 	c := Change{Kind: Other, Key: k.Path, Old: text(a, hadIt), New: text(b, hasIt), Pos: at(b, now)}
-	if c.Old == c.New {
+	derived := a.Origin == byDefault && b.Origin == byDefault // from what changed elsewhere
+	if c.Old == c.New || derived {
 		return c, false
 	}
 	switch weights[k.Path] {
@@ -157,6 +158,9 @@ func keyChange(k *policy.Key, before, now *policy.Effective) (Change, bool) {
 	}
 	return c, true
 }
+
+// byDefault is the origin of values that nobody wrote.
+const byDefault = "default"
 
 func direction(now, before bool) string {
 	switch {
