@@ -38,6 +38,7 @@ nested:
 	cd testdata/peers && export GOWORK=off && go vet . && $(CURDIR)/bin/resilgen check . && go test .
 	cd testdata/conformance && GOWORK=off $(CURDIR)/bin/resilgen check ./...
 	cd testdata/corpus && GOWORK=off go vet .
+	cd runtime/resiliencegrpc && export GOWORK=off && go vet . && go test . && go mod tidy -diff
 
 cover: ## statement coverage of the rooms that have a goal
 	go test -cover ./runtime/resilience ./generator/policy

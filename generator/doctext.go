@@ -53,7 +53,10 @@ func sentence(w *templates.Wrapper, m *templates.Method, e *policy.Effective) st
 	case m.Abandon:
 		b.WriteString(" It is not waited for when the caller has left.")
 	}
-	return b.String() + winds(m, e) + answered(m, e)
+	if m.Repeats != nil && m.Loop {
+		fmt.Fprintf(&b, " Unless %s, it calls it once.", m.Repeats.Text)
+	}
+	return b.String() + winds(m, e) + carried(m) + answered(m, e)
 }
 
 // winds says which arguments are wound back.
@@ -89,6 +92,18 @@ func failsHealth(e *policy.Effective) bool {
 	return e.Str("health.failOn") == "open" && (mode == "enforce" || mode == "forcedOpen")
 }
 
+// carried says what key the attempts of a call carry.
+func carried(m *templates.Method) string {
+	switch x := m.Idempotency; {
+	case x == nil:
+		return ""
+	case x.Key == nil:
+		return " A call carries an idempotency key."
+	default:
+		return " A call carries the idempotency key " + x.Key.Text + "."
+	}
+}
+
 // guardedBy says what a breaker does to calls.
 func guardedBy(m *templates.Method, e *policy.Effective) string {
 	if !e.Has("circuitBreaker") {
@@ -121,6 +136,8 @@ func answered(m *templates.Method, e *policy.Effective) string {
 		return fails + ", fallback answers."
 	case m.Fallback.Func != nil:
 		return fails + ", " + m.Fallback.Func.Name() + " answers."
+	case m.Fallback.Secondary && m.Repeats != nil:
+		return fails + ", secondary answers; for what may have been done, only if " + m.Repeats.Text + "."
 	case m.Fallback.Secondary:
 		return fails + ", secondary answers."
 	case m.Fallback.Zero:
@@ -179,6 +196,8 @@ func describe(m *templates.Method, e *policy.Effective) string {
 	switch {
 	case e.Closer:
 		return "no policy: it frees a resource"
+	case m.Policy == nil && m.Idempotency != nil:
+		return keyWords(m) + ", no other policy"
 	case m.Policy == nil:
 		return "no policy"
 	}
@@ -191,6 +210,12 @@ func describe(m *templates.Method, e *policy.Effective) string {
 		parts = append(parts, attempts(e))
 	case attempt > 0:
 		parts = append(parts, "timeout "+nice(attempt))
+	}
+	if m.Repeats != nil && m.Loop {
+		parts[0] += " if " + m.Repeats.Text
+	}
+	if m.Idempotency != nil {
+		parts = append(parts, keyWords(m))
 	}
 	if total > 0 {
 		parts = append(parts, nice(total)+" in all")
@@ -221,6 +246,13 @@ func describe(m *templates.Method, e *policy.Effective) string {
 		parts = append(parts, "in health")
 	}
 	return strings.Join(parts, ", ") + "; at worst " + worst(lint.WorstCase(e))
+}
+
+func keyWords(m *templates.Method) string {
+	if m.Idempotency.Key == nil {
+		return "an idempotency key"
+	}
+	return "idempotency key " + m.Idempotency.Key.Text
 }
 
 func attempts(e *policy.Effective) string {

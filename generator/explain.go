@@ -93,7 +93,7 @@ func explainMethod(b *strings.Builder, name, preset string, e *policy.Effective)
 	}
 	for _, k := range policy.Keys() {
 		v, ok := e.Get(k.Path)
-		if !ok || k.Type == policy.Section || k.Type == policy.Part && (k.Path != "fallback" || answers(e)) {
+		if !ok || v.V == "" || k.Type == policy.Section || k.Type == policy.Part && (k.Path != "fallback" || answers(e)) {
 			continue
 		}
 		fmt.Fprintf(b, "  %-42s %-24s %s\n", k.Path, valueText(v), v.Origin)

@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
+	"maps"
 	"slices"
 	"strings"
 
@@ -30,43 +31,61 @@ func (r *resolver) key(sig *types.Signature, e *policy.Effective) *templates.Exp
 	return x
 }
 
-// expression parses text and checks it as the body of a method with sig would.
+// expression resolves a string.
 func (r *resolver) expression(text string, sig *types.Signature) (*templates.Expr, string) {
-	node, err := parser.ParseExprFrom(token.NewFileSet(), "", text, parser.SkipObjectResolution)
-	if err != nil {
-		return nil, "no Go expression: " + message(err)
+	x, info, err := r.checked(text, sig)
+	if err != "" {
+		return nil, err
 	}
-	if bad := templates.CanPrint(node); bad != nil {
-		return nil, fmt.Sprintf("%s is more than an expression should be: write a func of the package and call it", strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", bad), "*ast.")))
-	}
-	scope, params := r.pkg.scopeOf(sig)
-	info := &types.Info{Uses: map[*ast.Ident]types.Object{}, Types: map[ast.Expr]types.TypeAndValue{}}
-	if err := types.CheckExpr(token.NewFileSet(), scope, token.NoPos, node, info); err != nil {
-		return nil, r.undefined(message(err), sig)
-	}
-	if !info.Types[node].IsValue() {
+	if !info.Types[x.Node].IsValue() {
 		return nil, "want a string; this is no value"
 	}
-	basic, ok := info.Types[node].Type.Underlying().(*types.Basic)
+	basic, ok := info.Types[x.Node].Type.Underlying().(*types.Basic)
 	if !ok || basic.Info()&types.IsString == 0 {
-		return nil, "want a string; have " + r.text(info.Types[node].Type)
+		return nil, "want a string; have " + r.text(info.Types[x.Node].Type)
+	}
+	_, named := info.Types[x.Node].Type.(*types.Basic)
+	x.Convert = !named
+	r.imported(x)
+	return x, ""
+}
+
+// checked parses text and checks it as the body of a method with sig would.
+func (r *resolver) checked(text string, sig *types.Signature) (*templates.Expr, *types.Info, string) {
+	node, err := parser.ParseExprFrom(token.NewFileSet(), "", text, parser.SkipObjectResolution)
+	if err != nil {
+		return nil, nil, "no Go expression: " + message(err)
+	}
+	if bad := templates.CanPrint(node); bad != nil {
+		return nil, nil, fmt.Sprintf("%s is more than an expression should be: write a func of the package and call it", strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", bad), "*ast.")))
+	}
+	scope, params := r.pkg.scopeOf(sig)
+	info := &types.Info{Uses: map[*ast.Ident]types.Object{}, Types: map[ast.Expr]types.TypeAndValue{}, Selections: map[*ast.SelectorExpr]*types.Selection{}}
+	if err := types.CheckExpr(token.NewFileSet(), scope, token.NoPos, node, info); err != nil {
+		return nil, nil, r.undefined(message(err), sig)
 	}
 	x := &templates.Expr{Node: node, Text: text, Params: map[*ast.Ident]int{}, Uses: map[*ast.Ident]types.Object{}}
-	_, named := info.Types[node].Type.(*types.Basic)
-	x.Convert = !named
 	for id, obj := range info.Uses {
 		if i, ok := params[obj]; ok {
 			x.Params[id] = i
-			continue
+		} else {
+			x.Uses[id] = obj
 		}
-		x.Uses[id] = obj
+	}
+	return x, info, ""
+}
+
+// imported names the packages that the expression refers to.
+func (r *resolver) imported(x *templates.Expr) {
+	byPlace := func(a, b *ast.Ident) int { return int(a.Pos() - b.Pos()) }
+	for _, id := range slices.SortedFunc(maps.Keys(x.Uses), byPlace) {
+		obj := x.Uses[id]
 		if pkg, ok := obj.(*types.PkgName); ok {
 			r.names.addImport(pkg.Imported().Path(), pkg.Imported().Name())
 		} else if obj.Pkg() != nil && obj.Parent() == obj.Pkg().Scope() {
 			r.use(obj)
 		}
 	}
-	return x, ""
 }
 
 // message is what a parser or a type checker says, without its position in a

@@ -49,7 +49,7 @@ type goInterface struct {
 
 // loadFast reads the package without the go command, nil if it is not sure.
 func loadFast(dir string, set *policy.Set, words []string) *goPackage {
-	req := source.Request{Dir: dir, Words: words, Skip: isOurs}
+	req := source.Request{Dir: dir, Words: words, Expressions: set.HasExpressions(), Skip: isOurs}
 	for _, f := range set.Files {
 		for _, i := range f.Interfaces {
 			req.Interfaces = append(req.Interfaces, i.Of)

@@ -85,7 +85,7 @@ func whyUnsure(dir string) error {
 	if err != nil {
 		return err
 	}
-	req := source.Request{Dir: dir, Words: words, Skip: isOurs}
+	req := source.Request{Dir: dir, Words: words, Expressions: set.HasExpressions(), Skip: isOurs}
 	for _, f := range set.Files {
 		for _, i := range f.Interfaces {
 			req.Interfaces = append(req.Interfaces, i.Of)

@@ -111,16 +111,22 @@ func (r *resolver) variables(out *templates.Method, sig *types.Signature) (taken
 			taken[r.spelled(obj)] = true
 		}
 	}
-	if out.Key != nil {
-		if out.Key.Convert {
-			taken["string"] = true
-		}
-		for _, obj := range out.Key.Uses {
+	if converts(out) {
+		taken["string"] = true
+	}
+	for _, x := range out.Exprs() {
+		for _, obj := range x.Uses {
 			if pkg, ok := obj.(*types.PkgName); ok {
 				taken[r.names.imports[pkg.Imported().Path()]] = true
 			} else {
 				taken[r.spelled(obj)] = true
 			}
+		}
+	}
+	if out.Idempotency != nil {
+		taken[r.names.imports[runtimePath]] = true
+		if as := out.Idempotency.As; as != nil {
+			visit(as, func(obj *types.TypeName, _ bool) { taken[r.spelled(obj)] = true })
 		}
 	}
 	if out.Abandon || out.Fallback.Zero {
@@ -133,6 +139,9 @@ func (r *resolver) variables(out *templates.Method, sig *types.Signature) (taken
 	out.Cause = choose("cause", maps.Clone(taken))
 	out.Results = vars(sig.Results(), taken)
 	out.Call = choose("call", taken)
+	if out.Idempotency != nil && out.Idempotency.Copy != "" {
+		out.Idempotency.Copy = choose(out.Idempotency.Copy, taken)
+	}
 	for _, v := range out.Results {
 		out.Zeros = append(out.Zeros, choose(v.Name+"Zero", taken))
 	}

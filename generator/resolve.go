@@ -321,10 +321,11 @@ func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Fu
 		out.Key = r.key(sig, e)
 		out.Abandon = e.Has("timeout") && e.Str("timeout.mode") == "abandon"
 	}
+	out.Repeats, out.Idempotency = r.condition(sig, e), r.idempotency(out, sig, e)
 	maps.Copy(declared, r.variables(out, sig))
 	r.hiddenFuncs(w, out, e)
 	if passes {
-		out.Doc = m.Name() + " calls the wrapped " + w.Short + "."
+		out.Doc = m.Name() + " calls the wrapped " + w.Short + "." + carried(out)
 		if e.Closer {
 			out.Doc += " It frees a resource, and an open breaker must not keep it from that, so it takes no policy but one written for it by name."
 		}
@@ -352,15 +353,20 @@ func rewound(loop bool, sig *types.Signature) []int {
 // hiddenFuncs refuses what a type parameter hides from the method's body.
 func (r *resolver) hiddenFuncs(w *templates.Wrapper, m *templates.Method, e *policy.Effective) {
 	used := []types.Object{m.Fallback.Func, m.RetryResult, m.RecordResult}
-	if m.Key != nil {
-		used = slices.AppendSeq(used, maps.Values(m.Key.Uses))
+	for _, x := range m.Exprs() {
+		used = slices.AppendSeq(used, maps.Values(x.Uses))
 	}
 	for p := range r.typeParams.TypeParams() {
 		name := p.Obj().Name()
-		if m.Key != nil && m.Key.Convert && name == "string" || slices.ContainsFunc(used, func(obj types.Object) bool { return obj != nil && r.spelled(obj) == name }) {
+		if name == "string" && converts(m) || slices.ContainsFunc(used, func(obj types.Object) bool { return obj != nil && r.spelled(obj) == name }) {
 			r.complain(e.Pos, "", w.Short+"."+m.Name, "the type parameter "+name+" hides the "+name+" that the policy means: rename one of them")
 		}
 	}
+}
+
+// converts reports whether an expression of m is converted to a string.
+func converts(m *templates.Method) bool {
+	return slices.ContainsFunc(m.Exprs(), func(x *templates.Expr) bool { return x.Convert })
 }
 
 // literal builds the policy literal from what the policy was given. The table

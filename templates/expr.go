@@ -35,13 +35,35 @@ func CanPrint(e ast.Expr) (bad ast.Node) {
 	return bad
 }
 
-func expression(m *Method) *jen.Statement {
-	s := m.Key.print(m, m.Key.Node)
-	if m.Key.Convert {
+// code prints the expression, as a string where it is of another string type.
+func (x *Expr) code(m *Method) *jen.Statement {
+	s := x.print(m, x.Node)
+	if x.Convert {
 		return jen.String().Call(s)
 	}
 	return s
 }
+
+// root is the parameter whose field the expression is.
+func (x *Expr) root() int {
+	e := x.Node
+	for isSelector(e) {
+		e = e.(*ast.SelectorExpr).X
+	}
+	return x.Params[e.(*ast.Ident)]
+}
+
+// within prints the field of another value than the parameter.
+func (x *Expr) within(m *Method, value *jen.Statement) *jen.Statement {
+	e := x.Node.(*ast.SelectorExpr)
+	inner := *x
+	if inner.Node = e.X; isSelector(e.X) {
+		value = inner.within(m, value)
+	}
+	return value.Dot(e.Sel.Name)
+}
+
+func isSelector(e ast.Expr) bool { _, ok := e.(*ast.SelectorExpr); return ok }
 
 func (x *Expr) print(m *Method, e ast.Expr) *jen.Statement {
 	switch e := e.(type) {

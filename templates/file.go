@@ -2,7 +2,10 @@
 // a [File], whose names are all chosen, into Go source.
 package templates
 
-import "go/types"
+import (
+	"go/types"
+	"slices"
+)
 
 // File is one generated file.
 type File struct {
@@ -73,7 +76,10 @@ type Method struct {
 	Rewound  []int // indices of the parameters that each attempt needs as they were
 	Fallback Answer
 	Key      *Expr // of the breaker; nil if there is one for all
-	Abandon  bool  // the delegate may be left behind
+	Repeats  *Expr // the condition under which a call may be executed twice; nil if it always may
+	// Idempotency is nil if calls carry no key.
+	Idempotency *Idempotency
+	Abandon     bool // the delegate may be left behind
 	// Bundle is the struct that holds several results of a delegate that may be
 	// left behind, BundleVar a variable of it.
 	Bundle, BundleVar string
@@ -81,6 +87,15 @@ type Method struct {
 	// error; nil if there are none.
 	RetryResult, RecordResult types.Object
 	Matchers                  []*Matcher
+}
+
+// Exprs are the expressions over the parameters of m.
+func (m *Method) Exprs() []*Expr {
+	list := []*Expr{m.Key, m.Repeats}
+	if m.Idempotency != nil {
+		list = append(list, m.Idempotency.Key, m.Idempotency.Into)
+	}
+	return slices.DeleteFunc(list, func(x *Expr) bool { return x == nil })
 }
 
 // Answer is who answers after the policies gave up. The zero value is nobody.

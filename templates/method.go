@@ -14,7 +14,7 @@ func method(f *jen.File, w *Wrapper, m *Method) {
 	comment(f, m.Doc)
 	fn := f.Func().Params(jen.Id(w.Recv).Add(pointer(w))).Id(m.Name).Params(params(m)...)
 	if m.Policy == nil {
-		fn.Add(plainResults(m)).Block(pass(w, m))
+		fn.Add(plainResults(m)).Block(append(idempotency(m), pass(w, m))...)
 		f.Line()
 		return
 	}
@@ -94,18 +94,25 @@ func body(w *Wrapper, m *Method) []jen.Code {
 	}
 	open := jen.Dot("Begin").Call(begin)
 	if m.Key != nil {
-		open = jen.Dot("BeginKey").Call(begin, expression(m))
+		open = jen.Dot("BeginKey").Call(begin, m.Key.code(m))
 	}
-	lines := []jen.Code{
+	lines := append(idempotency(m),
 		jen.Id(m.Call).Op(":=").Id(w.Recv).Dot(m.Field).Add(open),
 		jen.Defer().Id(m.Call).Dot("End").Call(),
-	}
+	)
 	for _, i := range m.Rewound {
 		lines = append(lines, rewind(m, m.Params[i]))
 	}
+	if m.Repeats != nil {
+		lines = append(lines, jen.Id(m.Call).Dot("Idempotent").Call(m.Repeats.code(m)))
+	}
 	lines = append(lines, loop(jen.Id(m.Call).Dot("Next").Call()).Block(append(attempt(w, m), record(w, m))...))
 	if m.Fallback != (Answer{}) {
-		lines = append(lines, jen.If(jen.Id(m.Call).Dot("WantsFallback").Call()).Block(answer(w, m)...))
+		wants := jen.Id(m.Call).Dot("WantsFallback").Call()
+		if m.Fallback.Secondary && m.Repeats != nil {
+			wants.Op("&&").Id(m.Call).Dot("MayRepeat").Call()
+		}
+		lines = append(lines, jen.If(wants).Block(answer(w, m)...))
 	}
 	last := resultNames(m)
 	last[m.Err] = jen.Id(m.Call).Dot("Err").Call()

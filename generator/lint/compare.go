@@ -152,7 +152,7 @@ func keyChange(k *policy.Key, before, now *policy.Effective) (Change, bool) {
 	case moreIsStronger:
 		c.Kind = compare(a, b, hadIt, hasIt)
 	case onIsStronger:
-		c.Kind = direction(b.V == true, a.V == true)
+		c.Kind = direction(on(b), on(a))
 	case stepsAreStronger:
 		c.Kind = stepped(steps[k.Path], fmt.Sprint(a.V), fmt.Sprint(b.V))
 	}
@@ -161,6 +161,10 @@ func keyChange(k *policy.Key, before, now *policy.Effective) (Change, bool) {
 
 // byDefault is the origin of values that nobody wrote.
 const byDefault = "default"
+
+// on reports whether the value is more than false: a condition of idempotent is,
+// and a mapping of its keys.
+func on(v policy.Value) bool { return v.V != nil && v.V != false }
 
 func direction(now, before bool) string {
 	switch {
@@ -236,6 +240,8 @@ func text(v policy.Value, is bool) string {
 		return "none"
 	case v.V == nil:
 		return ""
+	case v.V == "": // a mapping
+		return "on"
 	}
 	return fmt.Sprint(v.V)
 }

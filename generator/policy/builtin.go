@@ -129,7 +129,7 @@ var defaults = sync.OnceValue(func() map[string]any {
 			if k.Type != Duration && k.Type != Enum {
 				n.Tag = "!!int"
 			}
-			if k.Type == Bool {
+			if k.Type == Bool || k.Type == Condition {
 				n.Tag = "!!bool"
 			}
 			v, c := k.scalar(n)

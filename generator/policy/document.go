@@ -83,7 +83,7 @@ func (k *Key) typeText() string {
 
 var typeNames = map[Type]string{
 	Duration: "duration", Durations: "list of durations", Int: "integer", Number: "number", Percent: "percent",
-	Bool: "`true` or `false`", Text: "name", Func: "Go func", Expression: "Go expression, quoted", Matchers: "list of matchers",
+	Bool: "`true` or `false`", Condition: "`true`, `false`, a Go condition in quotes, or a mapping", Text: "name", Func: "Go func", Expression: "Go expression, quoted", Matchers: "list of matchers",
 }
 
 func (k *Key) meaning() string {
@@ -95,7 +95,7 @@ func (k *Key) meaning() string {
 		}
 		text += "."
 	}
-	if !k.RunTime && k.Places&inEntry != 0 && k.Type != structural && k.Path != "idempotent" && !k.Hint {
+	if !k.RunTime && k.Places&inEntry != 0 && k.Type != structural && !strings.HasPrefix(k.Path, "idempotent") && !k.Hint {
 		text += " Compiled in."
 	}
 	return text

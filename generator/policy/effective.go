@@ -77,8 +77,11 @@ func (e *Effective) isDropped(path string) bool {
 }
 
 // Idempotent reports whether the policy says that the method may be executed
-// twice.
-func (e *Effective) Idempotent() bool { return e.Bool("idempotent") }
+// twice, at least in some calls.
+func (e *Effective) Idempotent() bool {
+	v, ok := e.Get("idempotent")
+	return ok && v.V != false
+}
 
 // Ignores returns the reason for leaving the check out, if a lint key gives one.
 // It is asked about what was found, so the keys that say yes are in use.

@@ -64,6 +64,8 @@ func (r *reader) entryKey(e *entry, p pair, parent string, place Place, own func
 		r.errorf(p.key, path, "has no value%s", k.like())
 	case k.group():
 		r.group(e, k, p, place)
+	case k.Type == Condition && p.value.Kind == yaml.MappingNode:
+		r.groupKeys(e, k, p.value, place)
 	default:
 		r.value(e, k, p)
 	}
@@ -128,7 +130,11 @@ func (r *reader) groupKeys(e *entry, k *Key, n *yaml.Node, place Place) {
 		r.errorf(n, k.Path, "is empty: write what it shall be, like %s", k.Example)
 		return
 	}
-	r.set(e, k, n, false) // as a mapping: true is only what is written true
+	if k.Type == Condition {
+		r.set(e, k, n, "")
+	} else {
+		r.set(e, k, n, false) // as a mapping: true is only what is written true
+	}
 	for _, p := range list {
 		r.entryKey(e, p, k.Path, place, nil)
 	}
@@ -177,8 +183,6 @@ func (r *reader) value(e *entry, k *Key, p pair) {
 		r.unset(e, k, n)
 	case plain(n, none) && k.Type != Enum:
 		r.add(r.at(n), k.noneID, k.Path, "cannot be none%s", noneHint(k))
-	case k.Path == "idempotent" && (n.Kind == yaml.MappingNode || isString(n) && !almostBool(n.Value)):
-		r.errorf(n, k.Path, "a condition or a key is not available yet: write true or false")
 	case k.Type == Matchers:
 		if l, ok := r.matchers(k, n); ok {
 			r.set(e, k, n, l)
@@ -222,7 +226,8 @@ func noneHint(k *Key) string {
 
 // torn explains a Go expression that YAML's flow style has taken apart.
 func torn(k *Key, p pair) string {
-	if k.Type == Expression && p.flow && p.value.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) == 0 {
+	expression := k.Type == Expression || k.Type == Condition && isString(p.value) && !almostBool(p.value.Value)
+	if expression && p.flow && p.value.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) == 0 {
 		return "; YAML's flow style tears expressions apart, quote it"
 	}
 	return ""

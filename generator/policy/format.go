@@ -122,7 +122,7 @@ func (v Value) text() string {
 	case Name:
 		return word(x.Text)
 	case string:
-		if v.Key.Type == Enum {
+		if v.Key.Type == Enum || x == "" { // the latter a mapping
 			return x
 		}
 		return strconv.QuoteToASCII(x)

@@ -23,6 +23,7 @@ const (
 	Text       Type = "name"       // string, a name that the user makes up
 	Func       Type = "func"       // Name, a Go func
 	Expression Type = "expression" // string, a Go expression over the method's parameters
+	Condition  Type = "condition"  // bool, or string: a Go expression, or "" for a mapping of keys
 	Matchers   Type = "matchers"   // List
 	structural Type = "structure"  // read by code of its own: interfaces, methods
 )

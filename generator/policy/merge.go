@@ -46,6 +46,8 @@ func (m *merged) set(v Value) {
 	switch {
 	case v.Key.group() && v.None:
 		m.dropBelow(path)
+	case v.Key.Type == Condition:
+		m.dropBelow(path)
 	case path == "fallback" && v.V == true:
 		m.dropAnswers("")
 		v.V = true

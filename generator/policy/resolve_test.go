@@ -124,6 +124,9 @@ func TestMerge(t *testing.T) {
 		{"on again", "retry: none", "{retry: {maxAttempts: 2}}", "retry.maxAttempts=2"},
 		{"a func", "retry: {retryOnResult: isOld}", "{retry: {failOnExhaustedResult: true}}", "retry.retryOnResult=isOld retry.failOnExhaustedResult=true"},
 		{"delays", "retry: {backoff: {strategy: sequence, delays: [1s, 2s]}}", "{idempotent: true}", "retry.backoff.strategy=sequence retry.backoff.delays=[1s, 2s] idempotent=true"},
+		{"a key replaced whole", "idempotent: {key: \"a\", into: \"b\"}", "{idempotent: {key: generate}}", "idempotent= idempotent.key=\"generate\""},
+		{"a key taken back", "idempotent: {key: \"a\", into: \"b\"}", "{idempotent: true}", "idempotent=true"},
+		{"a condition replaced", "idempotent: \"n > 0\"", "{idempotent: {key: \"a\"}}", "idempotent= idempotent.key=\"a\""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := over(t, c.base, c.keys); got != c.want {

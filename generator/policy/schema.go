@@ -113,6 +113,8 @@ func (k *Key) scalarSchema() node {
 		return k.numberSchema()
 	case Bool:
 		return node{"type": "boolean"}
+	case Condition:
+		return node{"anyOf": []any{node{"type": "boolean"}, node{"type": "string", "minLength": 1}, object(k.Path, inEntry)}}
 	case Enum:
 		var names []string
 		for _, v := range k.Values {

@@ -189,11 +189,3 @@ func fallbackKeys() []*Key {
 			Doc: "The errors that it does not. It wins over `applyOn`.", Example: "skipOn: [ErrNotFound]"},
 	}
 }
-
-func otherKeys() []*Key {
-	return []*Key{
-		{Path: "idempotent", Type: Bool, Since: first, def: "false",
-			Doc:     "Whether executing the method twice does no more than once. Retries act on idempotent methods only.",
-			Example: "idempotent: true"},
-	}
-}

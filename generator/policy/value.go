@@ -25,7 +25,7 @@ func (c complaint) bad() bool { return c.msg != "" }
 
 // scalar reads the value of a key that is neither a group nor a list.
 func (k *Key) scalar(n *yaml.Node) (any, complaint) {
-	if k.Type == Expression {
+	if k.Type == Expression || k.Type == Condition && isString(n) && !almostBool(n.Value) {
 		return k.expression(n)
 	}
 	if n.Kind != yaml.ScalarNode || isNull(n) {
@@ -38,7 +38,7 @@ func (k *Key) scalar(n *yaml.Node) (any, complaint) {
 		return k.integer(n)
 	case Number, Percent:
 		return k.number(n)
-	case Bool:
+	case Bool, Condition:
 		return k.boolean(n)
 	case Enum:
 		return k.enum(n)

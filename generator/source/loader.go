@@ -18,6 +18,8 @@ type loader struct {
 	queue   [known + 1][]wish     // by depth
 	left    int                   // declarations that may still be read
 	words   map[string]bool       // that the policies mention
+
+	expressions bool // the policies hold some
 	// ahead has the files of directories that are read while others are parsed.
 	ahead    map[string]func() ([]*file, error)
 	fetching sync.WaitGroup

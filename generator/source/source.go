@@ -24,6 +24,9 @@ type Request struct {
 	Interfaces []string
 	// Words are the identifiers that the policies mention, "net.OpError".
 	Words []string
+	// Expressions says that the policies hold Go expressions, which may go
+	// anywhere.
+	Expressions bool
 	// Skip reports whether a file of the package declares nothing that counts.
 	Skip func(src []byte) bool
 }
@@ -67,6 +70,7 @@ func load(r Request) (*Package, error) {
 	l := &loader{mods: mods, fset: token.NewFileSet(), pkgs: map[string]*pkg{}, origin: map[*token.File]*decl{}, left: budget, words: map[string]bool{}, ahead: map[string]func() ([]*file, error){}}
 	defer l.fetching.Wait()
 	l.nowhere = token.Pos(l.fset.AddFile("", -1, 1).Base())
+	l.expressions = r.Expressions
 	for _, w := range r.Words {
 		for _, part := range strings.Split(w, ".") {
 			l.words[part] = true

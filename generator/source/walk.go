@@ -208,7 +208,7 @@ func (w *walker) members(list *ast.FieldList) error {
 // method to wrap are known by their methods, which makes sure of the packages
 // they are from. An expression of the policies may go anywhere.
 func (w *walker) inside() *walker {
-	if w.loader.words["perKey"] {
+	if w.loader.expressions {
 		return w
 	}
 	in := *w
@@ -367,7 +367,7 @@ func (w *walker) selector(sel *ast.SelectorExpr, depth, params int) error {
 // neither fields nor methods to ask for. Almost everything has a time in it, and
 // the package is no small one.
 func (w *walker) isTime(pkg, name string) bool {
-	if name != "Time" && name != "Duration" || w.loader.words["perKey"] {
+	if name != "Time" && name != "Duration" || w.loader.expressions {
 		return false
 	}
 	if p := w.loader.pkgs["time"]; p != nil && !p.stub || w.loader.mods.path == "time" {

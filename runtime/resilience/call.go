@@ -44,6 +44,7 @@ type Call struct {
 	ended    part // the policy that ended the call
 	unwanted bool
 	plain    bool // last wraps nothing, and has none of the methods we know
+	once     bool // executing it again might do the work twice
 }
 
 type phase uint8
@@ -266,7 +267,7 @@ func (c *Call) rejected(by part, kind Kind, reason error) {
 	c.kinds, c.unwanted = kind, false
 	c.stop(by, reason)
 	r := &c.plan.Retry
-	if c.plan.retries && r.RetryOn.Kinds&kind != 0 && r.AbortOn.Kinds&kind == 0 && int(c.tries) < c.plan.attempts {
+	if c.plan.retries && r.RetryOn.Kinds&kind != 0 && r.AbortOn.Kinds&kind == 0 && c.mayTry() {
 		c.phase = again
 	}
 }

@@ -117,7 +117,7 @@ func (c *Call) outcome(record bool) outcome {
 func (c *Call) judge(ended *cause) {
 	retryable := ended != errTotal && c.plan.retries && c.retryable()
 	switch {
-	case retryable && int(c.tries) < c.plan.attempts:
+	case retryable && c.mayTry():
 		c.phase = again
 	case retryable:
 		c.exhausted()

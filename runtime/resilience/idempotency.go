@@ -1,0 +1,101 @@
+package resilience
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+)
+
+// IdempotencyHeader is the header of HTTP that carries an idempotency key; as
+// metadata of gRPC it is written in lower case.
+const IdempotencyHeader = "Idempotency-Key"
+
+// Idempotent tells before the first attempt whether executing this call twice
+// does no more than once. If it does, neither a retry nor a hedge acts: the
+// policy has one attempt.
+func (c *Call) Idempotent(is bool) { c.once = !is }
+
+// MayRepeat reports whether somebody else may do the work, too: the call is
+// idempotent, or its delegate was not executed.
+func (c *Call) MayRepeat() bool { return !c.once || c.attempts == 0 }
+
+// mayTry reports whether the policy leaves another attempt.
+func (c *Call) mayTry() bool { return int(c.tries) < c.plan.attempts && !c.once }
+
+type idempotencyKey struct{}
+
+// WithIdempotencyKey returns a context with the key, by which a peer knows an
+// attempt for a repetition of another one. An empty key takes one away: that of
+// another call must not pass for this one's.
+func WithIdempotencyKey(ctx context.Context, key string) context.Context {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	if _, ok := IdempotencyKey(ctx); key == "" && !ok {
+		return ctx
+	}
+	return context.WithValue(ctx, idempotencyKey{}, key)
+}
+
+// IdempotencyKey returns the key of the call that ctx belongs to: the same for
+// all its attempts and its fallback. It reports false if there is none.
+func IdempotencyKey(ctx context.Context) (key string, ok bool) {
+	if ctx == nil {
+		return "", false
+	}
+	key, _ = ctx.Value(idempotencyKey{}).(string)
+	return key, key != ""
+}
+
+// EnsureIdempotencyKey returns ctx if it carries a key, else a context with a
+// [NewIdempotencyKey].
+func EnsureIdempotencyKey(ctx context.Context) context.Context {
+	if _, ok := IdempotencyKey(ctx); ok {
+		return ctx
+	}
+	return WithIdempotencyKey(ctx, NewIdempotencyKey())
+}
+
+// AssignIdempotencyKey returns the key for a field that holds have, and a
+// context with that key: have itself, else the key of ctx, else a
+// [NewIdempotencyKey].
+func AssignIdempotencyKey[K ~string](ctx context.Context, have K) (context.Context, K) {
+	if have != "" {
+		return WithIdempotencyKey(ctx, string(have)), have
+	}
+	ctx = EnsureIdempotencyKey(ctx)
+	key, _ := IdempotencyKey(ctx)
+	return ctx, K(key)
+}
+
+// PutIdempotencyKey calls set with [IdempotencyHeader] and the key of ctx, if
+// it has one:
+//
+//	resilience.PutIdempotencyKey(ctx, req.Header.Set)
+func PutIdempotencyKey(ctx context.Context, set func(name, value string)) {
+	if key, ok := IdempotencyKey(ctx); ok {
+		set(IdempotencyHeader, key)
+	}
+}
+
+// NewIdempotencyKey returns a random UUID of version 4 (RFC 9562) as text. No
+// seed fixes it, and it comes from crypto/rand: the generators of math/rand
+// repeat themselves where a process is restored twice from one snapshot, and
+// one payment would be taken for the other.
+func NewIdempotencyKey() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails
+	id[6] = id[6]&0x0f | 0x40
+	id[8] = id[8]&0x3f | 0x80
+	var text [36]byte
+	at := 0
+	for i, b := range id {
+		if i == 4 || i == 6 || i == 8 || i == 10 {
+			text[at] = '-'
+			at++
+		}
+		hex.Encode(text[at:], []byte{b})
+		at += 2
+	}
+	return string(text[:])
+}
