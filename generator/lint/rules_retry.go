@@ -29,7 +29,7 @@ var retryRules = []Rule{
 		Why:   "A cap below the first delay, a growth below one or a share of jitter above one means that some number was mistaken for another. The delays would be others than those that were reviewed.",
 		Fires: Example{Policy: "{idempotent: true, timeout: {attempt: 1s}, retry: {backoff: {initialDelay: 5s, maxDelay: 1s}}}"},
 		Holds: Example{Policy: "{idempotent: true, timeout: {attempt: 1s}, retry: {backoff: {initialDelay: 1s, maxDelay: 5s}}}"}},
-	{ID: "RG017", Doc: "retryOn can match something", Severity: Judgement, Milder: true,
+	{ID: "RG017", Doc: "retryOn can match something", Severity: Judgement,
 		Why:   "If no error that can come up is in the list, the retry is dead, and the first failure is the caller's. An empty list is refused; so is one that names only rejections by parts that the policy does not have, unless the delegate is wrapped itself.",
 		Fires: Example{Policy: "{idempotent: true, timeout: {attempt: 1s}, retry: {retryOn: [BulkheadFull]}}"},
 		Holds: Example{Policy: "{idempotent: true, timeout: {attempt: 1s}, retry: {retryOn: [BulkheadFull]}, bulkhead: {maxConcurrent: 5}}"}},
