@@ -48,6 +48,7 @@ fuzz: ## fuzz what reads policies, and names and expressions in generated code, 
 	go test -run '^$$' -fuzz FuzzAnnotations -fuzztime $(FUZZTIME) ./generator
 	go test -run '^$$' -fuzz FuzzNames -fuzztime $(FUZZTIME) ./generator
 	go test -run '^$$' -fuzz FuzzExpressions -fuzztime $(FUZZTIME) ./generator
+	go test -run '^$$' -fuzz FuzzFile -fuzztime $(FUZZTIME) ./runtime/overrides
 
 bench: ## benchmarks of the runtime
 	go test -run '^$$' -bench . -benchmem ./runtime/...

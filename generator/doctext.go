@@ -2,6 +2,7 @@ package generator
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +18,8 @@ func sentence(w *templates.Wrapper, m *templates.Method, e *policy.Effective) st
 	attempt, total := e.Dur("timeout.attempt"), e.Dur("timeout.total")
 	retries := e.Int("retry.maxAttempts") > 1
 	switch {
+	case e.Has("hedge"):
+		b.WriteString(hedged(e))
 	case retries:
 		fmt.Fprintf(&b, ", up to %d times", e.Int("retry.maxAttempts"))
 	case e.Has("retry"):
@@ -27,6 +30,9 @@ func sentence(w *templates.Wrapper, m *templates.Method, e *policy.Effective) st
 			fmt.Fprintf(&b, " and for %s each time", nice(attempt))
 		} else {
 			fmt.Fprintf(&b, ", for at most %s", nice(attempt))
+		}
+		if e.Has("hedge") {
+			b.WriteString(" each time")
 		}
 	}
 	if total > 0 {
@@ -53,10 +59,10 @@ func sentence(w *templates.Wrapper, m *templates.Method, e *policy.Effective) st
 	case m.Abandon:
 		b.WriteString(" It is not waited for when the caller has left.")
 	}
-	if m.Repeats != nil && m.Loop {
+	if m.Repeats != nil && (m.Loop || m.Hedge) {
 		fmt.Fprintf(&b, " Unless %s, it calls it once.", m.Repeats.Text)
 	}
-	return b.String() + winds(m, e) + carried(m) + answered(m, e)
+	return b.String() + winds(m, e) + budgeted(e) + carried(m) + answered(m, e)
 }
 
 // winds says which arguments are wound back.
@@ -102,6 +108,58 @@ func carried(m *templates.Method) string {
 	default:
 		return " A call carries the idempotency key " + x.Key.Text + "."
 	}
+}
+
+// budgeted says how many calls may be repeated.
+func budgeted(e *policy.Effective) string {
+	if !e.Budgeted() {
+		return ""
+	}
+	return fmt.Sprintf(" No more than %s of the calls in flight are repeated, or %d if that is more.", share(e), e.Int("retry.budget.minConcurrency"))
+}
+
+// share is the ratio of the budget in percent.
+func share(e *policy.Effective) string {
+	return strconv.FormatFloat(100*e.Float("retry.budget.ratio"), 'g', 4, 64) + "%"
+}
+
+// hedged says when other attempts begin.
+func hedged(e *policy.Effective) string {
+	n, when := e.Int("hedge.maxHedges"), patience(e)
+	switch {
+	case when == "":
+		return fmt.Sprintf(", %d times at once", n+1)
+	case n == 1:
+		return ", and once more if it fails or has not answered " + when
+	}
+	return fmt.Sprintf(", and up to %d more times, whenever one fails or has not answered %s", n, when)
+}
+
+// patience is when the next hedge begins, "" if at once.
+func patience(e *policy.Effective) string {
+	delay, ok := e.Get("hedge.delay")
+	switch {
+	case !ok || delay.None:
+		return "after as long as " + strconv.FormatFloat(e.Float("hedge.percentile"), 'g', 4, 64) + "% take"
+	case e.Dur("hedge.delay") == 0:
+		return ""
+	}
+	return "after " + nice(e.Dur("hedge.delay"))
+}
+
+// hedgeWords is patience in a few words.
+func hedgeWords(e *policy.Effective) string {
+	n, when := e.Int("hedge.maxHedges"), "after "+nice(e.Dur("hedge.delay"))
+	if delay, ok := e.Get("hedge.delay"); !ok || delay.None {
+		when = "at p" + strconv.FormatFloat(e.Float("hedge.percentile"), 'g', 4, 64)
+	}
+	switch {
+	case patience(e) == "":
+		return fmt.Sprintf("%d attempts at once", n+1)
+	case n == 1:
+		return "hedged " + when
+	}
+	return fmt.Sprintf("%d hedges, each %s", n, when)
 }
 
 // guardedBy says what a breaker does to calls.
@@ -208,10 +266,14 @@ func describe(m *templates.Method, e *policy.Effective) string {
 		parts = append(parts, attempts(e)+" of "+nice(attempt)+each(e))
 	case e.Has("retry"):
 		parts = append(parts, attempts(e))
+	case e.Has("hedge") && attempt > 0:
+		parts = append(parts, hedgeWords(e), "timeout "+nice(attempt)+" each")
+	case e.Has("hedge"):
+		parts = append(parts, hedgeWords(e))
 	case attempt > 0:
 		parts = append(parts, "timeout "+nice(attempt))
 	}
-	if m.Repeats != nil && m.Loop {
+	if m.Repeats != nil && (m.Loop || m.Hedge) {
 		parts[0] += " if " + m.Repeats.Text
 	}
 	if m.Idempotency != nil {
@@ -222,6 +284,9 @@ func describe(m *templates.Method, e *policy.Effective) string {
 	}
 	if open := e.Dur("timeout.open"); open > 0 {
 		parts = append(parts, "opened in "+nice(open))
+	}
+	if e.Budgeted() {
+		parts = append(parts, "budget "+share(e))
 	}
 	if m.Abandon {
 		parts = append(parts, "left behind when late")

@@ -146,7 +146,7 @@ func nesting(e *policy.Effective) string {
 		on   bool
 		name string
 	}{
-		{e.Has("fallback"), "fallback"}, {e.Dur("timeout.total") > 0, "timeout.total"}, {e.Has("retry"), "retry"},
+		{e.Has("fallback"), "fallback"}, {e.Dur("timeout.total") > 0, "timeout.total"}, {e.Has("retry"), "retry"}, {e.Has("hedge"), "hedge"},
 		{e.Has("circuitBreaker"), "circuitBreaker"}, {e.Has("bulkhead"), "bulkhead"}, {e.Dur("timeout.attempt") > 0, "timeout.attempt"},
 		{e.Dur("timeout.open") > 0, "timeout.open"}, {e.Has("chaos"), "chaos"},
 	} {

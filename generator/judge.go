@@ -58,23 +58,23 @@ func (r *resolver) ignorable(e *policy.Effective) {
 	}
 }
 
-// idle warns of an inherited retry that was left out of every method, and
-// proposes what to write.
-func (r *resolver) idle(i *policy.Interface, w *templates.Wrapper, methods []*policy.Effective) {
+// idle warns of an inherited retry or hedge that was left out of every method,
+// and proposes what to write.
+func (r *resolver) idle(i *policy.Interface, w *templates.Wrapper, methods []*policy.Effective, part, id string) {
 	if r.failed() {
 		return // what is wrong may be why
 	}
 	var names []string
 	var first *policy.Effective
 	for n, e := range methods {
-		if e.Has("retry") {
+		if e.Has("retry") || e.Has("hedge") {
 			return
 		}
 		if w.Methods[n].Err < 0 {
 			continue
 		}
 		_, decided := e.Given("idempotent")
-		if !decided && slices.ContainsFunc(e.Dropped(), func(d policy.Dropped) bool { return d.Part == "retry" }) {
+		if !decided && slices.ContainsFunc(e.Dropped(), func(d policy.Dropped) bool { return d.Part == part }) {
 			names = append(names, e.Method)
 			first = e
 		}
@@ -82,11 +82,11 @@ func (r *resolver) idle(i *policy.Interface, w *templates.Wrapper, methods []*po
 	if first == nil {
 		return
 	}
-	if _, ignored := first.Ignores("RG011"); ignored {
+	if _, ignored := first.Ignores(id); ignored {
 		return
 	}
-	d := r.file.Error(i.Pos, "RG011", "interfaces."+i.Key, fmt.Sprintf("the inherited retry acts on no method, since none is marked idempotent: "+
-		"add %s for what may run twice, or retry: none", proposal(names)))
+	d := r.file.Error(i.Pos, id, "interfaces."+i.Key, fmt.Sprintf("the inherited %s acts on no method, since none is marked idempotent: "+
+		"add %s for what may run twice, or %s: none", part, proposal(names), part))
 	d.Warning = true
 	r.errs = append(r.errs, d)
 }

@@ -129,7 +129,7 @@ func (r *resolver) variables(out *templates.Method, sig *types.Signature) (taken
 			visit(as, func(obj *types.TypeName, _ bool) { taken[r.spelled(obj)] = true })
 		}
 	}
-	if out.Abandon || out.Fallback.Zero {
+	if out.Abandon || out.Hedge || out.Fallback.Zero {
 		taken[r.names.imports[runtimePath]] = true
 		for v := range sig.Results().Variables() {
 			visit(v.Type(), func(obj *types.TypeName, _ bool) { taken[r.spelled(obj)] = true })
@@ -145,7 +145,10 @@ func (r *resolver) variables(out *templates.Method, sig *types.Signature) (taken
 	for _, v := range out.Results {
 		out.Zeros = append(out.Zeros, choose(v.Name+"Zero", taken))
 	}
-	if out.Abandon {
+	switch {
+	case out.Hedge:
+		out.BundleVar = choose("results", taken)
+	case out.Abandon:
 		out.BundleVar = choose("late", taken)
 	}
 	return taken

@@ -247,7 +247,8 @@ func (r *resolver) wrapper(i *policy.Interface, face *goInterface) *templates.Wr
 	}
 	w.Vars = holding(maps.Clone(r.names.taken))
 	w.Recv = choose("g", declared)
-	r.idle(i, w, effective)
+	r.idle(i, w, effective, "retry", "RG011")
+	r.idle(i, w, effective, "hedge", "RG061")
 	r.renamed(i, w, name, effective)
 	r.guarded = append(r.guarded, &guarded{r, i, face, w, effective})
 	w.Summary = summary(w, effective, face.promoted)
@@ -319,6 +320,7 @@ func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Fu
 		out.RetryResult = r.resultFunc(sig, out.Err, e, "retry.retryOnResult")
 		out.RecordResult = r.resultFunc(sig, out.Err, e, "circuitBreaker.recordOnResult")
 		out.Key = r.key(sig, e)
+		out.Hedge, out.ReadOn = e.Has("hedge"), lint.ReadOn(sig)
 		out.Abandon = e.Has("timeout") && e.Str("timeout.mode") == "abandon"
 	}
 	out.Repeats, out.Idempotency = r.condition(sig, e), r.idempotency(out, sig, e)
@@ -331,7 +333,8 @@ func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Fu
 		}
 		return out
 	}
-	if several := len(out.Results) > 2 || len(out.Results) == 2 && out.Err == 0; out.Abandon && several {
+	closes := closers(out)
+	if several := len(out.Results) > 2 || len(out.Results) == 2 && (out.Err == 0 || closes); (out.Abandon || out.Hedge) && several {
 		out.Bundle = r.names.declare(lower(strings.TrimPrefix(w.Type, "Resilient")) + m.Name() + "Results")
 	}
 	out.Policy = r.literal(w, out, e)
@@ -348,6 +351,31 @@ func rewound(loop bool, sig *types.Signature) []int {
 		}
 	}
 	return list
+}
+
+// closers notes the results that are closed when nobody takes them, and reports
+// whether there is one that no method closes: the body of an answer.
+func closers(m *templates.Method) (body bool) {
+	m.Closers = make([]string, len(m.Results))
+	for i, v := range m.Results {
+		switch method, _, _ := types.LookupFieldOrMethod(v.Type, false, nil, "Close"); {
+		case i == m.Err:
+		case types.TypeString(types.Unalias(v.Type), nil) == "*net/http.Response":
+			m.Closers[i], body = ".Body", true
+		case method != nil && nilable(v.Type) && types.TypeString(method.Type(), nil) == "func() error":
+			m.Closers[i] = "."
+		}
+	}
+	return body
+}
+
+func nilable(t types.Type) bool {
+	switch t.Underlying().(type) {
+	case *types.Pointer, *types.Interface:
+		_, param := t.(*types.TypeParam)
+		return !param
+	}
+	return false
 }
 
 // hiddenFuncs refuses what a type parameter hides from the method's body.
@@ -396,6 +424,10 @@ func (r *resolver) literal(w *templates.Wrapper, m *templates.Method, e *policy.
 			p := part(root, []string{field})
 			p.Fields = slices.Insert(p.Fields, 0, templates.Field{Name: "On", Value: true})
 		}
+	}
+	if e.Has("hedge") && m.ReadOn {
+		hedge := part(root, []string{"Hedge"})
+		hedge.Fields = append(hedge.Fields, templates.Field{Name: "KeepContext", Value: true})
 	}
 	if r.classes != nil {
 		root.Fields = append(root.Fields, templates.Field{Name: "Errors", Value: r.classes})

@@ -5,7 +5,7 @@ import "github.com/dave/jennifer/jen"
 // attempt is one execution of the delegate.
 func attempt(w *Wrapper, m *Method) []jen.Code {
 	delegate := jen.Id(w.Recv).Dot(w.next()).Dot(m.Name)
-	if !m.Abandon {
+	if !m.Abandon && !m.Hedge {
 		run := delegate.Call(args(m, jen.Id(m.Call).Dot("Context").Call())...)
 		return []jen.Code{jen.List(resultNames(m)...).Op("=").Add(run)}
 	}
@@ -14,10 +14,10 @@ func attempt(w *Wrapper, m *Method) []jen.Code {
 	switch {
 	case len(m.Results) == 1:
 		body := jen.Return(jen.Struct().Values(), run)
-		return []jen.Code{jen.List(jen.Id("_"), jen.Id(err.Name)).Op("=").Add(abandonable(m, jen.Params(jen.Struct(), typeOf(err.Type)), body))}
-	case len(m.Results) == 2 && m.Err == 1:
+		return []jen.Code{jen.List(jen.Id("_"), jen.Id(err.Name)).Op("=").Add(executed(w, m, jen.Params(jen.Struct(), typeOf(err.Type)), body))}
+	case m.Bundle == "":
 		body := jen.Return(run)
-		return []jen.Code{jen.List(resultNames(m)...).Op("=").Add(abandonable(m, jen.Params(typeOf(m.Results[0].Type), typeOf(err.Type)), body))}
+		return []jen.Code{jen.List(resultNames(m)...).Op("=").Add(executed(w, m, jen.Params(typeOf(m.Results[0].Type), typeOf(err.Type)), body))}
 	}
 	return bundled(w, m, run)
 }
@@ -35,7 +35,7 @@ func bundled(w *Wrapper, m *Method, run *jen.Statement) []jen.Code {
 		field := jen.Id(m.BundleVar).Dot(r.Name)
 		inside, fields, outside = append(inside, field), append(fields, field), append(outside, jen.Id(r.Name))
 	}
-	f := abandonable(m, jen.Params(jen.Id(m.BundleVar).Add(bundle), jen.Id(err.Name).Add(typeOf(err.Type))),
+	f := executed(w, m, jen.Params(jen.Id(m.BundleVar).Add(bundle), jen.Id(err.Name).Add(typeOf(err.Type))),
 		jen.List(inside...).Op("=").Add(run), jen.Return(jen.Id(m.BundleVar), jen.Id(err.Name)))
 	return []jen.Code{
 		jen.Var().Id(m.BundleVar).Add(bundle),
@@ -44,12 +44,35 @@ func bundled(w *Wrapper, m *Method, run *jen.Statement) []jen.Code {
 	}
 }
 
-func abandonable(m *Method, results *jen.Statement, body ...jen.Code) *jen.Statement {
+// executed has the runtime call the delegate: where it is hedged, or else where
+// it may be left behind. A hedged one is left behind by the runtime itself.
+func executed(w *Wrapper, m *Method, results *jen.Statement, body ...jen.Code) *jen.Statement {
 	param := jen.Add(jen.Qual(contextPath, "Context"))
 	if m.Ctx >= 0 {
 		param = jen.Id(m.Params[m.Ctx].Name).Add(param)
 	}
-	return rt("Abandonable").Call(jen.Op("&").Id(m.Call), jen.Func().Params(param).Add(results).Block(body...))
+	args := []jen.Code{jen.Op("&").Id(m.Call), jen.Func().Params(param).Add(results).Block(body...)}
+	switch {
+	case !m.Hedge:
+		return rt("Abandonable").Call(args...)
+	case m.RecordResult == nil:
+		return rt("Hedged").Call(args...)
+	}
+	return rt("HedgedResult").Call(append(args, hedgeJudge(w, m))...)
+}
+
+// hedgeJudge is the func that says which results a breaker counts as failures.
+func hedgeJudge(w *Wrapper, m *Method) *jen.Statement {
+	if m.Bundle == "" {
+		return function(w, m.RecordResult)
+	}
+	var fields []jen.Code
+	for i, r := range m.Results {
+		if i != m.Err {
+			fields = append(fields, jen.Id(m.BundleVar).Dot(r.Name))
+		}
+	}
+	return jen.Func().Params(jen.Id(m.BundleVar).Add(instance(w, m.Bundle))).Bool().Block(jen.Return(function(w, m.RecordResult).Call(fields...)))
 }
 
 // bundle declares the struct that [bundled] fills.
@@ -60,7 +83,39 @@ func bundle(f *jen.File, w *Wrapper, m *Method) {
 			fields = append(fields, jen.Id(r.Name).Add(typeOf(r.Type)))
 		}
 	}
-	comment(f, m.Bundle+" carries the results of one "+m.Name+", which may come too late for its caller.")
+	fate := "may come too late for its caller"
+	if m.Hedge {
+		fate = "may come after those of another attempt"
+	}
+	comment(f, m.Bundle+" carries the results of one "+m.Name+", which "+fate+".")
 	declare(f, w, m.Bundle).Struct(fields...)
+	f.Line()
+	closing(f, w, m)
+}
+
+// closed closes the results that can be.
+func closed(m *Method, result func(name string) *jen.Statement) []jen.Code {
+	var lines []jen.Code
+	for i, r := range m.Results {
+		if m.Closers[i] == "" {
+			continue
+		}
+		target := result(r.Name)
+		if m.Closers[i] == ".Body" {
+			target.Dot("Body")
+		}
+		lines = append(lines, jen.If(result(r.Name).Op("!=").Nil()).Block(jen.Id("_").Op("=").Add(target).Dot("Close").Call()))
+	}
+	return lines
+}
+
+// closing lets the runtime close a bundle that nobody takes.
+func closing(f *jen.File, w *Wrapper, m *Method) {
+	lines := closed(m, func(name string) *jen.Statement { return jen.Id(m.BundleVar).Dot(name) })
+	if lines == nil {
+		return
+	}
+	comment(f, "Close closes results that nobody takes.")
+	f.Func().Params(jen.Id(m.BundleVar).Add(instance(w, m.Bundle))).Id("Close").Params().Add(typeOf(w.Error)).Block(append(lines, jen.Return(jen.Nil()))...)
 	f.Line()
 }

@@ -80,9 +80,14 @@ type Method struct {
 	// Idempotency is nil if calls carry no key.
 	Idempotency *Idempotency
 	Abandon     bool // the delegate may be left behind
+	Hedge       bool // several attempts may be in flight
+	ReadOn      bool // a result lives longer than the call
 	// Bundle is the struct that holds several results of a delegate that may be
-	// left behind, BundleVar a variable of it.
+	// left behind or lose, BundleVar a variable of it.
 	Bundle, BundleVar string
+	// Closers says of each result how one that nobody takes is closed: not, "." by
+	// its own method, ".Body" by that of the field.
+	Closers []string
 	// RetryResult and RecordResult are funcs that judge results without an
 	// error; nil if there are none.
 	RetryResult, RecordResult types.Object

@@ -2,6 +2,7 @@ package templates
 
 import (
 	"go/types"
+	"slices"
 	"strconv"
 
 	"github.com/dave/jennifer/jen"
@@ -106,7 +107,11 @@ func body(w *Wrapper, m *Method) []jen.Code {
 	if m.Repeats != nil {
 		lines = append(lines, jen.Id(m.Call).Dot("Idempotent").Call(m.Repeats.code(m)))
 	}
-	lines = append(lines, loop(jen.Id(m.Call).Dot("Next").Call()).Block(append(attempt(w, m), record(w, m))...))
+	if m.Hedge {
+		lines = append(lines, attempt(w, m)...)
+	} else {
+		lines = append(lines, loop(jen.Id(m.Call).Dot("Next").Call()).Block(slices.Concat(dropped(m), attempt(w, m), []jen.Code{record(w, m)})...))
+	}
 	if m.Fallback != (Answer{}) {
 		wants := jen.Id(m.Call).Dot("WantsFallback").Call()
 		if m.Fallback.Secondary && m.Repeats != nil {
@@ -115,7 +120,9 @@ func body(w *Wrapper, m *Method) []jen.Code {
 		lines = append(lines, jen.If(wants).Block(answer(w, m)...))
 	}
 	last := resultNames(m)
-	last[m.Err] = jen.Id(m.Call).Dot("Err").Call()
+	if !m.Hedge {
+		last[m.Err] = jen.Id(m.Call).Dot("Err").Call()
+	}
 	return append(lines, jen.Return(last...))
 }
 
@@ -127,6 +134,14 @@ func rewind(m *Method, p Var) *jen.Statement {
 		return jen.If(jen.Id(p.Name).Op("!=").Nil()).Block(call)
 	}
 	return call
+}
+
+// dropped closes what the attempt before returned and nobody wanted.
+func dropped(m *Method) []jen.Code {
+	if !m.Loop || m.RetryResult == nil {
+		return nil
+	}
+	return closed(m, func(name string) *jen.Statement { return jen.Id(name) })
 }
 
 // record tells the call how the attempt ended.

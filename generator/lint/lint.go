@@ -52,10 +52,14 @@ var checks = []Check{
 	{ID: "RG080", Part: "circuitBreaker", Shape: true, Error: true, Find: noError},
 	{ID: "RG080", Part: "bulkhead", Shape: true, Error: true, Find: noError},
 	{ID: "RG080", Part: "chaos", Shape: true, Error: true, Find: noError},
+	{ID: "RG080", Part: "hedge", Shape: true, Error: true, Find: noError},
 	{ID: "RG005", Part: "timeout", Shape: true, Instead: "leave late calls behind with timeout.mode: abandon, ", Error: true, Find: noContext},
+	{ID: "RG005", Part: "hedge", Shape: true, Error: true, Find: noContext},
 	{ID: "RG081", Part: "timeout", Shape: true, Instead: "bound the opening alone with timeout.open, ", Error: true, Find: outlives},
 	{ID: "RG082", Part: "retry", Shape: true, Error: true, Find: readOnce},
+	{ID: "RG082", Part: "hedge", Shape: true, Error: true, Find: sharedByHedges},
 	{ID: "RG085", Part: "retry", Shape: true, Error: true, Find: inTransaction},
+	{ID: "RG085", Part: "hedge", Shape: true, Error: true, Find: inTransaction},
 	{ID: "RG001", Part: "timeout", Error: true, Find: totalBelowAttempt},
 	{ID: "RG002", Part: "retry", Error: true, Find: totalBelowDelay},
 	{ID: "RG002", Part: "retry", Find: retryAfterTotal},
@@ -98,17 +102,12 @@ var checks = []Check{
 }
 
 // Run returns what is wrong with m. Parts that cannot act are dropped from its
-// policy where that is allowed. A retry that was inherited is dropped from a
-// method that is not idempotent; one written for it is an error (RG011).
+// policy where that is allowed. A retry or a hedge that was inherited is dropped
+// from a method that is not idempotent; one written for it is an error (RG011,
+// RG061).
 func Run(m *Method) []Finding {
-	var list []Finding
-	if m.Policy.Has("retry") && !m.Policy.Idempotent() {
-		if m.Policy.Own("retry") {
-			list = append(list, Finding{"RG011", true, "retry", "retry needs idempotent: true: the method may be executed twice"})
-		} else {
-			m.Policy.Drop("retry", "not marked idempotent")
-		}
-	}
+	list := append(once(m, "RG011", "retry"), once(m, "RG061", "hedge")...)
+	list = append(list, oneOfBoth(m)...)
 	for _, c := range checks {
 		if !m.Policy.Has(c.Part) {
 			continue
@@ -126,6 +125,36 @@ func Run(m *Method) []Finding {
 		}
 	}
 	return list
+}
+
+// once is about parts that execute a method more than once.
+func once(m *Method, id, part string) []Finding {
+	switch {
+	case !m.Policy.Has(part) || m.Policy.Idempotent():
+	case m.Policy.Own(part):
+		return []Finding{{id, true, part, part + " needs idempotent: true: the method may be executed twice"}}
+	default:
+		m.Policy.Drop(part, "not marked idempotent")
+	}
+	return nil
+}
+
+// oneOfBoth is about retry and hedge, of which one that is written for the
+// method replaces one that was inherited.
+func oneOfBoth(m *Method) []Finding {
+	if !m.Policy.Has("retry") || !m.Policy.Has("hedge") {
+		return nil
+	}
+	retry, hedge := m.Policy.Own("retry"), m.Policy.Own("hedge")
+	switch {
+	case hedge && !retry:
+		m.Policy.Drop("retry", "the hedge takes its place")
+	case retry && !hedge:
+		m.Policy.Drop("hedge", "the retry takes its place")
+	default:
+		return []Finding{{"RG060", true, "hedge", "retry and hedge exclude each other: each begins the next attempt after a failure; write retry: none or hedge: none"}}
+	}
+	return nil
 }
 
 func noError(m *Method) string {
@@ -154,6 +183,16 @@ func outlives(m *Method) string {
 		}
 	}
 	return ""
+}
+
+// ReadOn reports whether a result lives longer than the call.
+func ReadOn(sig *types.Signature) bool {
+	for v := range sig.Results().Variables() {
+		if outlivesCall(v.Type(), 1) {
+			return true
+		}
+	}
+	return false
 }
 
 // streams are types whose use goes on after the call, besides those that their
@@ -303,6 +342,17 @@ func usedField(f *types.Var, own *types.Package, depth int) bool {
 		return usedUp(f.Type(), own, depth)
 	}
 	return f.Pkg() == own && hasMethod(f.Type(), "Read") && !hasMethod(f.Type(), "Write") // no connection
+}
+
+// sharedByHedges names a parameter that attempts in flight at the same time
+// cannot share.
+func sharedByHedges(m *Method) string {
+	for v := range m.Sig.Params().Variables() {
+		if Rewindable(v.Type()) {
+			return fmt.Sprintf("attempts would read the argument %s at the same time; take a func that opens it", types.TypeString(v.Type(), short))
+		}
+	}
+	return readOnce(m)
 }
 
 func inTransaction(m *Method) string {

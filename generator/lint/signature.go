@@ -75,7 +75,7 @@ func droppedIsClosed(m *Method) string {
 	}
 	for v := range m.Sig.Results().Variables() {
 		if hasMethod(types.Unalias(v.Type()), "Close") {
-			return fmt.Sprintf("a %s that retryOnResult rejects is dropped before the next attempt, and nobody closes it: let the func do so", types.TypeString(v.Type(), short))
+			return fmt.Sprintf("a %s that retryOnResult rejects is closed before the next attempt: the func must neither close nor keep it", types.TypeString(v.Type(), short))
 		}
 	}
 	return ""

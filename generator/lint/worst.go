@@ -41,6 +41,9 @@ func WorstCase(e *policy.Effective) Worst {
 			sleeps += prev
 		}
 	}
+	if e.Has("hedge") {
+		return hedgedWorst(e, attempt, bounded)
+	}
 	w := Worst{Bounded: bounded, Unbounded: time.Duration(n)*attempt + sleeps}
 	w.Limit = w.Unbounded
 	if e.Has("retry") && e.Bool("retry.retryAfter.honor") {
@@ -54,6 +57,21 @@ func WorstCase(e *policy.Effective) Worst {
 	}
 	if w.RetryAfter <= w.Limit {
 		w.RetryAfter = 0
+	}
+	return w
+}
+
+// hedgedWorst is H·min(S,T+Q) + T+Q for H hedges that begin S apart, cut by
+// timeout.total. S by a percentile is not known, but no longer than an attempt.
+func hedgedWorst(e *policy.Effective, attempt time.Duration, bounded bool) Worst {
+	apart := attempt
+	if delay, ok := e.Get("hedge.delay"); ok && !delay.None {
+		apart = min(apart, delay.V.(time.Duration))
+	}
+	w := Worst{Bounded: bounded, Unbounded: time.Duration(e.Int("hedge.maxHedges"))*apart + attempt}
+	w.Limit = w.Unbounded
+	if total := e.Dur("timeout.total"); total > 0 && (PerAttempt(e) == 0 || total < w.Limit) {
+		w.Limit = total
 	}
 	return w
 }

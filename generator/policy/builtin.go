@@ -18,6 +18,7 @@ api:
     maxAttempts: 3
     backoff: {initialDelay: 1s, maxDelay: 10s, multiplier: 2, jitter: ratio, jitterFactor: 0.1}
     retryOn: [Transient]
+    budget: {ratio: 0.2, minConcurrency: 3}
   circuitBreaker:
     window: {type: time, duration: 30s}
     minimumCalls: 10
@@ -30,6 +31,7 @@ database:
     maxAttempts: 3
     backoff: {initialDelay: 100ms, maxDelay: 1s, multiplier: 2, jitter: full}
     retryOn: [Transient]
+    budget: {ratio: 0.2, minConcurrency: 3}
   circuitBreaker:
     window: {type: time, duration: 30s}
     minimumCalls: 10
@@ -42,11 +44,13 @@ filesystem:
     maxAttempts: 3
     backoff: {initialDelay: 50ms, maxDelay: 500ms, multiplier: 2, jitter: full}
     retryOn: [Transient]
+    budget: {ratio: 0.2, minConcurrency: 3}
 workflowNode:
   timeout: {total: 2m, attempt: 1m}
   retry:
     maxAttempts: 3
     backoff: {initialDelay: 500ms, maxDelay: 5s, multiplier: 2, jitter: ratio, jitterFactor: 0.2}
+    budget: {ratio: 0.2, minConcurrency: 3}
   circuitBreaker:
     window: {type: time, duration: 30s}
     minimumCalls: 10
@@ -59,7 +63,7 @@ workflowNode:
 const presetSource = `
 production:
   circuitBreaker: {minimumCalls: 10, openDuration: 60s, halfOpen: {successThreshold: 2}}
-  retry: {maxAttempts: 5, backoff: {initialDelay: 1s, maxDelay: 30s, multiplier: 2, jitter: ratio, jitterFactor: 0.2}}
+  retry: {maxAttempts: 5, backoff: {initialDelay: 1s, maxDelay: 30s, multiplier: 2, jitter: ratio, jitterFactor: 0.2}, budget: {ratio: 0.2, minConcurrency: 3}}
 development:
   circuitBreaker: {minimumCalls: 10, openDuration: 30s, halfOpen: {successThreshold: 2}}
   retry: {maxAttempts: 3, backoff: {initialDelay: 500ms, maxDelay: 5s, multiplier: 2, jitter: ratio, jitterFactor: 0.1}}

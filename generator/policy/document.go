@@ -30,6 +30,7 @@ var documentParts = map[string]func(*bytes.Buffer){
 	"{{entry}}":          func(b *bytes.Buffer) { keyTables(b, InPolicy|InInterface|InMethod, "") },
 	"{{timeout}}":        func(b *bytes.Buffer) { keyTables(b, inEntry, "timeout") },
 	"{{retry}}":          func(b *bytes.Buffer) { keyTables(b, inEntry, "retry") },
+	"{{hedge}}":          func(b *bytes.Buffer) { keyTables(b, inEntry, "hedge") },
 	"{{circuitBreaker}}": func(b *bytes.Buffer) { keyTables(b, inEntry, "circuitBreaker") },
 	"{{bulkhead}}":       func(b *bytes.Buffer) { keyTables(b, inEntry, "bulkhead") },
 	"{{fallback}}":       func(b *bytes.Buffer) { keyTables(b, inEntry, "fallback") },
@@ -65,7 +66,7 @@ func (k *Key) typeText() string {
 		text = strings.Join(names, ", ")
 	case k.Type == structural:
 		text = k.written
-	case k.Type == Part && k.GoField != "":
+	case k.group() && k.GoField != "":
 		text = "mapping or `true`"
 	case k.group():
 		text = "mapping"
@@ -132,9 +133,6 @@ func matcherTable(b *bytes.Buffer) {
 		doc, floor := m.Doc, ""
 		if m.Floor {
 			floor = "yes"
-		}
-		if m.Later {
-			doc += " Not available yet."
 		}
 		fmt.Fprintf(b, "| `%s` | %s | %s |\n", m.Name, cell(doc), floor)
 	}

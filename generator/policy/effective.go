@@ -27,7 +27,7 @@ type Dropped struct{ Part, Why string }
 
 // Parts are the parts that are built, outermost first.
 func Parts() []string {
-	return []string{"fallback", "timeout", "retry", "circuitBreaker", "bulkhead", "chaos"}
+	return []string{"fallback", "timeout", "retry", "hedge", "circuitBreaker", "bulkhead", "chaos"}
 }
 
 // None reports whether no part is on: the method passes through.
@@ -39,7 +39,15 @@ func (e *Effective) Has(part string) bool {
 	if !ok || v.None || e.isDropped(part) {
 		return false
 	}
-	return part != "timeout" || e.bounded()
+	switch part {
+	case "timeout":
+		return e.bounded()
+	case "retry":
+		return !e.lendsBudget()
+	case "retry.budget":
+		return e.mayRepeat()
+	}
+	return true
 }
 
 // bounded reports whether there is a time to keep.
@@ -56,12 +64,19 @@ func (e *Effective) bounded() bool {
 // Own reports whether something of the part was written for the method
 // itself, in the entry or the annotation that names it.
 func (e *Effective) Own(part string) bool {
+	own, budget := false, false
 	for path, v := range e.values {
-		if v.own && !v.None && (path == part || below(path, part)) {
+		switch {
+		case !v.own || v.None:
+		case inBudget(path):
+			budget = true
+		case below(path, part):
 			return true
+		case path == part:
+			own = true
 		}
 	}
-	return false
+	return own && (part != "retry" || !budget) // a budget alone repeats nothing
 }
 
 // Drop leaves a part, or one key of it, out of the policy.
@@ -73,7 +88,9 @@ func (e *Effective) Drop(part, why string) {
 func (e *Effective) Dropped() []Dropped { return slices.Clone(e.dropped) }
 
 func (e *Effective) isDropped(path string) bool {
-	return slices.ContainsFunc(e.dropped, func(d Dropped) bool { return d.Part == path || below(path, d.Part) })
+	return slices.ContainsFunc(e.dropped, func(d Dropped) bool {
+		return d.Part == path || below(path, d.Part) && !inBudget(path)
+	})
 }
 
 // Idempotent reports whether the policy says that the method may be executed
@@ -159,7 +176,13 @@ func (e *Effective) all(get func(string) (Value, bool)) []Value {
 
 // inForce reports whether the key's part is on and neither was left out.
 func (e *Effective) inForce(k *Key) bool {
-	if k.Places&inEntry == 0 || e.isDropped(k.Path) {
+	if k.Places&inEntry == 0 {
+		return false
+	}
+	if inBudget(k.Path) {
+		return e.mayRepeat()
+	}
+	if e.isDropped(k.Path) {
 		return false
 	}
 	part := k.part()
@@ -173,7 +196,10 @@ func (e *Effective) computed(k *Key) (Value, bool) {
 			return Value{}, false
 		}
 	}
-	if e.lone() && rateKey(k.Path) {
+	if delay, ok := e.values["hedge.delay"]; ok && !delay.None && byPercentile(k.Path) {
+		return Value{}, false
+	}
+	if e.lone() && rateKey(k.Path) || inBudget(k.Path) && !e.Budgeted() {
 		return Value{}, false
 	}
 	v, ok := presets()[e.file.Preset][k.Path]

@@ -96,7 +96,7 @@ func (r *reader) group(e *entry, k *Key, p pair, place Place) {
 		r.unset(e, k, n)
 	case n.Tag == "!!bool" && strings.EqualFold(n.Value, "false"):
 		r.errorf(n, k.Path, "write none, not false")
-	case n.Tag == "!!bool" && k.Type == Part && k.GoField != "":
+	case n.Tag == "!!bool" && k.GoField != "":
 		r.set(e, k, n, true)
 	case n.Tag == "!!bool":
 		r.errorf(n, k.Path, "true says nothing: write what it shall be, like %s", k.Example)
@@ -138,8 +138,23 @@ func (r *reader) groupKeys(e *entry, k *Key, n *yaml.Node, place Place) {
 	for _, p := range list {
 		r.entryKey(e, p, k.Path, place, nil)
 	}
-	if k.Path == "fallback" {
+	switch k.Path {
+	case "fallback":
 		r.oneAnswer(list)
+	case "hedge":
+		r.oneDelay(list)
+	}
+}
+
+// oneDelay refuses a hedge that is due at two times.
+func (r *reader) oneDelay(list []pair) {
+	for _, p := range list {
+		for _, other := range list {
+			if p.name == "delay" && byPercentile("hedge."+other.name) && !plain(p.value, none) {
+				r.errorf(other.key, "hedge."+other.name, "a hedge begins after a delay or by percentile, and delay is given at %s", r.at(p.key))
+				return
+			}
+		}
 	}
 }
 
@@ -163,6 +178,11 @@ func (r *reader) oneAnswer(list []pair) {
 func (r *reader) shorthand(e *entry, k *Key, n *yaml.Node) {
 	name, text, _ := strings.Cut(k.noneKey, "=")
 	child := Lookup(k.Path + "." + name)
+	if child.Unset == text {
+		r.set(e, k, n, false)
+		r.unset(e, child, n)
+		return
+	}
 	v, _ := child.scalar(&yaml.Node{Kind: yaml.ScalarNode, Tag: tagOf(child), Value: text})
 	r.set(e, k, n, false)
 	r.set(e, child, n, v)
@@ -351,8 +371,6 @@ func badName(n *yaml.Node) string {
 		return "a matcher is the name of a Go error, error type or func; quote " + show(n.Value)
 	case strings.HasPrefix(n.Value, "*"):
 		return "write the type without the star: pointers are found too"
-	case notYet(n.Value):
-		return n.Value + " is not available yet"
 	case !token.IsIdentifier(n.Value) && !isQualified(n.Value):
 		return "\"" + show(n.Value) + "\" is not a Go name: a matcher is an error variable, an error type or a func, like ErrBusy or net.OpError; the text of a message cannot be matched"
 	}

@@ -29,14 +29,17 @@ var entries = []struct{ name, text, want string }{
 	{"hint", "{expectedRate: 0}", "expectedRate: must be > 0 (is 0)"},
 	{"empty retryOn", "{retry: {retryOn: []}}", "an empty list matches nothing; any is the default (RG017)"},
 	{"unbounded keys", "{circuitBreaker: {perKey: \"id\", maxKeys: 0}}", "must be 1 to 10000000 (is 0) (RG032)"},
-	{"budget", "{retry: {budget: {ratio: 0.2}}}", "retry.budget: not available yet"},
 	{"idempotent nothing", "{idempotent: {}}", "idempotent: is empty: write what it shall be"},
 	{"idempotent into alone", "{idempotent: {into: \"req.Key\"}}", "idempotent.into: acts only beside key"},
 	{"idempotent number", "{idempotent: 3}", "idempotent: wants true or false, not \"3\""},
 	{"idempotent torn", "{idempotent: f(a,b)}", "quote it"},
 	{"idempotent no expression", "{idempotent: \"a b\"}", "is not a Go expression"},
 	{"idempotent unknown", "{idempotent: {key: \"req.ID\", onto: \"req.Key\"}}", "did you mean into?"},
-	{"matcher not built", "{retry: {retryOn: [BudgetExhausted]}}", "BudgetExhausted is not available yet"},
+	{"hedge of two kinds", "{hedge: {delay: 1s, percentile: 95}}", "hedge.percentile: a hedge begins after a delay or by percentile, and delay is given at r.yaml:3:"},
+	{"hedge of two kinds, the other way round", "{hedge: {warmup: 5, delay: 1s}}", "hedge.warmup: a hedge begins after a delay or by percentile"},
+	{"no hedges", "{hedge: {maxHedges: 0}}", "hedge.maxHedges: must be 1 to 100 (is 0)"},
+	{"budget", "{retry: {budget: {ratio: 20}}}", "retry.budget.ratio: must be in (0,1] (is 20)"},
+	{"no budget", "{retry: {budget: {ratio: 0}}}", "retry.budget.ratio: must be in (0,1] (is 0)"},
 	{"file key in an entry", "{preset: production}", "preset: unknown key"},
 	{"extends in a method", "{extends: api}", "extends: unknown key"},
 
@@ -269,7 +272,7 @@ func TestResolveErrors(t *testing.T) {
 
 func TestAllErrorsAtOnceSorted(t *testing.T) {
 	_, err := Read([]Input{
-		{Path: "b.yaml", Data: []byte("version: 3\ninterfaces:\n  G: {hedge: {}, retry: {x: 1}}\n")},
+		{Path: "b.yaml", Data: []byte("version: 3\ninterfaces:\n  G: {cache: {}, retry: {x: 1}}\n")},
 		{Path: "a.yaml", Data: []byte("version: 1\npreset: x")},
 	})
 	var list Errors
@@ -283,7 +286,7 @@ func TestAllErrorsAtOnceSorted(t *testing.T) {
 	if got, want := strings.Join(places, " "), "a.yaml:2:9 b.yaml:1:10 b.yaml:3:7 b.yaml:3:26"; got != want {
 		t.Errorf("places %s, want %s", got, want)
 	}
-	if got, want := list[3].Line, "  G: {hedge: {}, retry: {x: 1}}"; got != want {
+	if got, want := list[3].Line, "  G: {cache: {}, retry: {x: 1}}"; got != want {
 		t.Errorf("Line = %q, want %q", got, want)
 	}
 	var one *Error

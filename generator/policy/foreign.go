@@ -129,14 +129,26 @@ var foreignNames = map[string]foreignName{
 	"maxqueuingactions":           {path: "bulkhead.maxQueue", say: "write maxQueue: N, and maxWait: how long they may wait", convert: same},
 	"queuecapacity":               {path: "bulkhead.maxQueue", say: "write maxQueue: N, and maxWait: how long they may wait", convert: same},
 
+	// Budget.
+	"retrybudget":         {path: "retry.budget", say: "write retry: {budget: {ratio: 0.2, minConcurrency: 3}}"},
+	"budgetpercent":       {path: "retry.budget.ratio", say: "write budget: {ratio: …}: 0.2 for 20 percent"},
+	"maxrate":             {path: "retry.budget.ratio", say: "write budget: {ratio: N}", convert: same},
+	"minretryconcurrency": {path: "retry.budget.minConcurrency", say: "write budget: {minConcurrency: N}", convert: same},
+	"retrythrottling":     {path: "retry.budget", say: "write retry: {budget: {ratio: 0.2}}: a share of the calls in flight, not tokens"},
+
+	// Hedge.
+	"hedgingdelay":      {path: "hedge.delay", say: "write hedge: {delay: …}"},
+	"maxhedgedattempts": {path: "hedge.maxHedges", say: "write hedge: {maxHedges: N}: it does not count the first attempt", convert: same},
+	"quantile":          {path: "hedge.percentile", say: "write hedge: {percentile: N}", convert: percent},
+
 	// Parts.
 	"circuitbreaking":  {path: "circuitBreaker", say: "write circuitBreaker"},
 	"breaker":          {path: "circuitBreaker", say: "write circuitBreaker"},
 	"outlierdetection": {path: "circuitBreaker", say: "write circuitBreaker"},
 	"timelimiter":      {path: "timeout", say: "write timeout: {attempt: …} for one execution, {total: …} for the whole call"},
 	"ratelimiter":      {path: "rateLimit", say: "it will be rateLimit, which is not available yet"},
-	"hedging":          {path: "hedge", say: "it will be hedge, which is not available yet"},
-	"hedgingpolicy":    {path: "hedge", say: "it will be hedge, which is not available yet"},
+	"hedging":          {path: "hedge", say: "write hedge"},
+	"hedgingpolicy":    {path: "hedge", say: "write hedge: {maxHedges: …, delay: …}"},
 	"fallbackmethod":   {path: "fallback.func", say: "write fallback: {func: name}"},
 	"fallbackto":       {path: "fallback.to", say: "write fallback: {to: secondary}"},
 	"retrypolicy":      {path: "retry", say: "write retry"},

@@ -165,7 +165,9 @@ type keyTable struct {
 var table = sync.OnceValue(func() *keyTable {
 	t := &keyTable{byPath: make(map[string]*Key)}
 	for _, group := range [][]*Key{
-		fileKeys(), interfaceKeys(), timeoutKeys(), retryKeys(), breakerKeys(),
+		fileKeys(), interfaceKeys(), timeoutKeys(), retryKeys(),
+		hedgeKeys(),
+		breakerKeys(),
 		bulkheadKeys(), fallbackKeys(),
 		chaosKeys(),
 		otherKeys(),

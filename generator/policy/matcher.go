@@ -8,7 +8,6 @@ type Matcher struct {
 	GoConst string // its resilience.Kind
 	Doc     string
 	Floor   bool // never retried unless named
-	Later   bool // nothing has it yet, so a list may not name it
 }
 
 var builtinMatchers = []Matcher{
@@ -19,7 +18,7 @@ var builtinMatchers = []Matcher{
 	{Name: "RateLimited", GoConst: "KindRateLimited", Floor: true, Doc: "A rate limiter rejected the call."},
 	{Name: "Permanent", GoConst: "KindPermanent", Floor: true, Doc: "`resilience.Permanent(err)`, an error with `Permanent() bool`, the file's `permanent`, HTTP 4xx but 408, 425 and 429, gRPC InvalidArgument, NotFound, AlreadyExists, PermissionDenied, Unauthenticated, FailedPrecondition, OutOfRange, Unimplemented, SQLSTATE classes 22, 23 and 42, `fs.ErrNotExist`, `io.EOF` itself, and `sql.ErrNoRows` where the package imports database/sql."},
 	{Name: "Timeout", GoConst: "KindTimeout", Doc: "A timeout of the policy has passed."},
-	{Name: "BudgetExhausted", Later: true, GoConst: "KindBudgetExhausted", Doc: "The retry budget was used up."},
+	{Name: "BudgetExhausted", GoConst: "KindBudgetExhausted", Doc: "A retry was due, and the budget had none left. For `applyOn` and `skipOn`, and for retries around a guard that has one."},
 	{Name: "Panic", GoConst: "KindPanic", Doc: "The delegate panicked. In `circuitBreaker.ignoreOn` only: nothing can be retried while a panic unwinds."},
 	{Name: "Transient", GoConst: "KindTransient", Doc: "Timeouts, connection errors (a wrapped `io.EOF` among them), HTTP 429 and 5xx but 501, gRPC Unavailable, SQLSTATE 40001, 40P01, 08xxx and `driver.ErrBadConn`, EMFILE, ENFILE, EBUSY, EAGAIN, EINTR, ETXTBSY."},
 	{Name: "ConnectionError", GoConst: "KindConnectionError", Doc: "The connection could not be made or broke."},
@@ -43,8 +42,3 @@ func BuiltinMatchers() []Matcher { return slices.Clone(builtinMatchers) }
 
 // IsMatcher reports whether name is a built-in matcher.
 func IsMatcher(name string) bool { return Builtin[name] != "" }
-
-// notYet reports whether name is a built-in matcher that nothing has yet.
-func notYet(name string) bool {
-	return slices.ContainsFunc(builtinMatchers, func(m Matcher) bool { return m.Name == name && m.Later })
-}

@@ -55,6 +55,11 @@ func (m *merged) set(v Value) {
 		v.V = true
 	case path == "fallback.func" || path == "fallback.to" || path == "fallback.value":
 		m.dropAnswers(path)
+	case byPercentile(path):
+		delete(m.values, "hedge.delay")
+	case path == "hedge.delay" && !v.None:
+		delete(m.values, "hedge.percentile")
+		delete(m.values, "hedge.warmup")
 	case v.Key.Type == Matchers && !v.None:
 		v.V = m.list(v)
 	}

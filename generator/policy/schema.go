@@ -88,6 +88,9 @@ func (k *Key) schema() node {
 		}
 	case k.Type == Section:
 		forms = append(forms, object(k.Path, inEntry))
+		if k.GoField != "" {
+			forms = append(forms, node{"const": true})
+		}
 	default:
 		forms = append(forms, k.scalarSchema())
 	}
@@ -136,8 +139,12 @@ func (k *Key) numberSchema() node {
 	if k.Type == Int {
 		n["type"] = "integer"
 	}
-	if k.Type == Percent {
+	switch {
+	case k.Type == Percent:
 		n["minimum"] = 1 // less is a ratio, taken for a percentage
+	case k.above:
+		delete(n, "minimum")
+		n["exclusiveMinimum"] = k.min
 	}
 	if k.max > 0 {
 		n["maximum"] = k.max

@@ -95,7 +95,7 @@ func retryKeys() []*Key {
 			Doc: "Executions in total, the first one included.", Example: "maxAttempts: 4"},
 		{Path: "retry.maxDuration", Type: Duration, Since: first, RunTime: true, above: true, Unset: none, GoField: "Retry.MaxDuration",
 			Doc: "No attempt starts and no sleep begins past it.", Example: "maxDuration: 10s"},
-	}, backoffKeys(), []*Key{
+	}, backoffKeys(), budgetKeys(), []*Key{
 		{Path: "retry.retryOn", Type: Matchers, Since: first, Default: "any error", def: anyError, Unset: anyError, GoField: "Retry.RetryOn",
 			Doc: "The errors that are retried, over the floor.", Example: "retryOn: {add: [CircuitOpen]}"},
 		{Path: "retry.abortOn", Type: Matchers, Since: first, Unset: none, GoField: "Retry.AbortOn",

@@ -6,10 +6,8 @@ func laterKeys() []*Key {
 	later := func(path, doc string) *Key { return &Key{Path: path, Type: structural, Doc: doc} }
 	file := func(path, doc string) *Key { return &Key{Path: path, Type: structural, Doc: doc, Places: InFile} }
 	return []*Key{
-		later("retry.budget", "The share of executions in flight that may be retries."),
 		later("rateLimit", "Limits executions in a period."),
 		later("adaptive", "Throttles by the ratio of accepted calls, or by latency."),
-		later("hedge", "Starts another attempt before the first one has ended."),
 		later("cache", "Keeps results."),
 		later("deadLetter", "Keeps the arguments of a call that finally failed."),
 		later("checkpoint", "Keeps the result of a call durably."),

@@ -3,6 +3,7 @@ package resilience
 import (
 	"context"
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 	"sync/atomic"
@@ -11,7 +12,8 @@ import (
 // Abandonable calls f in a goroutine of its own and returns when f does, or
 // when the context of the attempt ends: then with the zero value and the
 // context's error, while f runs on, is counted by [Runtime.Abandoned] and keeps
-// its slot of the bulkhead. What f returns later is dropped.
+// its slot of the bulkhead. What f returns later is
+// dropped, and closed if it is an [io.Closer].
 //
 // A panic of f is raised again as a *[PanicError], its Goexit repeated; once f
 // is abandoned, neither reaches anybody. Switched off, f is simply called.
@@ -93,6 +95,9 @@ func (a *abandonable[T]) land() {
 		a.breaker.release()
 	}
 	if !a.state.CompareAndSwap(flying, landed) {
+		if a.err == nil && !a.exited && a.panicked == nil {
+			discard(a.value)
+		}
 		a.plan.rt.abandoned.Add(-1)
 	}
 	close(a.done)
@@ -106,6 +111,17 @@ func (a *abandonable[T]) result() (T, error) {
 		runtime.Goexit()
 	}
 	return a.value, a.err
+}
+
+// discard closes a result that nobody takes, if it can be closed. What the
+// closing comes to reaches nobody, like the result.
+func discard[T any](v T) {
+	closer, ok := any(v).(io.Closer)
+	if !ok {
+		return
+	}
+	defer func() { _ = recover() }() // a nil pointer with a method, for one
+	_ = closer.Close()
 }
 
 // PanicError is the panic of a delegate that ran in a goroutine of ours, raised

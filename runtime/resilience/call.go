@@ -65,6 +65,8 @@ const (
 	holdsSlot                        // of the bulkhead
 	holdsContext                     // lazy
 	holdsKey                         // the breaker stays, as long as calls are in flight
+	holdsFlight                      // the budget counts the call as in flight
+	holdsRetry                       // and as one that is repeated
 )
 
 // part is a part of a policy.
@@ -76,9 +78,11 @@ const (
 	timeoutPart
 	breakerPart
 	bulkheadPart
+	budgetPart
+	hedgePart
 )
 
-var partNames = [...]string{retryPart: "retry", timeoutPart: "timeout", breakerPart: "circuitBreaker", bulkheadPart: "bulkhead"}
+var partNames = [...]string{retryPart: "retry", timeoutPart: "timeout", breakerPart: "circuitBreaker", bulkheadPart: "bulkhead", budgetPart: "retry.budget", hedgePart: "hedge"}
 
 // Begin begins a call under the caller's ctx; nil means context.Background.
 func (g *Guard) Begin(ctx context.Context) Call {
@@ -123,12 +127,12 @@ func (c *Call) next() bool {
 			return false
 		}
 	}
+	c.attempts++
+	c.phase = running
 	if p != nil && p.timed {
 		c.limit()
 	}
-	c.attempts++
-	c.phase = running
-	if chaosBuilt && p != nil && p.chaos {
+	if chaosBuilt && p != nil && p.chaos && p.hedge == nil { // each hedge injects its own
 		return c.disturb()
 	}
 	return true
@@ -148,6 +152,10 @@ func (c *Call) prepare() {
 		c.breaker = p.keys.acquire(c.key)
 		c.holds |= holdsKey
 	}
+	if p.budget != nil {
+		p.budget.begun.Add(1)
+		c.holds |= holdsFlight
+	}
 }
 
 // epoch is where instants begin; a century ago, because a synctest bubble
@@ -155,6 +163,9 @@ func (c *Call) prepare() {
 var epoch = time.Now().Add(-century)
 
 const century = 100 * 365 * 24 * time.Hour
+
+// never is an instant that does not come.
+const never = math.MaxInt64
 
 func sinceEpoch() time.Duration { return time.Since(epoch) }
 
@@ -290,6 +301,9 @@ func (c *Call) limit() {
 		return
 	}
 	c.lazy = &lazyContext{parent: c.caller, due: at, cause: why, outlives: p.open > 0}
+	if c.attempts > 1 {
+		c.lazy.parent, c.lazy.later = c.attempt(), true
+	}
 	c.holds |= holdsContext
 }
 
@@ -314,6 +328,9 @@ func (c *Call) Context() context.Context {
 	if c.lazy != nil {
 		return c.lazy
 	}
+	if c.attempts > 1 {
+		return c.attempt()
+	}
 	return c.caller
 }
 
@@ -327,6 +344,12 @@ func (c *Call) End() {
 }
 
 func (c *Call) end() {
+	if c.holds&holdsFlight != 0 {
+		c.leaveBudget()
+		if c.holds == 0 {
+			return
+		}
+	}
 	c.freeSlot()
 	if c.holds&holdsPermit != 0 {
 		o := outcomeFailure

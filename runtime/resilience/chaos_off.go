@@ -5,3 +5,5 @@ package resilience
 const chaosBuilt = false
 
 func (c *Call) disturb() bool { return true }
+
+func (c *Call) inject() error { return nil }

@@ -6,15 +6,26 @@ import "time"
 
 const chaosBuilt = true
 
-// disturb injects what the policy says into some attempts, and reports whether
-// the delegate is to be called.
+// disturb injects what the policy says, and reports whether the delegate is to
+// be called.
 func (c *Call) disturb() bool {
+	err := c.inject()
+	if err != nil {
+		c.RecordResult(err, false, false)
+		return c.Next()
+	}
+	return true
+}
+
+// inject is what some attempts come to instead of calling the delegate; nil for
+// the others.
+func (c *Call) inject() error {
 	chaos := &c.plan.Chaos
 	if c.random == 0 {
 		c.random = c.plan.rt.stream()
 	}
 	if c.draw() >= chaos.ratio() {
-		return true
+		return nil
 	}
 	if chaos.Latency > 0 {
 		timer := time.NewTimer(chaos.Latency)
@@ -24,12 +35,8 @@ func (c *Call) disturb() bool {
 		case <-c.Context().Done():
 		}
 	}
-	switch {
-	case chaos.Panic:
+	if chaos.Panic {
 		panic(ErrChaos)
-	case chaos.Fault != nil:
-		c.RecordResult(chaos.Fault, false, false)
-		return c.Next()
 	}
-	return true
+	return chaos.Fault
 }

@@ -92,3 +92,20 @@ func TestChaosUnderProduction(t *testing.T) {
 		t.Errorf("switched off: %v", err)
 	}
 }
+
+// TestChaosOfHedges: each attempt has its own, as if the delegate had made it.
+func TestChaosOfHedges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := mustGuard(t, Policy{Hedge: Hedge{Delay: 10 * ms}, Chaos: Chaos{InjectionRatio: 0.5, Latency: time.Hour}})
+		hedges := 0
+		for range 20 {
+			h := hedgedTo(t.Context(), g, reply{after: ms})
+			if h.took == 11*ms {
+				hedges++ // the first attempt was slowed down, and never reached the delegate
+			}
+		}
+		if hedges == 0 {
+			t.Error("no hedge saved a call")
+		}
+	})
+}

@@ -16,6 +16,8 @@ type lazyContext struct {
 	cause    *cause        // which policy's limit it is
 	state    atomic.Pointer[standardContext]
 	outlives bool // the method: then the caller's end, not ours, ends it
+	later    bool // parent tells of the attempt
+	lost     atomic.Bool
 }
 
 // standardContext is what a lazyContext became. ctx is nil for those that
@@ -35,7 +37,7 @@ var (
 // Deadline returns the limit. One that holds only until the method returns is
 // not told: a delegate would put it on what lives longer.
 func (c *lazyContext) Deadline() (time.Time, bool) {
-	if c.outlives {
+	if c.outlives || c.due == never {
 		return c.parent.Deadline()
 	}
 	now := time.Now() // and not the epoch's wall clock, which may have been set since
@@ -72,13 +74,20 @@ func (c *lazyContext) Err() error {
 }
 
 // passed reports whether the limit is over, though the timer may not have told.
-func (c *lazyContext) passed() bool { return sinceEpoch() >= c.due || c.Err() != nil }
+func (c *lazyContext) passed() bool {
+	return c.due != never && (sinceEpoch() >= c.due || c.Err() == context.DeadlineExceeded)
+}
 
 // Value returns the parent's value. context.Cause asks here, too, under a key
 // that is a *int: once the context is over, only a standard one can answer.
 func (c *lazyContext) Value(key any) any {
-	if _, ok := key.(*int); ok && (c.state.Load() != nil || sinceEpoch() >= c.due) {
-		return c.standard().Value(key)
+	switch key.(type) {
+	case attemptKey:
+		return c
+	case *int:
+		if c.state.Load() != nil || sinceEpoch() >= c.due {
+			return c.standard().Value(key)
+		}
 	}
 	return c.parent.Value(key)
 }
@@ -112,6 +121,9 @@ func (c *lazyContext) realize(s *standardContext) *standardContext {
 	case s == expired:
 		ctx, cancel := context.WithDeadlineCause(context.WithoutCancel(c.parent), time.Now(), c.cause)
 		return &standardContext{ctx: ctx, cancel: cancel}
+	case c.due == never:
+		ctx, cancel := context.WithCancel(c.parent)
+		return &standardContext{ctx: ctx, cancel: cancel}
 	case c.outlives:
 		ctx, cancel := context.WithCancelCause(c.parent)
 		return &standardContext{
@@ -138,6 +150,12 @@ func (c *lazyContext) end() {
 			s.stop()
 		}
 	}
+}
+
+// lose cancels the context of an attempt that another one has beaten.
+func (c *lazyContext) lose() {
+	c.lost.Store(true)
+	c.end()
 }
 
 // free lifts the limit: the method has returned, and what it returned lives on

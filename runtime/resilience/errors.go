@@ -13,6 +13,8 @@ var (
 	ErrUnwantedResult error = &sentinel{"unwanted result"}
 	ErrCircuitOpen    error = &sentinel{"circuit open"}
 	ErrBulkheadFull   error = &sentinel{"bulkhead full"}
+	// ErrBudgetExhausted says that a retry was due and the budget had none left.
+	ErrBudgetExhausted error = &sentinel{"retry budget exhausted"}
 )
 
 // sentinel is a type of its own, so that telling a delegate's errors.New from

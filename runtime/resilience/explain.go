@@ -79,7 +79,7 @@ func (s *setting) explain(r *inForce, full *Policy) (value, origin string) {
 	if s.acts != nil && !s.acts(full) && s.get(&r.Policy) == "" || !full.decides(s.key) {
 		return "", ""
 	}
-	preset := Policy{Retry: presets[r.Preset].retry, Breaker: presets[r.Preset].breaker}
+	preset := Policy{Retry: presets[r.Preset].retry, Breaker: presets[r.Preset].breaker, Budget: presets[r.Preset].budget}
 	switch origin, said := r.origins[s.key]; {
 	case said:
 		return cmp.Or(value, s.def), origin
@@ -108,6 +108,10 @@ func (r *inForce) effective() Policy {
 	p, preset := r.Policy, presets[r.Preset]
 	if p.Retry.set() {
 		p.Retry = p.Retry.under(preset.retry)
+	}
+	if p.budgeted() {
+		fill(&p.Budget.Ratio, preset.budget.Ratio)
+		fill(&p.Budget.MinConcurrency, preset.budget.MinConcurrency)
 	}
 	if p.Breaker.set() {
 		b := p.Breaker.under(preset.breaker)
@@ -173,6 +177,6 @@ func (r *inForce) hash() string {
 		fmt.Fprintf(h, "%t %x %t\n", m.Any, uint32(m.Kinds), m.Match != nil)
 	}
 	b := &p.Breaker
-	fmt.Fprintf(h, "%d %t %q %d %d %t %d %q", p.Timeout.Mode, p.Retry.FailOnExhaustedResult, b.Name, b.Scope, b.InitialState, b.PerKey, b.MaxKeys, p.Bulkhead.Name)
+	fmt.Fprintf(h, "%d %t %q %d %d %t %d %q %q %t", p.Timeout.Mode, p.Retry.FailOnExhaustedResult, b.Name, b.Scope, b.InitialState, b.PerKey, b.MaxKeys, p.Bulkhead.Name, p.Budget.Name, p.Hedge.KeepContext)
 	return strconv.FormatUint(h.Sum64(), 16)
 }

@@ -78,6 +78,7 @@ type Guard struct {
 	policy              Policy
 	plan                atomic.Pointer[plan] // nil: switched off
 	misfit              error                // why overrides leave it out; under rt.mu
+	latencies           *latencies           // of a hedge by percentile; under rt.mu
 }
 
 // Guard returns a guard for code that has no interface, see [Do] and [Try].
@@ -105,6 +106,11 @@ func (p *Policy) check() error {
 	refuse(b.Multiplier != 0 && b.Multiplier < 1, "retry.backoff.multiplier: must be at least 1")
 	refuse(b.JitterFactor > 1, "retry.backoff.jitterFactor: must be in [0,1]")
 	refuse(p.Chaos.InjectionRatio < 0 || p.Chaos.InjectionRatio > 1, "chaos.injectionRatio: must be in (0,1]")
+	refuse(p.Hedge.set() && p.Retry.set(), "hedge: not together with retry")
+	refuse(p.Hedge.MaxHedges < 0, "hedge.maxHedges: must be at least 1")
+	refuse(p.Hedge.Percentile < 0 || p.Hedge.Percentile > 100, "hedge.percentile: must be in (0,100]")
+	refuse(p.Hedge.Delay != 0 && (p.Hedge.Percentile != 0 || p.Hedge.Warmup != 0), "hedge: either delay or percentile")
+	refuse(p.Budget.Ratio > 1, "retry.budget.ratio: must be in (0,1]")
 	refuse(p.Breaker.FailureRateThreshold > 100 || p.Breaker.SlowCallRateThreshold > 100, "circuitBreaker: a threshold must be in (0,100]")
 	refuse(p.Breaker.Window.Size > 1<<24, "circuitBreaker.window.size: must be at most 16777216")
 	refuse(p.Breaker.Window.Buckets > 1<<16, "circuitBreaker.window.buckets: must be at most 65536")

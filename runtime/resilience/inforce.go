@@ -3,7 +3,6 @@ package resilience
 import (
 	"cmp"
 	"slices"
-	"strings"
 )
 
 // overrides are what was said at run time.
@@ -72,9 +71,12 @@ func (rt *Runtime) about(g *Guard, layer []Override) []Override {
 // shared is the rank of an override that acts on g because another guard, which
 // it names, shares the part with it; negative if none does.
 func (rt *Runtime) shared(g *Guard, o Override) int {
-	key, _, inside := strings.Cut(o.Key, ".")
-	part := lookupPart(key)
-	if !inside || part == nil || part.shared == nil {
+	s := lookupSetting(o.Key)
+	if s == nil {
+		return -1
+	}
+	part := lookupPart(s.part())
+	if part == nil || part.shared == nil {
 		return -1
 	}
 	name, rank := part.shared(g), -1

@@ -155,6 +155,9 @@ func ownKinds(err error, leaf bool) Kind {
 	if is(err, ErrBulkheadFull, leaf) {
 		k |= KindBulkheadFull
 	}
+	if is(err, ErrBudgetExhausted, leaf) {
+		k |= KindBudgetExhausted
+	}
 	return k
 }
 

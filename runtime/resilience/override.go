@@ -238,6 +238,8 @@ var compiled = []struct {
 	{"retry.retryOn", func(a, b *Policy) bool { return a.Retry.RetryOn.same(&b.Retry.RetryOn) }},
 	{"retry.abortOn", func(a, b *Policy) bool { return a.Retry.AbortOn.same(&b.Retry.AbortOn) }},
 	{"retry.failOnExhaustedResult", func(a, b *Policy) bool { return a.Retry.FailOnExhaustedResult == b.Retry.FailOnExhaustedResult }},
+	{"retry.budget.name", func(a, b *Policy) bool { return a.Budget.Name == b.Budget.Name }},
+	{"hedge", func(a, b *Policy) bool { return a.Hedge.KeepContext == b.Hedge.KeepContext }},
 	{"circuitBreaker.name", func(a, b *Policy) bool { return a.Breaker.Name == b.Breaker.Name }},
 	{"circuitBreaker.scope", func(a, b *Policy) bool { return a.Breaker.Scope == b.Breaker.Scope }},
 	{"circuitBreaker.recordOn", func(a, b *Policy) bool { return a.Breaker.RecordOn.same(&b.Breaker.RecordOn) }},

@@ -29,6 +29,19 @@ var policyParts = []policyPart{
 		on:     func(p *Policy) bool { return p.Retry.set() },
 		from:   func(p, other *Policy) { p.Retry = other.Retry },
 		turnOn: func(p *Policy) { p.Retry.On = true }},
+	{key: "retry.budget",
+		on: (*Policy).budgeted,
+		from: func(p, other *Policy) {
+			if p.Budget = other.Budget; !other.budgeted() { // a preset would bring one
+				p.Budget.Ratio = None
+			}
+		},
+		turnOn: func(p *Policy) { p.Budget.On = true },
+		shared: func(g *Guard) string { return g.policy.Budget.Name }},
+	{key: "hedge",
+		on:     func(p *Policy) bool { return p.Hedge.set() },
+		from:   func(p, other *Policy) { p.Hedge = other.Hedge },
+		turnOn: func(p *Policy) { p.Hedge.On = true }},
 	{key: "circuitBreaker",
 		on:     func(p *Policy) bool { return p.Breaker.set() },
 		from:   func(p, other *Policy) { p.Breaker = other.Breaker },

@@ -10,6 +10,9 @@ import (
 // somebody left during it.
 func (c *Call) pause() bool {
 	c.phase = over
+	if c.plan.budget != nil && !c.mayRepeat() {
+		return false
+	}
 	if c.plan.hurries && c.plain && c.reason == nil { // judge has just looked at the caller
 		return !c.plan.off.Load()
 	}

@@ -28,6 +28,8 @@ type plan struct {
 	breaker  *breaker
 	keys     *keyedBreakers // instead of breaker
 	bulkhead *bulkhead
+	budget   *budget
+	hedge    *hedging // nil: none
 
 	off    atomic.Bool           // switched off since: calls that began before end
 	turned atomic.Pointer[Error] // what the present opening answers to a first attempt
@@ -64,7 +66,7 @@ func newPlan(p Policy, preset Preset) *plan {
 	pl.timed = pl.total > 0 || pl.perTry > 0 || pl.open > 0
 	pl.clocked = pl.timed || p.Retry.MaxDuration > 0
 	pl.mayFall = p.Fallback.On || p.Fallback.ApplyOn.given() || p.Fallback.SkipOn.given()
-	if p.Retry.set() {
+	if p.Retry.set() && !p.Hedge.set() {
 		r := p.Retry.under(presets[preset].retry)
 		pl.retries = true
 		pl.listed = r.RetryOn.given() || r.AbortOn.given()
@@ -151,7 +153,7 @@ func (rt *Runtime) conflict(g *Guard) error {
 	name, _ := g.breakerName()
 	for _, other := range rt.guards {
 		theirs, _ := other.breakerName()
-		if other == g || name != theirs && (g.policy.Bulkhead.Name == "" || g.policy.Bulkhead.Name != other.policy.Bulkhead.Name) {
+		if other == g || name != theirs && !shares(g.policy.Bulkhead.Name, other.policy.Bulkhead.Name) && !shares(g.policy.Budget.Name, other.policy.Budget.Name) {
 			continue
 		}
 		if err := g.agree(p, other, &rt.inForce(other, rt.overrides).whole); err != nil {
@@ -167,7 +169,7 @@ func (rt *Runtime) disagreement(policies map[*Guard]*inForce) error {
 	var errs []error
 	for _, g := range rt.guards {
 		name, _ := g.breakerName()
-		for _, key := range []string{"circuitBreaker " + name, "bulkhead " + g.policy.Bulkhead.Name} {
+		for _, key := range []string{"circuitBreaker " + name, "bulkhead " + g.policy.Bulkhead.Name, "retry.budget " + g.policy.Budget.Name} {
 			if other := first[key]; other == nil {
 				first[key] = g
 			} else {
@@ -184,6 +186,9 @@ func (g *Guard) agree(p *Policy, other *Guard, q *Policy) error {
 		p.Bulkhead != (Bulkhead{}) && q.Bulkhead != (Bulkhead{}) && p.Bulkhead.withDefaults() != q.Bulkhead.withDefaults() {
 		return fmt.Errorf("%s: bulkhead %q has other numbers in %s", g.name, n, other.name)
 	}
+	if ours, theirs := budgetConf(p), budgetConf(q); shares(g.policy.Budget.Name, other.policy.Budget.Name) && ours.On && theirs.On && ours != theirs {
+		return fmt.Errorf("%s: retry.budget %q has other numbers in %s", g.name, g.policy.Budget.Name, other.name)
+	}
 	name, shared := g.breakerName()
 	theirs, theyShare := other.breakerName()
 	switch {
@@ -195,6 +200,9 @@ func (g *Guard) agree(p *Policy, other *Guard, q *Policy) error {
 	}
 	return nil
 }
+
+// shares reports whether names are one that was given.
+func shares(name, other string) bool { return name != "" && name == other }
 
 // breakerNumbers is what two guards must agree in that share a breaker.
 func breakerNumbers(p *Policy) string {
@@ -268,15 +276,16 @@ var presetWords = []string{Production: "production", Development: "development",
 var presets = [...]struct {
 	retry   Retry
 	breaker Breaker
+	budget  Budget
 }{
 	NoPreset: {},
 	Production: {Retry{MaxAttempts: 5, Backoff: Backoff{
 		InitialDelay: time.Second, MaxDelay: 30 * time.Second, Multiplier: 2, Jitter: RatioJitter, JitterFactor: 0.2}},
-		Breaker{MinimumCalls: 10, HalfOpen: HalfOpen{SuccessThreshold: 2}, OpenDuration: time.Minute}},
+		Breaker{MinimumCalls: 10, HalfOpen: HalfOpen{SuccessThreshold: 2}, OpenDuration: time.Minute}, defaultBudget},
 	Development: {Retry{MaxAttempts: 3, Backoff: Backoff{
 		InitialDelay: 500 * time.Millisecond, MaxDelay: 5 * time.Second, Multiplier: 2, Jitter: RatioJitter, JitterFactor: 0.1}},
-		Breaker{MinimumCalls: 10, HalfOpen: HalfOpen{SuccessThreshold: 2}, OpenDuration: 30 * time.Second}},
+		Breaker{MinimumCalls: 10, HalfOpen: HalfOpen{SuccessThreshold: 2}, OpenDuration: 30 * time.Second}, Budget{}},
 	Testing: {Retry{MaxAttempts: 1, Backoff: Backoff{
 		InitialDelay: None, MaxDelay: None, Multiplier: 1, Jitter: NoJitter}},
-		Breaker{MinimumCalls: 20, OpenDuration: 10 * time.Second}},
+		Breaker{MinimumCalls: 20, OpenDuration: 10 * time.Second}, Budget{}},
 }

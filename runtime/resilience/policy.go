@@ -25,6 +25,8 @@ type Policy struct {
 
 	Timeout  Timeout
 	Retry    Retry
+	Budget   Budget
+	Hedge    Hedge
 	Breaker  Breaker
 	Bulkhead Bulkhead
 	Fallback Fallback
@@ -99,6 +101,33 @@ type Retry struct {
 	// FailOnExhaustedResult makes an unwanted result (see [Call.RecordResult])
 	// that stays unwanted an error that matches [ErrUnwantedResult].
 	FailOnExhaustedResult bool
+}
+
+// Budget limits the calls that execute their delegate more than once: retries
+// would else multiply the load of a peer that is in trouble. It acts where the
+// policy retries or hedges.
+type Budget struct {
+	On   bool   // on with defaults, for a Budget that gives nothing else
+	Name string // shares the budget with every Budget of this name in the Runtime
+	// Ratio is the share of the calls in flight that may be at a retry or a hedge,
+	// or wait for a retry, in (0,1]; default 0.2. None switches the budget of a preset off.
+	Ratio          float64
+	MinConcurrency int // calls that may be retried whatever Ratio says; default 3; None: none
+}
+
+// Hedge starts another attempt while the one before has not answered: after
+// Delay, or when the one before was slower than Percentile of those that
+// succeeded lately. A policy that hedges does not retry: a failure, unless it is
+// in the floor, starts the next attempt at once. See [Hedged].
+type Hedge struct {
+	On         bool          // on with defaults, for a Hedge that gives nothing else
+	MaxHedges  int           // attempts beside the first one; default 1
+	Delay      time.Duration // replaces Percentile; None starts all at once
+	Percentile float64       // in (0,100]; default 95
+	Warmup     int           // successes before the first hedge by Percentile; default 100
+	// KeepContext leaves the context of the attempt that won to the caller: its
+	// result is read on under it, such as a stream. A timeout ends it all the same.
+	KeepContext bool
 }
 
 // Backoff computes the delay before each retry; the formulas are in

@@ -29,6 +29,7 @@ type Runtime struct {
 	keyed     map[string]*keyedBreakers
 	bulkheads map[string]*bulkhead
 	health    *HealthRegistry
+	budgets   map[string]*budget
 	naming    sync.Mutex
 	named     map[string]*Guard // see API; under naming
 	streams   atomic.Uint64     // one for each call that draws random numbers
@@ -145,7 +146,7 @@ func (rt *Runtime) Apply(p Preset) {
 func (rt *Runtime) recompile() {
 	for _, g := range rt.guards {
 		p := rt.compile(g)
-		if old := g.plan.Swap(p); old != nil && old.retries && (p == nil || !p.retries) {
+		if old := g.plan.Swap(p); old != nil && (old.retries || old.hedge != nil) && (p == nil || !p.retries && p.hedge == nil) {
 			old.off.Store(true)
 		}
 	}
@@ -162,8 +163,12 @@ func (rt *Runtime) compile(g *Guard) *plan {
 	p.breaker, p.keys = rt.breakerFor(g, &r.Policy)
 	p.bulkhead = rt.bulkheadFor(g, &r.Policy)
 	p.chaos = r.Chaos.set() && rt.disturbs(r.Preset)
+	p.hedge = g.hedging(r.Hedge)
+	if p.retries || p.hedge != nil {
+		p.budget = rt.budgetFor(g, &r.Policy)
+	}
 	p.admits = p.breaker != nil || p.keys != nil || p.bulkhead != nil
-	p.prepares = p.clocked || p.keys != nil
+	p.prepares = p.clocked || p.keys != nil || p.budget != nil
 	p.queues = p.bulkhead != nil && r.Bulkhead.MaxWait > 0
 	p.measures = (p.breaker != nil || p.keys != nil) && r.Breaker.SlowCallDuration > 0
 	return p

@@ -26,6 +26,9 @@ type setting struct {
 
 // part returns the part that the key belongs to, "" for a key beside them.
 func (s *setting) part() string {
+	if strings.HasPrefix(s.key, "retry.budget.") {
+		return "retry.budget" // which stands beside a hedge, too
+	}
 	part, _, inside := strings.Cut(s.key, ".")
 	if !inside {
 		return ""
@@ -61,7 +64,7 @@ var settings = slices.Concat([]setting{
 		}},
 	span("retry.retryAfter.max", "30s", "", func(p *Policy) *time.Duration { return &p.Retry.RetryAfter.Max }).
 		beside(func(p *Policy) bool { return !p.Retry.RetryAfter.Ignore }),
-}, breakerSettings, []setting{
+}, hedgeSettings, breakerSettings, []setting{
 	whole("bulkhead.maxConcurrent", "25", 0, "", func(p *Policy) *int { return &p.Bulkhead.MaxConcurrent }),
 	delay("bulkhead.maxWait", "0s", none, func(p *Policy) *time.Duration { return &p.Bulkhead.MaxWait }),
 	whole("bulkhead.maxQueue", unbounded, 0, unbounded, func(p *Policy) *int { return &p.Bulkhead.MaxQueue }),

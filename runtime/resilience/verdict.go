@@ -48,6 +48,9 @@ func (c *Call) succeeded() {
 
 // failed judges an attempt that is no plain success.
 func (c *Call) failed(retry, record bool) {
+	if c.plan.hedge != nil && c.beaten() {
+		return
+	}
 	var ended *cause
 	callerLeft := c.callerLeft()
 	c.unwanted = c.last == nil && retry

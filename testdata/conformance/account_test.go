@@ -35,24 +35,6 @@ var notYet = map[string]missing{
 	"R4J-42": refused("rateLimit", "rateLimit: {maxWait: 250ms}"),
 	"R4J-43": refused("rateLimit", "rateLimit: {limit: 1}"),
 
-	"R4J-48": refused("hedge", "hedge: {maxHedges: 1, delay: 1s}"),
-	"R4J-49": refused("hedge", "hedge: {percentile: 95}"),
-	"R4J-51": refused("hedge", "hedge: {maxHedges: 1, delay: 1s}"),
-	"POL-25": refused("hedge", "hedge: {delay: 0, maxHedges: 3}"),
-	"POL-26": refused("hedge", "hedge: {delay: 24h, maxHedges: 3}"),
-	"POL-29": refused("hedge", "hedge: {maxHedges: 1, delay: 1s}"),
-	"POL-30": refused("hedge", "hedge: {maxHedges: 1, delay: 1s}"),
-	"POL-33": refused("hedge", "hedge: true"),
-	"POL-34": refused("hedge", "hedge: true"),
-	"POL-40": refused("hedge", "hedge: true"), // nor does a retry close the results that it drops
-	"FSG-09": refused("hedge", "hedge: {delay: 1s}"),
-	"FSG-10": refused("hedge", "hedge: {percentile: 95, warmup: 20}"),
-
-	"FSG-02":  refused("retry.budget", "idempotent: true, retry: {budget: {ratio: 0.5, minConcurrency: 2}}"),
-	"FSG-03":  refused("retry.budget", "idempotent: true, retry: {budget: {ratio: 0.5, minConcurrency: 1}}"),
-	"GRPC-01": refused("retry.budget", "idempotent: true, retry: {maxAttempts: 4, backoff: none, budget: {ratio: 0.2, minConcurrency: 3}}"),
-	"AWS-01":  refused("retry.budget", "idempotent: true, retry: {budget: {ratio: 0.2, minConcurrency: 3}}"),
-
 	"FSG-11": refused("adaptive", "adaptive: {k: 1.11, maxRejectionRatio: 0.8}"),
 	"AWS-04": refused("adaptive", "adaptive: {mode: throttle}"),
 	"SRE-01": refused("adaptive", "adaptive: {mode: throttle, k: 2, window: 2m}"),

@@ -126,6 +126,10 @@ func (s *session) see(name string) string {
 		return fmt.Sprint(s.peak)
 	case "fallbacks":
 		return fmt.Sprint(s.fallbacks)
+	case "repeated":
+		return fmt.Sprint(s.budget().Repeated)
+	case "refused":
+		return fmt.Sprint(s.budget().Refused)
 	}
 	b := s.snapshot()
 	switch name {
@@ -153,6 +157,15 @@ func (s *session) snapshot() resilience.BreakerSnapshot {
 		s.t.Fatalf("no breaker %s", s.breaker)
 	}
 	return b.Snapshot()
+}
+
+// budget is the budget of the wrapper, the only one there is.
+func (s *session) budget() resilience.BudgetSnapshot {
+	list := s.rt.Budgets()
+	if len(list) != 1 {
+		s.t.Fatalf("%d budgets", len(list))
+	}
+	return list[0]
 }
 
 func (s *session) execs() int {

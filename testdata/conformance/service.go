@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -91,3 +92,24 @@ func answered(ctx context.Context, cause error) (int, error) {
 
 func answer(ctx context.Context) (int, error)                { return answered(ctx, nil) }
 func answerTo(ctx context.Context, cause error) (int, error) { return answered(ctx, cause) }
+
+// Opener is for cases whose result is read on, and closed.
+type Opener interface {
+	Open(ctx context.Context) (*Stream, error)
+}
+
+// Stream is what an Opener opens. It reads under the context that it was opened
+// with.
+type Stream struct {
+	Ctx    context.Context
+	Broken bool
+	closed atomic.Int32
+}
+
+// Read fails once the context is over.
+func (s *Stream) Read([]byte) (int, error) { return 0, s.Ctx.Err() }
+
+// Close counts how often it is called.
+func (s *Stream) Close() error { s.closed.Add(1); return nil }
+
+func isBroken(s *Stream) bool { return s.Broken }

@@ -121,7 +121,7 @@ func (s *session) M2(ctx context.Context) (int, error) { return s.execute(ctx) }
 func (s *session) execute(ctx context.Context) (int, error) {
 	c := ctx.Value(callKey{}).(*call)
 	s.mu.Lock()
-	step := c.plan[min(len(c.starts), len(c.plan)-1)]
+	step := c.plan[min(resilience.Attempt(ctx).Number, len(c.plan))-1] // attempts of a hedge may begin at once
 	c.starts = append(c.starts, time.Now())
 	s.order = append(s.order, c.name)
 	s.running++
@@ -167,6 +167,7 @@ type call struct {
 	starts []time.Time
 	ends   []time.Time
 
+	mu     sync.Mutex
 	raised map[string]error // by the delegate
 }
 
@@ -223,7 +224,7 @@ func (c *call) perform(ctx context.Context, step string) (int, error) {
 		return 0, ctx.Err()
 	case "cause":
 		<-ctx.Done()
-		c.raised["caller"] = errCaller
+		c.raise("caller", errCaller)
 		return 0, context.Cause(ctx)
 	case "C":
 		c.cancel(nil)
@@ -268,8 +269,14 @@ func (c *call) result(step string) (int, error) {
 	if err == nil {
 		panic("no such step: " + step)
 	}
-	c.raised[step] = err
+	c.raise(step, err)
 	return 0, err
+}
+
+func (c *call) raise(step string, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.raised[step] = err
 }
 
 // outcome is what the caller of c sees, in the words of the scripts.
@@ -290,7 +297,7 @@ func (c *call) outcome() string {
 		err  error
 	}{
 		{"open", resilience.ErrCircuitOpen}, {"full", resilience.ErrBulkheadFull}, {"timeout", resilience.ErrTimeout},
-		{"unwanted", resilience.ErrUnwantedResult}, {"canceled", context.Canceled}, {"deadline", context.DeadlineExceeded},
+		{"unwanted", resilience.ErrUnwantedResult}, {"budget", resilience.ErrBudgetExhausted}, {"canceled", context.Canceled}, {"deadline", context.DeadlineExceeded},
 	} {
 		if errors.Is(c.err, o.err) && !(o.name == "deadline" && errors.Is(c.err, resilience.ErrTimeout)) {
 			names = append(names, o.name)

@@ -18,6 +18,7 @@ type peer struct {
 var (
 	retryPeers = []peer{
 		{"resilgen", resilgenRetryOf},
+		{"resilgen-budget", resilgenBudgetOf},
 		{"hand", handRetryOf},
 		{"failsafe-go", failsafeRetryOf},
 		{"failsafe-go-noctx", failsafeRetryMinOf},
@@ -86,6 +87,7 @@ var (
 		{"r8e", r8eFallbackOf},
 	}
 	hedgePeers = []peer{
+		{"resilgen", resilgenHedgeOf},
 		{"failsafe-go", failsafeHedgeOf},
 		{"r8e", r8eHedgeOf},
 	}

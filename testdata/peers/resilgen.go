@@ -37,6 +37,8 @@ var (
 	resilgenTimeoutOf        = generated(NewResilientTimeout)
 	resilgenBulkheadOf       = generated(NewResilientBulkhead)
 	resilgenFallbackOf       = generated(NewResilientFallback)
+	resilgenHedgeOf          = generated(NewResilientHedge)
+	resilgenBudgetOf         = generated(NewResilientBudget)
 	resilgenFullOf           = generated(NewResilientFull)
 	resilgenFullNoTimeoutOf  = generated(NewResilientFullNoTimeout)
 )

@@ -365,6 +365,88 @@ func (g *ResilientFallback) Unwrap() Service {
 	return g.next
 }
 
+// ResilientBudget is a [Service] that calls another one under the policies of
+// resilience.yaml:
+//
+//	Do  3 attempts, budget 20%; at worst unbounded: no timeout
+//
+// It is safe for concurrent use if the Service it calls is.
+type ResilientBudget struct {
+	next Service
+
+	do *resilience.Guard
+}
+
+var _ Service = (*ResilientBudget)(nil)
+
+// NewResilientBudget puts next under the policies of resilience.yaml.
+func NewResilientBudget(rt *resilience.Runtime, next Service) (*ResilientBudget, error) {
+	w := rt.Wrap("peers.Budget", next)
+	g := &ResilientBudget{next: next}
+	g.do = w.Guard("Do", resilience.Policy{
+		Retry:  resilience.Retry{MaxAttempts: 3, Backoff: resilience.Backoff{Strategy: resilience.NoBackoff}},
+		Budget: resilience.Budget{On: true},
+	})
+	return g, w.Err()
+}
+
+// Do calls the wrapped Service, up to 3 times. No more than 20% of the calls in
+// flight are repeated, or 3 if that is more.
+func (g *ResilientBudget) Do(ctx context.Context, n int) (n2 int, err error) {
+	call := g.do.Begin(ctx)
+	defer call.End()
+	for call.Next() {
+		n2, err = g.next.Do(call.Context(), n)
+		call.Record(err)
+	}
+	return n2, call.Err()
+}
+
+// Unwrap returns the wrapped Service.
+func (g *ResilientBudget) Unwrap() Service {
+	return g.next
+}
+
+// ResilientHedge is a [Service] that calls another one under the policies of
+// resilience.yaml:
+//
+//	Do  hedged after 1s; at worst unbounded: no timeout
+//
+// It is safe for concurrent use if the Service it calls is.
+type ResilientHedge struct {
+	next Service
+
+	do *resilience.Guard
+}
+
+var _ Service = (*ResilientHedge)(nil)
+
+// NewResilientHedge puts next under the policies of resilience.yaml.
+func NewResilientHedge(rt *resilience.Runtime, next Service) (*ResilientHedge, error) {
+	w := rt.Wrap("peers.Hedge", next)
+	g := &ResilientHedge{next: next}
+	g.do = w.Guard("Do", resilience.Policy{
+		Hedge: resilience.Hedge{Delay: time.Second},
+	})
+	return g, w.Err()
+}
+
+// Do calls the wrapped Service, and once more if it fails or has not answered
+// after 1s.
+func (g *ResilientHedge) Do(ctx context.Context, n int) (n2 int, err error) {
+	call := g.do.Begin(ctx)
+	defer call.End()
+	n2, err = resilience.Hedged(&call, func(ctx context.Context) (int, error) {
+		return g.next.Do(ctx, n)
+	})
+	return n2, err
+}
+
+// Unwrap returns the wrapped Service.
+func (g *ResilientHedge) Unwrap() Service {
+	return g.next
+}
+
 // ResilientFull is a [Service] that calls another one under the policies of
 // resilience.yaml:
 //
