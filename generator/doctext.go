@@ -42,6 +42,9 @@ func sentence(w *templates.Wrapper, m *templates.Method, e *policy.Effective) st
 		fmt.Fprintf(&b, ", which must return within %s", nice(open))
 	}
 	b.WriteString(guardedBy(m, e))
+	if e.Has("rateLimit") {
+		b.WriteString(", no more than " + rateWords(m, e))
+	}
 	if e.Has("bulkhead") {
 		fmt.Fprintf(&b, ", no more than %d at a time", e.Int("bulkhead.maxConcurrent"))
 	}
@@ -294,6 +297,9 @@ func describe(m *templates.Method, e *policy.Effective) string {
 	if e.Has("circuitBreaker") {
 		parts = append(parts, breakerWords(m, e))
 	}
+	if e.Has("rateLimit") {
+		parts = append(parts, rateWords(m, e))
+	}
 	if e.Has("bulkhead") {
 		parts = append(parts, fmt.Sprintf("%d at a time", e.Int("bulkhead.maxConcurrent")))
 	}
@@ -358,4 +364,19 @@ func worst(w lint.Worst) string {
 		return nice(w.Limit) + ", with Retry-After " + nice(w.RetryAfter)
 	}
 	return nice(w.Limit)
+}
+
+// rateWords says how many may pass in what time.
+func rateWords(m *templates.Method, e *policy.Effective) string {
+	text := fmt.Sprintf("%d in %s", e.Int("rateLimit.limit"), nice(e.Dur("rateLimit.period")))
+	if m.LimitKey != nil {
+		text += " for each " + m.LimitKey.Text
+	}
+	if m.Cost != nil {
+		text += " at a cost of " + m.Cost.Text
+	}
+	if e.Has("retry") && e.Str("rateLimit.scope") == "call" {
+		text += " without retries"
+	}
+	return text
 }

@@ -44,7 +44,7 @@ func (r *resolver) idempotency(m *templates.Method, sig *types.Signature, e *pol
 	out := &templates.Idempotency{}
 	var err string
 	if !e.Generated() {
-		if out.Key, err = r.expression(v.V.(string), sig); err != "" {
+		if out.Key, err = r.expression(v.V.(string), sig, wantString); err != "" {
 			r.complain(v.Pos, "RG092", e.Method+".idempotent.key", fmt.Sprintf("%q: %s", v.V, err))
 			return nil
 		}
@@ -70,8 +70,10 @@ func (r *resolver) idempotency(m *templates.Method, sig *types.Signature, e *pol
 // type, and so is the place.
 func (r *resolver) convert(x *templates.Idempotency, place types.Type) {
 	_, basic := place.(*types.Basic)
-	x.Into.Convert = !basic
-	if x.Key != nil && (x.Key.Convert || !basic) {
+	if !basic {
+		x.Into.Convert = wantString.name
+	}
+	if x.Key != nil && (x.Key.Convert != "" || !basic) {
 		x.As = place
 		visit(place, func(obj *types.TypeName, _ bool) {
 			if obj != nil && obj.Pkg() != nil {

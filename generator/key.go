@@ -3,10 +3,12 @@ package generator
 import (
 	"fmt"
 	"go/ast"
+	"go/constant"
 	"go/parser"
 	"go/token"
 	"go/types"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -14,16 +16,15 @@ import (
 	"github.com/resilgen/resilgen/templates"
 )
 
-// key resolves circuitBreaker.perKey, an expression over the parameters of a
-// method.
-func (r *resolver) key(sig *types.Signature, e *policy.Effective) *templates.Expr {
-	const path = "circuitBreaker.perKey"
+// expr resolves a key that is an expression over the parameters of a method,
+// nil if it is not given.
+func (r *resolver) expr(sig *types.Signature, e *policy.Effective, path string, want wanted) *templates.Expr {
 	v, ok := e.Given(path)
-	if !ok || v.None || !e.Has("circuitBreaker") {
+	if !ok || v.None {
 		return nil
 	}
 	text := v.V.(string)
-	x, err := r.expression(text, sig)
+	x, err := r.expression(text, sig, want)
 	if err != "" {
 		r.complain(v.Pos, "RG092", e.Method+"."+path, fmt.Sprintf("%q: %s", text, err))
 		return nil
@@ -31,21 +32,41 @@ func (r *resolver) key(sig *types.Signature, e *policy.Effective) *templates.Exp
 	return x
 }
 
-// expression resolves a string.
-func (r *resolver) expression(text string, sig *types.Signature) (*templates.Expr, string) {
+// wanted is the type that an expression must have, or one whose underlying type
+// is of the same kind: that is converted.
+type wanted struct {
+	kind types.BasicInfo
+	name string // of the type
+	say  string
+}
+
+var (
+	wantString = wanted{types.IsString, "string", "a string"}
+	wantInt    = wanted{types.IsInteger, "int", "an integer"}
+)
+
+// expression resolves a value of the wanted type.
+func (r *resolver) expression(text string, sig *types.Signature, want wanted) (*templates.Expr, string) {
 	x, info, err := r.checked(text, sig)
 	if err != "" {
 		return nil, err
 	}
-	if !info.Types[x.Node].IsValue() {
-		return nil, "want a string; this is no value"
+	is := info.Types[x.Node]
+	if !is.IsValue() {
+		return nil, "want " + want.say + "; this is no value"
 	}
-	basic, ok := info.Types[x.Node].Type.Underlying().(*types.Basic)
-	if !ok || basic.Info()&types.IsString == 0 {
-		return nil, "want a string; have " + r.text(info.Types[x.Node].Type)
+	basic, ok := is.Type.Underlying().(*types.Basic)
+	if !ok || basic.Info()&want.kind == 0 {
+		return nil, "want " + want.say + "; have " + r.text(is.Type)
 	}
-	_, named := info.Types[x.Node].Type.(*types.Basic)
-	x.Convert = !named
+	if is.Value != nil && want == wantInt {
+		if n, exact := constant.Int64Val(constant.ToInt(is.Value)); !exact || n < 1 || n > math.MaxInt32 {
+			return nil, "want 1 to 2147483647 where it is a constant"
+		}
+	}
+	if t, ok := is.Type.(*types.Basic); !ok || t.Name() != want.name && t.Info()&types.IsUntyped == 0 {
+		x.Convert = want.name
+	}
 	r.imported(x)
 	return x, ""
 }

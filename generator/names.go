@@ -111,10 +111,10 @@ func (r *resolver) variables(out *templates.Method, sig *types.Signature) (taken
 			taken[r.spelled(obj)] = true
 		}
 	}
-	if converts(out) {
-		taken["string"] = true
-	}
 	for _, x := range out.Exprs() {
+		if x.Convert != "" {
+			taken[x.Convert] = true
+		}
 		for _, obj := range x.Uses {
 			if pkg, ok := obj.(*types.PkgName); ok {
 				taken[r.names.imports[pkg.Imported().Path()]] = true

@@ -319,7 +319,9 @@ func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Fu
 		out.Rewound = rewound(out.Loop, sig)
 		out.RetryResult = r.resultFunc(sig, out.Err, e, "retry.retryOnResult")
 		out.RecordResult = r.resultFunc(sig, out.Err, e, "circuitBreaker.recordOnResult")
-		out.Key = r.key(sig, e)
+		out.Key = r.expr(sig, e, "circuitBreaker.perKey", wantString)
+		out.LimitKey = r.expr(sig, e, "rateLimit.perKey", wantString)
+		out.Cost = r.expr(sig, e, "rateLimit.cost", wantInt)
 		out.Hedge, out.ReadOn = e.Has("hedge"), lint.ReadOn(sig)
 		out.Abandon = e.Has("timeout") && e.Str("timeout.mode") == "abandon"
 	}
@@ -381,20 +383,17 @@ func nilable(t types.Type) bool {
 // hiddenFuncs refuses what a type parameter hides from the method's body.
 func (r *resolver) hiddenFuncs(w *templates.Wrapper, m *templates.Method, e *policy.Effective) {
 	used := []types.Object{m.Fallback.Func, m.RetryResult, m.RecordResult}
+	converted := map[string]bool{}
 	for _, x := range m.Exprs() {
 		used = slices.AppendSeq(used, maps.Values(x.Uses))
+		converted[x.Convert] = true
 	}
 	for p := range r.typeParams.TypeParams() {
 		name := p.Obj().Name()
-		if name == "string" && converts(m) || slices.ContainsFunc(used, func(obj types.Object) bool { return obj != nil && r.spelled(obj) == name }) {
+		if converted[name] || slices.ContainsFunc(used, func(obj types.Object) bool { return obj != nil && r.spelled(obj) == name }) {
 			r.complain(e.Pos, "", w.Short+"."+m.Name, "the type parameter "+name+" hides the "+name+" that the policy means: rename one of them")
 		}
 	}
-}
-
-// converts reports whether an expression of m is converted to a string.
-func converts(m *templates.Method) bool {
-	return slices.ContainsFunc(m.Exprs(), func(x *templates.Expr) bool { return x.Convert })
 }
 
 // literal builds the policy literal from what the policy was given. The table

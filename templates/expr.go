@@ -14,8 +14,8 @@ type Expr struct {
 	Params map[*ast.Ident]int          // identifiers that are parameters
 	Uses   map[*ast.Ident]types.Object // the other ones
 	Text   string                      // as it was written
-	// Convert says that the value is of a string type of its own.
-	Convert bool
+	// Convert is the type that the value is converted to, "" if it is of that type.
+	Convert string
 }
 
 // CanPrint returns what of the expression cannot be generated, nil for all of
@@ -35,11 +35,11 @@ func CanPrint(e ast.Expr) (bad ast.Node) {
 	return bad
 }
 
-// code prints the expression, as a string where it is of another string type.
+// code prints the expression, as the wanted type where it is of another one.
 func (x *Expr) code(m *Method) *jen.Statement {
 	s := x.print(m, x.Node)
-	if x.Convert {
-		return jen.String().Call(s)
+	if x.Convert != "" {
+		return jen.Id(x.Convert).Call(s)
 	}
 	return s
 }

@@ -76,6 +76,8 @@ type Method struct {
 	Rewound  []int // indices of the parameters that each attempt needs as they were
 	Fallback Answer
 	Key      *Expr // of the breaker; nil if there is one for all
+	LimitKey *Expr // of the limiter; nil if there is one for all
+	Cost     *Expr // in permits of the limiter; nil: one
 	Repeats  *Expr // the condition under which a call may be executed twice; nil if it always may
 	// Idempotency is nil if calls carry no key.
 	Idempotency *Idempotency
@@ -96,7 +98,7 @@ type Method struct {
 
 // Exprs are the expressions over the parameters of m.
 func (m *Method) Exprs() []*Expr {
-	list := []*Expr{m.Key, m.Repeats}
+	list := []*Expr{m.Key, m.LimitKey, m.Cost, m.Repeats}
 	if m.Idempotency != nil {
 		list = append(list, m.Idempotency.Key, m.Idempotency.Into)
 	}

@@ -53,8 +53,8 @@ func assign(m *Method, place *jen.Statement) []jen.Code {
 	}
 	lines := []jen.Code{jen.Add(place).Op("=").Add(key)}
 	if m.Ctx >= 0 {
-		if x.Into.Convert {
-			place = jen.String().Call(place)
+		if x.Into.Convert != "" {
+			place = jen.Id(x.Into.Convert).Call(place)
 		}
 		lines = append(lines, carry(m, place))
 	}

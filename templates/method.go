@@ -104,6 +104,12 @@ func body(w *Wrapper, m *Method) []jen.Code {
 	for _, i := range m.Rewound {
 		lines = append(lines, rewind(m, m.Params[i]))
 	}
+	if m.LimitKey != nil {
+		lines = append(lines, jen.Id(m.Call).Dot("LimitKey").Call(m.LimitKey.code(m)))
+	}
+	if m.Cost != nil {
+		lines = append(lines, jen.Id(m.Call).Dot("Cost").Call(m.Cost.code(m)))
+	}
 	if m.Repeats != nil {
 		lines = append(lines, jen.Id(m.Call).Dot("Idempotent").Call(m.Repeats.code(m)))
 	}

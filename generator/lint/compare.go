@@ -45,6 +45,11 @@ const (
 // weights are the keys whose changes have a direction. A value that is unset
 // is no limit: more than any.
 var weights = map[string]weight{
+	"rateLimit":        onIsStronger,
+	"rateLimit.limit":  moreIsWeaker,
+	"rateLimit.period": moreIsStronger,
+	"rateLimit.burst":  moreIsWeaker,
+
 	"timeout":         onIsStronger,
 	"timeout.total":   moreIsWeaker,
 	"timeout.attempt": moreIsWeaker,

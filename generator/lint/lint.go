@@ -50,6 +50,7 @@ var checks = []Check{
 	{ID: "RG080", Part: "timeout", Shape: true, Error: true, Find: noError},
 	{ID: "RG080", Part: "fallback", Shape: true, Error: true, Find: noError},
 	{ID: "RG080", Part: "circuitBreaker", Shape: true, Error: true, Find: noError},
+	{ID: "RG080", Part: "rateLimit", Shape: true, Error: true, Find: noError},
 	{ID: "RG080", Part: "bulkhead", Shape: true, Error: true, Find: noError},
 	{ID: "RG080", Part: "chaos", Shape: true, Error: true, Find: noError},
 	{ID: "RG080", Part: "hedge", Shape: true, Error: true, Find: noError},
@@ -92,6 +93,9 @@ var checks = []Check{
 	{ID: "RG044", Part: "fallback", Find: silentLoss},
 	{ID: "RG050", Part: "bulkhead", Find: waitAboveTotal},
 	{ID: "RG051", Part: "bulkhead", Find: queueWithoutWait},
+	{ID: "RG053", Part: "rateLimit", Find: limitWaitAboveTotal},
+	{ID: "RG054", Part: "rateLimit", Error: true, Find: noRate},
+	{ID: "RG055", Part: "bulkhead", Find: neverFull},
 	{ID: "RG083", Part: "timeout", Find: sharedWithAbandoned},
 	{ID: "RG083", Part: "retry", Find: runsAgain},
 	{ID: "RG084", Part: "retry", Find: droppedIsClosed},
@@ -420,7 +424,7 @@ func unreachable(e *policy.Effective) int {
 			return n + 1
 		}
 		_, prev = Delay(e, n, prev)
-		spent += attempt + e.Dur("bulkhead.maxWait") + prev
+		spent += attempt + waits(e, n) + prev
 	}
 	return 0
 }

@@ -24,13 +24,19 @@ func PerAttempt(e *policy.Effective) time.Duration {
 	return attempt
 }
 
+// waits is how long attempt n, counted from 0, may wait before it begins.
+func waits(e *policy.Effective, n int) time.Duration {
+	wait := e.Dur("bulkhead.maxWait")
+	if n == 0 || e.Str("rateLimit.scope") != "call" {
+		wait += e.Dur("rateLimit.maxWait")
+	}
+	return wait
+}
+
 // WorstCase is A·(T+Q) + D (docs/policy.md), cut by timeout.total.
 func WorstCase(e *policy.Effective) Worst {
 	attempt, total := PerAttempt(e), e.Dur("timeout.total")
 	bounded := attempt > 0 || total > 0
-	if bounded {
-		attempt += e.Dur("bulkhead.maxWait")
-	}
 	n := 1
 	var sleeps, prev time.Duration
 	if e.Has("retry") {
@@ -42,12 +48,19 @@ func WorstCase(e *policy.Effective) Worst {
 		}
 	}
 	if e.Has("hedge") {
+		if bounded {
+			attempt += waits(e, 0)
+		}
 		return hedgedWorst(e, attempt, bounded)
 	}
-	w := Worst{Bounded: bounded, Unbounded: time.Duration(n)*attempt + sleeps}
+	all := time.Duration(n) * attempt
+	if bounded {
+		all += waits(e, 0) + time.Duration(n-1)*waits(e, 1)
+	}
+	w := Worst{Bounded: bounded, Unbounded: all + sleeps}
 	w.Limit = w.Unbounded
 	if e.Has("retry") && e.Bool("retry.retryAfter.honor") {
-		w.RetryAfter = time.Duration(n)*attempt + time.Duration(n-1)*max(e.Dur("retry.retryAfter.max"), 0)
+		w.RetryAfter = all + time.Duration(n-1)*max(e.Dur("retry.retryAfter.max"), 0)
 	}
 	if total > 0 {
 		if PerAttempt(e) == 0 {

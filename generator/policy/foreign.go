@@ -141,12 +141,25 @@ var foreignNames = map[string]foreignName{
 	"maxhedgedattempts": {path: "hedge.maxHedges", say: "write hedge: {maxHedges: N}: it does not count the first attempt", convert: same},
 	"quantile":          {path: "hedge.percentile", say: "write hedge: {percentile: N}", convert: percent},
 
+	// Rate limit.
+	"limitforperiod":      {path: "rateLimit.limit", say: "write limit: N", convert: same},
+	"permitspersecond":    {path: "rateLimit.limit", say: "write limit: N, period: 1s", convert: same},
+	"ratelimitersize":     {path: "rateLimit.limit", say: "write limit: N", convert: same},
+	"limitrefreshperiod":  {path: "rateLimit.period", say: "write period: …, and mode: fixed for the same counting"},
+	"tokensperperiod":     {path: "rateLimit.limit", say: "write limit: N", convert: same},
+	"replenishmentperiod": {path: "rateLimit.period", say: "write period: …"},
+	"tokenlimit":          {path: "rateLimit.burst", say: "write burst: N", convert: same},
+	"maxtokens":           {path: "rateLimit.burst", say: "write burst: N", convert: same},
+	"fillinterval":        {path: "rateLimit.period", say: "write period: …"},
+	"tokensperfill":       {path: "rateLimit.limit", say: "write limit: N", convert: same},
+	"burstsize":           {path: "rateLimit.burst", say: "write burst: N", convert: same},
+
 	// Parts.
 	"circuitbreaking":  {path: "circuitBreaker", say: "write circuitBreaker"},
 	"breaker":          {path: "circuitBreaker", say: "write circuitBreaker"},
 	"outlierdetection": {path: "circuitBreaker", say: "write circuitBreaker"},
 	"timelimiter":      {path: "timeout", say: "write timeout: {attempt: …} for one execution, {total: …} for the whole call"},
-	"ratelimiter":      {path: "rateLimit", say: "it will be rateLimit, which is not available yet"},
+	"ratelimiter":      {path: "rateLimit", say: "write rateLimit: {limit: N, period: …}"},
 	"hedging":          {path: "hedge", say: "write hedge"},
 	"hedgingpolicy":    {path: "hedge", say: "write hedge: {maxHedges: …, delay: …}"},
 	"fallbackmethod":   {path: "fallback.func", say: "write fallback: {func: name}"},

@@ -168,6 +168,7 @@ var table = sync.OnceValue(func() *keyTable {
 		fileKeys(), interfaceKeys(), timeoutKeys(), retryKeys(),
 		hedgeKeys(),
 		breakerKeys(),
+		rateLimitKeys(),
 		bulkheadKeys(), fallbackKeys(),
 		chaosKeys(),
 		otherKeys(),

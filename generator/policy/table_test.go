@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -52,16 +53,22 @@ func fieldOf(path string) reflect.Type {
 
 func runtimeConstants(t *testing.T) map[string]bool {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "../../runtime/resilience/policy.go", nil, 0)
-	if err != nil {
-		t.Fatal(err)
+	sources, err := filepath.Glob("../../runtime/resilience/*.go")
+	if err != nil || len(sources) == 0 {
+		t.Fatal(sources, err)
 	}
 	all := make(map[string]bool)
-	for _, d := range file.Decls {
-		if g, ok := d.(*ast.GenDecl); ok && g.Tok == token.CONST {
-			for _, s := range g.Specs {
-				for _, n := range s.(*ast.ValueSpec).Names {
-					all[n.Name] = true
+	for _, source := range sources {
+		file, err := parser.ParseFile(token.NewFileSet(), source, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			if g, ok := d.(*ast.GenDecl); ok && g.Tok == token.CONST {
+				for _, s := range g.Specs {
+					for _, n := range s.(*ast.ValueSpec).Names {
+						all[n.Name] = true
+					}
 				}
 			}
 		}

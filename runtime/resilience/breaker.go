@@ -172,6 +172,8 @@ func (b *breaker) allowSlow(now time.Duration) (permit, *rejection) {
 	return permit{}, b.rejection
 }
 
+func (b *breaker) use() *keyUse { return &b.keyUse }
+
 // idle reports whether nothing is lost with the breaker: it is closed, or, if
 // late, open for longer than it has to be, and no operator told it what to do.
 func (b *breaker) idle(late bool) bool {

@@ -24,8 +24,8 @@ type Call struct {
 	caller  context.Context // as given
 	lazy    *lazyContext    // of the attempt, if a timeout of ours is its limit
 	breaker *breaker        // the plan's, or the one of the key
-	key     string          // of the breaker, where the plan keeps one for each
 	seekers *seeker         // arguments to rewind
+	limiter *limiter        // of the key, where the plan keeps one for each
 
 	generation uint64        // of the breaker's permit
 	begun      time.Duration // of the attempt; only if the breaker times calls
@@ -38,6 +38,7 @@ type Call struct {
 	reason   error // why a policy ended the call
 	attempts int32 // executions
 	tries    int32 // attempts and rejections
+	cost     int32 // in permits of the limiter; 0 is 1
 	kinds    Kind  // of last
 	phase    phase
 	holds    holding
@@ -67,6 +68,7 @@ const (
 	holdsKey                         // the breaker stays, as long as calls are in flight
 	holdsFlight                      // the budget counts the call as in flight
 	holdsRetry                       // and as one that is repeated
+	holdsLimiter                     // so does the limiter
 )
 
 // part is a part of a policy.
@@ -80,9 +82,11 @@ const (
 	bulkheadPart
 	budgetPart
 	hedgePart
+	limiterPart
 )
 
-var partNames = [...]string{retryPart: "retry", timeoutPart: "timeout", breakerPart: "circuitBreaker", bulkheadPart: "bulkhead", budgetPart: "retry.budget", hedgePart: "hedge"}
+var partNames = [...]string{retryPart: "retry", timeoutPart: "timeout", breakerPart: "circuitBreaker", bulkheadPart: "bulkhead",
+	budgetPart: "retry.budget", hedgePart: "hedge", limiterPart: "rateLimit"}
 
 // Begin begins a call under the caller's ctx; nil means context.Background.
 func (g *Guard) Begin(ctx context.Context) Call {
@@ -95,7 +99,9 @@ func (g *Guard) Begin(ctx context.Context) Call {
 // BeginKey is Begin for a breaker that is kept for each key.
 func (g *Guard) BeginKey(ctx context.Context, key string) Call {
 	c := g.Begin(ctx)
-	c.key = key
+	if c.plan != nil && c.plan.keys != nil {
+		c.acquire(key)
+	}
 	return c
 }
 
@@ -117,7 +123,9 @@ func (c *Call) next() bool {
 		c.last, c.kinds, c.phase = c.caller.Err(), c.leftKind(), over
 		return false
 	default:
-		c.breaker = p.breaker
+		if c.breaker == nil { // else that of a key
+			c.breaker = p.breaker
+		}
 		if p.prepares {
 			c.prepare()
 		}
@@ -148,14 +156,19 @@ func (c *Call) prepare() {
 			c.due = after(c.start, p.total)
 		}
 	}
-	if p.keys != nil {
-		c.breaker = p.keys.acquire(c.key)
-		c.holds |= holdsKey
+	if p.keys != nil && c.breaker == nil {
+		c.acquire("")
 	}
 	if p.budget != nil {
 		p.budget.begun.Add(1)
 		c.holds |= holdsFlight
 	}
+}
+
+// acquire finds the breaker of key.
+func (c *Call) acquire(key string) {
+	c.breaker = c.plan.keys.acquire(key).what.(*breaker)
+	c.holds |= holdsKey
 }
 
 // epoch is where instants begin; a century ago, because a synctest bubble
@@ -187,7 +200,8 @@ func after(at, d time.Duration) time.Duration {
 	return math.MaxInt64
 }
 
-// admit asks breaker and bulkhead, and ends the call if one of them rejects it.
+// admit asks breaker, limiter and bulkhead, and ends the call if one of them
+// rejects it.
 func (c *Call) admit() bool {
 	b, h := c.breaker, c.plan.bulkhead
 	if b != nil {
@@ -198,8 +212,16 @@ func (c *Call) admit() bool {
 			return false
 		}
 	}
+	var paid ticket
+	if c.plan.limits {
+		var ok bool
+		if paid, ok = c.charge(); !ok {
+			return false
+		}
+	}
 	if h != nil {
 		if !h.quick() && !c.queue() {
+			c.repay(paid)
 			return false
 		}
 		c.holds |= holdsSlot
@@ -227,43 +249,55 @@ func (c *Call) ask() bool {
 
 // queue waits for a slot of the bulkhead, if it may.
 func (c *Call) queue() bool {
-	due, reason := c.due, errTotal
-	if limit := c.plan.Retry.MaxDuration; limit > 0 && c.tries > 1 {
-		if at := after(c.start, limit); due == 0 || at < due {
-			due, reason = at, errMaxDuration
-		}
-	}
-	err := c.plan.bulkhead.acquire(c.caller, due, reason)
+	due, late := c.bound()
+	err := c.plan.bulkhead.acquire(c.caller, due, late)
 	if err != nil {
-		c.begun = 0
-		c.verdict(c.turnedOutcome(err))
-		c.turnedAway(err)
+		c.turnedAway(bulkheadPart, err)
 	}
 	return err == nil
 }
 
-// turnedOutcome is what the breaker hears of a call that got no slot: nothing,
-// so that a probe's permit goes back, unless recordOn names it.
-func (c *Call) turnedOutcome(err error) outcome {
+// bound returns when a wait must end, 0 if it need not, and why.
+func (c *Call) bound() (due time.Duration, late error) {
+	due, late = c.due, errTotal
+	if limit := c.plan.Retry.MaxDuration; limit > 0 && c.tries > 1 {
+		if at := after(c.start, limit); due == 0 || at < due {
+			due, late = at, errMaxDuration
+		}
+	}
+	return due, late
+}
+
+// turnedOutcome is what the breaker hears of a call that was turned away:
+// nothing, so that a probe's permit goes back, unless recordOn names it.
+func (c *Call) turnedOutcome(kind Kind, err error) outcome {
 	conf := &c.plan.Breaker
-	if err == ErrBulkheadFull && conf.RecordOn.Kinds&KindBulkheadFull != 0 && !conf.IgnoreOn.matches(err, KindBulkheadFull) {
+	if kind != 0 && conf.RecordOn.Kinds&kind != 0 && !conf.IgnoreOn.matches(err, kind) {
 		return outcomeFailure
 	}
 	return outcomeIgnored
 }
 
-// turnedAway ends a call that got no slot.
-func (c *Call) turnedAway(err error) {
+// turnedAway ends a call that a part behind the breaker did not let through.
+func (c *Call) turnedAway(by part, err error) {
+	kind := Kind(0)
+	if _, ok := err.(*limited); ok {
+		kind = KindRateLimited
+	} else if err == ErrBulkheadFull {
+		kind = KindBulkheadFull
+	}
+	c.begun = 0
+	c.verdict(c.turnedOutcome(kind, err))
 	switch {
-	case err == ErrBulkheadFull:
-		c.rejected(bulkheadPart, KindBulkheadFull, err)
+	case kind != 0:
+		c.rejected(by, kind, err)
 	case c.caller.Err() != nil:
 		c.kinds = c.leftKind()
 		c.stop(noPart, nil)
 		if c.last == nil {
 			c.last = c.caller.Err()
 		} else {
-			c.stop(bulkheadPart, c.caller.Err())
+			c.stop(by, c.caller.Err())
 		}
 	case err == errMaxDuration:
 		c.stop(retryPart, nil)
@@ -362,6 +396,10 @@ func (c *Call) end() {
 	if c.holds&holdsKey != 0 {
 		c.holds &^= holdsKey
 		c.breaker.release()
+	}
+	if c.holds&holdsLimiter != 0 {
+		c.holds &^= holdsLimiter
+		c.limiter.release()
 	}
 }
 

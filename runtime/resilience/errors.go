@@ -13,6 +13,7 @@ var (
 	ErrUnwantedResult error = &sentinel{"unwanted result"}
 	ErrCircuitOpen    error = &sentinel{"circuit open"}
 	ErrBulkheadFull   error = &sentinel{"bulkhead full"}
+	ErrRateLimited    error = &sentinel{"rate limited"}
 	// ErrBudgetExhausted says that a retry was due and the budget had none left.
 	ErrBudgetExhausted error = &sentinel{"retry budget exhausted"}
 )
@@ -71,8 +72,8 @@ func (e *Error) Unwrap() []error {
 	return errs
 }
 
-// RetryAfter returns how long an open breaker still rejects, or the wait that
-// the peer asked for.
+// RetryAfter returns how long an open breaker still rejects, when a limiter has
+// permits again, or the wait that the peer asked for.
 func (e *Error) RetryAfter() (time.Duration, bool) {
 	for _, err := range e.Unwrap() {
 		var asked interface {

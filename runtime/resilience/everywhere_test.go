@@ -64,8 +64,8 @@ func TestUsersFuncsMayEndTheCall(t *testing.T) {
 				if n := key.calls.Load(); n != 0 {
 					t.Errorf("%d calls keep the key", n)
 				}
-				if key.openings < 2 {
-					t.Errorf("the probe was no failure: %d openings", key.openings)
+				if key.what.(*breaker).openings < 2 {
+					t.Errorf("the probe was no failure: %d openings", key.what.(*breaker).openings)
 				}
 				if kept.Err() == nil {
 					t.Error("the context of the attempt lives on")

@@ -118,5 +118,6 @@ func (p *Policy) check() error {
 		"circuitBreaker.halfOpen.mode: rate decides by rates, and consecutiveFailures alone has none")
 	refuse(p.Breaker.Window.Type != TimeWindow && p.Breaker.MinimumCalls > orInt(p.Breaker.Window.Size, 100),
 		"circuitBreaker.minimumCalls: must not be greater than window.size")
+	p.RateLimit.check(refuse)
 	return errors.Join(errs...)
 }

@@ -126,17 +126,24 @@ type origin struct {
 	plan       *plan
 	caller     context.Context
 	breaker    *breaker
-	key        string
+	limiter    *limiter
+	cost       int32
 	start, due time.Duration
-	keyed      bool
+	holds      holding
 }
 
 // call begins a hedge under ctx. As another try, its limits count from now.
 func (o *origin) call(ctx context.Context) Call {
-	c := Call{plan: o.plan, caller: ctx, breaker: o.breaker, key: o.key, start: o.start, due: o.due, tries: 2}
-	if o.keyed {
-		o.breaker.calls.Add(1) // by a call that is in flight: it cannot be evicted now
-		c.holds = holdsKey
+	c := Call{
+		plan: o.plan, caller: ctx, breaker: o.breaker, limiter: o.limiter, cost: o.cost, start: o.start, due: o.due, tries: 2,
+		holds: o.holds & (holdsKey | holdsLimiter),
+	}
+	// What a call in flight has cannot be evicted now.
+	if c.holds&holdsKey != 0 {
+		o.breaker.calls.Add(1)
+	}
+	if c.holds&holdsLimiter != 0 {
+		o.limiter.calls.Add(1)
 	}
 	return c
 }
@@ -145,7 +152,7 @@ func (o *origin) call(ctx context.Context) Call {
 // begin others.
 func (r *race[T]) enter(c *Call) {
 	h := c.plan.hedge
-	r.like = origin{c.plan, c.caller, c.breaker, c.key, c.start, c.due, c.holds&holdsKey != 0}
+	r.like = origin{c.plan, c.caller, c.breaker, c.limiter, c.cost, c.start, c.due, c.holds}
 	if c.lazy == nil {
 		r.own.parent, r.own.due, r.own.outlives = c.caller, never, h.conf.KeepContext
 		c.lazy = &r.own

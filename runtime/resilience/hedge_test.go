@@ -558,7 +558,7 @@ func TestHedgeOfKeys(t *testing.T) {
 		})
 		call.End()
 		b := g.plan.Load().keys.acquire("eu")
-		if n := b.calls.Load(); err != nil || n != 1 || (&CircuitBreaker{g.rt, b}).Snapshot().Calls != 1 {
+		if n := b.calls.Load(); err != nil || n != 1 || (&CircuitBreaker{g.rt, b.what.(*breaker)}).Snapshot().Calls != 1 {
 			t.Errorf("%v, %d in flight", err, n-1)
 		}
 	})

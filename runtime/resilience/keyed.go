@@ -8,32 +8,49 @@ import (
 	"sync/atomic"
 )
 
-// keyedBreakers keeps one breaker for each key, and no more than maxKeys of
-// them. Which one goes is decided by CLOCK (Corbató, "A paging experiment with
-// the Multics system", 1968): roughly the least recently used, never one that
-// is open, half-open or in use. If there is no such one, a shared breaker
-// serves the keys that found no place.
-type keyedBreakers struct {
+// keyRing keeps one thing for each key, a breaker or a limiter, and no more than
+// maxKeys of them. Which one goes is decided by CLOCK (Corbató, "A paging
+// experiment with the Multics system", 1968): roughly the least recently used,
+// never one that is in use or not idle: a breaker that is open or half-open. If
+// there is no such one, a shared one serves the keys that found no place.
+type keyRing struct {
 	name    string
-	conf    Breaker // as given, under the preset
-	rate    bool
 	maxKeys int
+	build   func(name string) keyed
 
 	// read is a copy of byKey that never changes: it may lack who came lately, and
 	// hold who went. A new one is made when the misses have paid for it, as package
 	// sync's Map did; that one is slower by the conversion of its keys.
-	read     atomic.Pointer[map[string]*breaker]
+	read     atomic.Pointer[map[string]*keyUse]
 	mu       sync.Mutex
-	byKey    map[string]*breaker
+	byKey    map[string]*keyUse
 	misses   int // of read, since it was made
-	ring     []*breaker
+	ring     []*keyUse
 	hand     int
-	overflow *breaker
+	overflow *keyUse
+	crowded  bool // overflow was needed
+	patience int  // searches for a place to be left out, after one in vain
 }
 
-// keyUse is what a breaker of a key knows about its use.
+// keyed is what is kept for a key.
+type keyed interface {
+	use() *keyUse
+	// idle reports whether nothing is lost with it; late, if nobody else can go.
+	idle(late bool) bool
+	stop()
+}
+
+// keyedBreakers keeps a breaker for each key.
+type keyedBreakers struct {
+	*keyRing
+	conf Breaker // as given, under the preset
+	rate bool
+}
+
+// keyUse is what is known about the use of what is kept for a key.
 type keyUse struct {
 	key   string
+	what  keyed
 	calls atomic.Int64 // in flight; gone once it was evicted
 	used  atomic.Bool  // since the hand passed
 }
@@ -41,18 +58,30 @@ type keyUse struct {
 const gone = -1 << 62
 
 func newKeyedBreakers(name string, conf Breaker, rate bool) *keyedBreakers {
-	k := &keyedBreakers{name: name, conf: conf, rate: rate, maxKeys: conf.withDefaults().MaxKeys}
-	k.overflow = newBreaker(name+otherKeys, conf, rate)
-	k.byKey = map[string]*breaker{}
-	k.read.Store(&map[string]*breaker{})
+	k := &keyedBreakers{conf: conf, rate: rate}
+	k.keyRing = newKeyRing(name, conf.withDefaults().MaxKeys, func(name string) keyed { return newBreaker(name, k.conf, k.rate) })
 	return k
 }
 
-// otherKeys is what follows the name of the breaker for keys without a place.
+func newKeyRing(name string, maxKeys int, build func(name string) keyed) *keyRing {
+	k := &keyRing{name: name, maxKeys: maxKeys, build: build, byKey: map[string]*keyUse{}}
+	k.overflow = k.new(name + otherKeys)
+	k.read.Store(&map[string]*keyUse{})
+	return k
+}
+
+func (k *keyRing) new(name string) *keyUse {
+	what := k.build(name)
+	u := what.use()
+	u.what = what
+	return u
+}
+
+// otherKeys is what follows the name of the one for keys without a place.
 const otherKeys = " (other keys)"
 
-// acquire returns the breaker of key, which stays until release.
-func (k *keyedBreakers) acquire(key string) *breaker {
+// acquire returns what is kept for key, which stays until release.
+func (k *keyRing) acquire(key string) *keyUse {
 	if b := (*k.read.Load())[key]; b != nil && b.enter() {
 		if !b.used.Load() {
 			b.used.Store(true)
@@ -62,7 +91,7 @@ func (k *keyedBreakers) acquire(key string) *breaker {
 	return k.find(key) // an eviction in progress is decided under its lock
 }
 
-// enter counts a call, unless the breaker is being evicted.
+// enter counts a call, unless it is being evicted.
 func (u *keyUse) enter() bool {
 	for {
 		n := u.calls.Load()
@@ -78,7 +107,7 @@ func (u *keyUse) enter() bool {
 func (u *keyUse) release() { u.calls.Add(-1) }
 
 // find is acquire for a key that read does not know.
-func (k *keyedBreakers) find(key string) *breaker {
+func (k *keyRing) find(key string) *keyUse {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	b := k.byKey[key]
@@ -95,17 +124,18 @@ func (k *keyedBreakers) find(key string) *breaker {
 	return b
 }
 
-// insert makes the breaker of a new key. k.mu is held.
-func (k *keyedBreakers) insert(key string) *breaker {
+// insert makes what is kept for a new key. k.mu is held.
+func (k *keyRing) insert(key string) *keyUse {
 	place := len(k.ring)
 	if place < k.maxKeys {
 		k.ring = append(k.ring, nil)
 	} else if place = k.evict(); place < 0 {
+		k.crowded = true
 		k.overflow.calls.Add(1)
 		return k.overflow
 	}
 	key = strings.Clone(key) // it may be a piece of a large request
-	b := newBreaker(k.name+"["+key+"]", k.conf, k.rate)
+	b := k.new(k.name + "[" + key + "]")
 	b.key = key
 	b.calls.Store(1)
 	k.ring[place] = b
@@ -113,11 +143,16 @@ func (k *keyedBreakers) insert(key string) *breaker {
 	return b
 }
 
-// evict frees a place and returns it; -1 if every breaker must stay. One turn
-// of the hand clears the marks, the second one finds what was not used. In a
-// third one a breaker goes whose open state is over though nobody came to see:
-// peers that died for good would fill the ring else.
-func (k *keyedBreakers) evict() int {
+// evict frees a place and returns it; -1 if all must stay. One turn of the hand
+// clears the marks, the second one finds what was not used. In a third one a
+// breaker goes whose open state is over though nobody came to see: peers that
+// died for good would fill the ring else. A search in vain is not repeated for
+// every new key.
+func (k *keyRing) evict() int {
+	if k.patience > 0 {
+		k.patience--
+		return -1
+	}
 	size := len(k.ring)
 	for n := range 3 * size {
 		place := k.hand
@@ -126,31 +161,49 @@ func (k *keyedBreakers) evict() int {
 		if b.used.Swap(false) || !b.calls.CompareAndSwap(0, gone) {
 			continue
 		}
-		if b.idle(n >= 2*size) {
+		if b.what.idle(n >= 2*size) {
 			delete(k.byKey, b.key)
-			b.stop()
+			b.what.stop()
 			return place
 		}
 		b.calls.Store(0)
 	}
+	k.patience = size / 16
 	return -1
 }
 
 // stop ends the timers of all.
-func (k *keyedBreakers) stop() {
-	for _, b := range k.list() {
-		b.stop()
+func (k *keyRing) stop() {
+	for _, u := range k.all() {
+		u.what.stop()
 	}
 }
 
-// list returns every breaker; the shared one only once it was needed.
-func (k *keyedBreakers) list() []*breaker {
+// change calls f, which says what is made from now on, and returns what was made
+// before.
+func (k *keyRing) change(f func()) []*keyUse {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var list []*breaker
-	list = append(list, k.ring...)
-	if k.overflow.generation.Load() > 0 || k.overflow.calls.Load() > 0 {
+	f()
+	return append([]*keyUse{k.overflow}, k.ring...)
+}
+
+// all returns everything that is kept; the shared one only once it was needed.
+func (k *keyRing) all() []*keyUse {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	list := slices.Clone(k.ring)
+	if k.crowded {
 		list = append(list, k.overflow)
 	}
-	return slices.Clip(list)
+	return list
+}
+
+// list returns every breaker.
+func (k *keyedBreakers) list() []*breaker {
+	var list []*breaker
+	for _, u := range k.all() {
+		list = append(list, u.what.(*breaker))
+	}
+	return list
 }

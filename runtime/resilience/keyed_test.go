@@ -121,7 +121,7 @@ func TestKeysUnderLoad(t *testing.T) {
 	keys := g.plan.Load().keys
 	for _, b := range append(keys.ring, keys.overflow) {
 		if n := b.calls.Load(); n != 0 {
-			t.Errorf("%s: %d calls in flight", b.name, n)
+			t.Errorf("%s: %d calls in flight", b.what.(*breaker).name, n)
 		}
 	}
 	if len(keys.ring) > 16 {

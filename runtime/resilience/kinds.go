@@ -158,6 +158,9 @@ func ownKinds(err error, leaf bool) Kind {
 	if is(err, ErrBudgetExhausted, leaf) {
 		k |= KindBudgetExhausted
 	}
+	if is(err, ErrRateLimited, leaf) {
+		k |= KindRateLimited
+	}
 	return k
 }
 

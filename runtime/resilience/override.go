@@ -99,7 +99,7 @@ func with(list []Override, o Override) []Override {
 // is compiled in may not: matchers, the fallback, Errors, names, scopes, perKey,
 // a part that the generated policy lacks. Funcs are nil in the copy. Breakers
 // keep their state, and their window too unless it gets another shape; bulkheads
-// keep the slots that are taken. An error changes nothing.
+// keep the slots that are taken, limiters the permits. An error changes nothing.
 func (rt *Runtime) Update(name string, f func(*Policy) error) error {
 	root, err := rt.root()
 	if err != nil {
@@ -247,6 +247,11 @@ var compiled = []struct {
 	{"circuitBreaker.initialState", func(a, b *Policy) bool { return a.Breaker.InitialState == b.Breaker.InitialState }},
 	{"circuitBreaker.perKey", func(a, b *Policy) bool { return a.Breaker.PerKey == b.Breaker.PerKey }},
 	{"circuitBreaker.maxKeys", func(a, b *Policy) bool { return a.Breaker.MaxKeys == b.Breaker.MaxKeys }},
+	{"rateLimit.name", func(a, b *Policy) bool { return a.RateLimit.Name == b.RateLimit.Name }},
+	{"rateLimit.mode", func(a, b *Policy) bool { return a.RateLimit.Mode == b.RateLimit.Mode }},
+	{"rateLimit.scope", func(a, b *Policy) bool { return a.RateLimit.Scope == b.RateLimit.Scope }},
+	{"rateLimit.perKey", func(a, b *Policy) bool { return a.RateLimit.PerKey == b.RateLimit.PerKey }},
+	{"rateLimit.maxKeys", func(a, b *Policy) bool { return a.RateLimit.MaxKeys == b.RateLimit.MaxKeys }},
 	{"bulkhead.name", func(a, b *Policy) bool { return a.Bulkhead.Name == b.Bulkhead.Name }},
 	{"fallback", func(a, b *Policy) bool { return a.Fallback.On == b.Fallback.On }},
 	{"fallback.applyOn", func(a, b *Policy) bool { return a.Fallback.ApplyOn.same(&b.Fallback.ApplyOn) }},

@@ -52,6 +52,11 @@ var policyParts = []policyPart{
 			}
 			return ""
 		}},
+	{key: "rateLimit",
+		on:     func(p *Policy) bool { return p.RateLimit != (RateLimit{}) },
+		from:   func(p, other *Policy) { p.RateLimit = other.RateLimit },
+		turnOn: func(*Policy) {},
+		shared: func(g *Guard) string { return g.policy.RateLimit.Name }},
 	{key: "bulkhead",
 		on:     func(p *Policy) bool { return p.Bulkhead != (Bulkhead{}) },
 		from:   func(p, other *Policy) { p.Bulkhead = other.Bulkhead },

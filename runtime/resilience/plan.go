@@ -18,7 +18,8 @@ type plan struct {
 	clocked  bool // a limit counts from the beginning of the call
 	retries  bool
 	hurries  bool // from attempt to attempt: no delay, no limit to look at
-	queues   bool // at the bulkhead
+	queues   bool // at the bulkhead or the limiter
+	limits   bool // asks a limiter
 	measures bool // how long attempts take, for the breaker
 	listed   bool // retryOn or abortOn say which errors
 	mayFall  bool
@@ -30,10 +31,13 @@ type plan struct {
 	bulkhead *bulkhead
 	budget   *budget
 	hedge    *hedging // nil: none
+	limiter  *limiter
+	limiters *keyedLimiters // instead of limiter
 
-	off    atomic.Bool           // switched off since: calls that began before end
-	turned atomic.Pointer[Error] // what the present opening answers to a first attempt
-	known  atomic.Pointer[known] // a failure that came before
+	off     atomic.Bool           // switched off since: calls that began before end
+	turned  atomic.Pointer[Error] // what the present opening answers to a first attempt
+	tooFast atomic.Pointer[Error] // what the limiter answers
+	known   atomic.Pointer[known] // a failure that came before
 
 	total, perTry, open time.Duration // 0: none
 
@@ -150,10 +154,8 @@ func (rt *Runtime) bulkheadFor(g *Guard, p *Policy) *bulkhead {
 // something that is not shared. rt.mu is held.
 func (rt *Runtime) conflict(g *Guard) error {
 	p := &rt.inForce(g, rt.overrides).whole
-	name, _ := g.breakerName()
 	for _, other := range rt.guards {
-		theirs, _ := other.breakerName()
-		if other == g || name != theirs && !shares(g.policy.Bulkhead.Name, other.policy.Bulkhead.Name) && !shares(g.policy.Budget.Name, other.policy.Budget.Name) {
+		if other == g || !g.shares(other) {
 			continue
 		}
 		if err := g.agree(p, other, &rt.inForce(other, rt.overrides).whole); err != nil {
@@ -163,13 +165,25 @@ func (rt *Runtime) conflict(g *Guard) error {
 	return nil
 }
 
+// shares reports whether two guards have a name in common.
+func (g *Guard) shares(other *Guard) bool {
+	breaker, _ := g.breakerName()
+	theirs, _ := other.breakerName()
+	limiter, _ := g.limitName()
+	limits, _ := other.limitName()
+	bulkhead := g.policy.Bulkhead.Name
+	return breaker == theirs || limiter == limits || bulkhead != "" && bulkhead == other.policy.Bulkhead.Name ||
+		shares(g.policy.Budget.Name, other.policy.Budget.Name)
+}
+
 // disagreement is conflict for every guard under policies to come.
 func (rt *Runtime) disagreement(policies map[*Guard]*inForce) error {
 	first := map[string]*Guard{} // to use a name, with the part before it
 	var errs []error
 	for _, g := range rt.guards {
 		name, _ := g.breakerName()
-		for _, key := range []string{"circuitBreaker " + name, "bulkhead " + g.policy.Bulkhead.Name, "retry.budget " + g.policy.Budget.Name} {
+		limits, _ := g.limitName()
+		for _, key := range []string{"circuitBreaker " + name, "bulkhead " + g.policy.Bulkhead.Name, "rateLimit " + limits, "retry.budget " + g.policy.Budget.Name} {
 			if other := first[key]; other == nil {
 				first[key] = g
 			} else {
@@ -188,6 +202,9 @@ func (g *Guard) agree(p *Policy, other *Guard, q *Policy) error {
 	}
 	if ours, theirs := budgetConf(p), budgetConf(q); shares(g.policy.Budget.Name, other.policy.Budget.Name) && ours.On && theirs.On && ours != theirs {
 		return fmt.Errorf("%s: retry.budget %q has other numbers in %s", g.name, g.policy.Budget.Name, other.name)
+	}
+	if err := g.agreeOnLimit(&p.RateLimit, other, &q.RateLimit); err != nil {
+		return err
 	}
 	name, shared := g.breakerName()
 	theirs, theyShare := other.breakerName()

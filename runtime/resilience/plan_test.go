@@ -3,6 +3,7 @@ package resilience
 import (
 	"reflect"
 	"testing"
+	"time"
 )
 
 // A part whose literal gives one field is on: set must know every field.
@@ -37,6 +38,10 @@ func fields(t reflect.Type, at []int, do func(path []int, name string)) {
 
 // give sets v to something.
 func give(v reflect.Value) {
+	if v.Type() == reflect.TypeFor[time.Duration]() {
+		v.SetInt(int64(time.Millisecond))
+		return
+	}
 	switch v.Kind() {
 	case reflect.Bool:
 		v.SetBool(true)

@@ -23,15 +23,16 @@ type Policy struct {
 	// replaces it.
 	Preset Preset
 
-	Timeout  Timeout
-	Retry    Retry
-	Budget   Budget
-	Hedge    Hedge
-	Breaker  Breaker
-	Bulkhead Bulkhead
-	Fallback Fallback
-	Chaos    Chaos
-	Health   Health
+	Timeout   Timeout
+	Retry     Retry
+	Budget    Budget
+	Hedge     Hedge
+	Breaker   Breaker
+	RateLimit RateLimit
+	Bulkhead  Bulkhead
+	Fallback  Fallback
+	Chaos     Chaos
+	Health    Health
 
 	// Errors teaches the built-in classes about errors of the user's own.
 	Errors Errors

@@ -89,12 +89,8 @@ func (b *breaker) settle() {
 
 // reconfigure gives the breakers of all keys other numbers.
 func (k *keyedBreakers) reconfigure(conf Breaker, rate bool) {
-	k.mu.Lock()
-	k.conf, k.rate = conf, rate // for those that are made from now on
-	list := append([]*breaker{k.overflow}, k.ring...)
-	k.mu.Unlock()
-	for _, b := range list {
-		b.reconfigure(conf, rate)
+	for _, u := range k.change(func() { k.conf, k.rate = conf, rate }) {
+		u.what.(*breaker).reconfigure(conf, rate)
 	}
 }
 

@@ -28,6 +28,8 @@ type Runtime struct {
 	breakers  map[string]*breaker
 	keyed     map[string]*keyedBreakers
 	bulkheads map[string]*bulkhead
+	limiters  map[string]*limiter
+	limitKeys map[string]*keyedLimiters
 	health    *HealthRegistry
 	budgets   map[string]*budget
 	naming    sync.Mutex
@@ -162,14 +164,16 @@ func (rt *Runtime) compile(g *Guard) *plan {
 	p.rt, p.name = rt, g.name
 	p.breaker, p.keys = rt.breakerFor(g, &r.Policy)
 	p.bulkhead = rt.bulkheadFor(g, &r.Policy)
+	p.limiter, p.limiters = rt.limiterFor(g, &r.Policy)
+	p.limits = p.limiter != nil || p.limiters != nil
 	p.chaos = r.Chaos.set() && rt.disturbs(r.Preset)
 	p.hedge = g.hedging(r.Hedge)
 	if p.retries || p.hedge != nil {
 		p.budget = rt.budgetFor(g, &r.Policy)
 	}
-	p.admits = p.breaker != nil || p.keys != nil || p.bulkhead != nil
+	p.admits = p.breaker != nil || p.keys != nil || p.bulkhead != nil || p.limits
 	p.prepares = p.clocked || p.keys != nil || p.budget != nil
-	p.queues = p.bulkhead != nil && r.Bulkhead.MaxWait > 0
+	p.queues = p.bulkhead != nil && r.Bulkhead.MaxWait > 0 || p.limits && r.RateLimit.MaxWait > 0
 	p.measures = (p.breaker != nil || p.keys != nil) && r.Breaker.SlowCallDuration > 0
 	return p
 }

@@ -65,6 +65,11 @@ var settings = slices.Concat([]setting{
 	span("retry.retryAfter.max", "30s", "", func(p *Policy) *time.Duration { return &p.Retry.RetryAfter.Max }).
 		beside(func(p *Policy) bool { return !p.Retry.RetryAfter.Ignore }),
 }, hedgeSettings, breakerSettings, []setting{
+	whole("rateLimit.limit", "", 1, "", func(p *Policy) *int { return &p.RateLimit.Limit }),
+	span("rateLimit.period", "1s", "", func(p *Policy) *time.Duration { return &p.RateLimit.Period }),
+	whole("rateLimit.burst", "", 1, "", func(p *Policy) *int { return &p.RateLimit.Burst }).
+		beside(func(p *Policy) bool { return p.RateLimit.Mode == TokenLimit }),
+	delay("rateLimit.maxWait", "0s", none, func(p *Policy) *time.Duration { return &p.RateLimit.MaxWait }),
 	whole("bulkhead.maxConcurrent", "25", 0, "", func(p *Policy) *int { return &p.Bulkhead.MaxConcurrent }),
 	delay("bulkhead.maxWait", "0s", none, func(p *Policy) *time.Duration { return &p.Bulkhead.MaxWait }),
 	whole("bulkhead.maxQueue", unbounded, 0, unbounded, func(p *Policy) *int { return &p.Bulkhead.MaxQueue }),

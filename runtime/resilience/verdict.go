@@ -207,7 +207,7 @@ func (c *Call) wantsFallback() bool {
 		return false
 	}
 	f, err := &c.plan.Fallback, c.last
-	if err == nil || c.kinds&(KindCircuitOpen|KindBulkheadFull) != 0 {
+	if err == nil || c.kinds&(KindCircuitOpen|KindBulkheadFull|KindRateLimited) != 0 {
 		err = c.reason // of the rejection that ended the call
 	}
 	switch {
@@ -236,6 +236,9 @@ func (c *Call) err() error {
 	}
 	if c.attempts == 0 && c.ended == breakerPart {
 		return c.plan.rejection(c.reason.(*rejection))
+	}
+	if r, ok := c.reason.(*limited); ok && c.attempts == 0 && r.l.conf.Load().MaxWait == 0 {
+		return c.plan.tooMany(r)
 	}
 	ordinary := c.plain && c.reason == nil && c.ended == noPart && c.start == 0
 	if ordinary {

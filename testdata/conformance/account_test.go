@@ -23,17 +23,12 @@ var inPart = map[string]string{
 	"R4J-16": "no events",
 	"R4J-20": "no events",
 	"R4J-26": "a snapshot has no average duration, and one count of slow calls",
+	"R4J-38": "no events",
 }
 
 // notYet are the cases that wait for something, and what shows that it is not
 // there.
 var notYet = map[string]missing{
-	"R4J-38": refused("rateLimit", "rateLimit: {mode: fixed, limit: 1, period: 250ms, maxWait: 0}"),
-	"R4J-39": refused("rateLimit", "rateLimit: {mode: fixed, limit: 1, period: 250ms, maxWait: 250ms}"),
-	"R4J-40": refused("rateLimit", "rateLimit: {mode: fixed, limit: 1, period: 250ms, maxWait: 250ms}"),
-	"R4J-41": refused("rateLimit", `rateLimit: {mode: fixed, limit: 1, period: 250ms, maxWait: 1250ms, cost: "n"}`),
-	"R4J-42": refused("rateLimit", "rateLimit: {maxWait: 250ms}"),
-	"R4J-43": refused("rateLimit", "rateLimit: {limit: 1}"),
 
 	"FSG-11": refused("adaptive", "adaptive: {k: 1.11, maxRejectionRatio: 0.8}"),
 	"AWS-04": refused("adaptive", "adaptive: {mode: throttle}"),

@@ -131,6 +131,13 @@ func (s *session) see(name string) string {
 	case "refused":
 		return fmt.Sprint(s.budget().Refused)
 	}
+	if name == "waiting" || name == "after" {
+		l := s.limiter()
+		if name == "after" {
+			return l.RetryAfter.String()
+		}
+		return fmt.Sprint(l.Waiting)
+	}
 	b := s.snapshot()
 	switch name {
 	case "":
@@ -164,6 +171,15 @@ func (s *session) budget() resilience.BudgetSnapshot {
 	list := s.rt.Budgets()
 	if len(list) != 1 {
 		s.t.Fatalf("%d budgets", len(list))
+	}
+	return list[0]
+}
+
+// limiter is the one limiter of the case.
+func (s *session) limiter() resilience.LimiterSnapshot {
+	list := s.rt.Limiters()
+	if len(list) != 1 {
+		s.t.Fatalf("%d limiters", len(list))
 	}
 	return list[0]
 }

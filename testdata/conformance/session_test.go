@@ -296,7 +296,7 @@ func (c *call) outcome() string {
 		name string
 		err  error
 	}{
-		{"open", resilience.ErrCircuitOpen}, {"full", resilience.ErrBulkheadFull}, {"timeout", resilience.ErrTimeout},
+		{"open", resilience.ErrCircuitOpen}, {"full", resilience.ErrBulkheadFull}, {"limited", resilience.ErrRateLimited}, {"timeout", resilience.ErrTimeout},
 		{"unwanted", resilience.ErrUnwantedResult}, {"budget", resilience.ErrBudgetExhausted}, {"canceled", context.Canceled}, {"deadline", context.DeadlineExceeded},
 	} {
 		if errors.Is(c.err, o.err) && !(o.name == "deadline" && errors.Is(c.err, resilience.ErrTimeout)) {
