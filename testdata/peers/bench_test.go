@@ -71,6 +71,7 @@ var (
 		{"r8e", r8eBulkheadOf},
 	}
 	ratePeers = []peer{
+		{"resilgen", resilgenRateLimitOf},
 		{"x-time-rate-allow", xtimeAllowOf},
 		{"x-time-rate-wait", xtimeWaitOf},
 		{"uber", uberOf},

@@ -36,6 +36,7 @@ var (
 	resilgenFullNoBulkheadOf = generated(NewResilientFullNoBulkhead)
 	resilgenTimeoutOf        = generated(NewResilientTimeout)
 	resilgenBulkheadOf       = generated(NewResilientBulkhead)
+	resilgenRateLimitOf      = generated(NewResilientRateLimit)
 	resilgenFallbackOf       = generated(NewResilientFallback)
 	resilgenHedgeOf          = generated(NewResilientHedge)
 	resilgenBudgetOf         = generated(NewResilientBudget)

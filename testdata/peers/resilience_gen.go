@@ -322,6 +322,46 @@ func (g *ResilientBulkhead) Unwrap() Service {
 	return g.next
 }
 
+// ResilientRateLimit is a [Service] that calls another one under the policies
+// of resilience.yaml:
+//
+//	Do  1000000000 in 1s; at worst unbounded: no timeout
+//
+// It is safe for concurrent use if the Service it calls is.
+type ResilientRateLimit struct {
+	next Service
+
+	do *resilience.Guard
+}
+
+var _ Service = (*ResilientRateLimit)(nil)
+
+// NewResilientRateLimit puts next under the policies of resilience.yaml.
+func NewResilientRateLimit(rt *resilience.Runtime, next Service) (*ResilientRateLimit, error) {
+	w := rt.Wrap("peers.RateLimit", next)
+	g := &ResilientRateLimit{next: next}
+	g.do = w.Guard("Do", resilience.Policy{
+		RateLimit: resilience.RateLimit{Limit: 1000000000},
+	})
+	return g, w.Err()
+}
+
+// Do calls the wrapped Service, no more than 1000000000 in 1s.
+func (g *ResilientRateLimit) Do(ctx context.Context, n int) (n2 int, err error) {
+	call := g.do.Begin(ctx)
+	defer call.End()
+	if call.Next() {
+		n2, err = g.next.Do(call.Context(), n)
+		call.Record(err)
+	}
+	return n2, call.Err()
+}
+
+// Unwrap returns the wrapped Service.
+func (g *ResilientRateLimit) Unwrap() Service {
+	return g.next
+}
+
 // ResilientFallback is a [Service] that calls another one under the policies of
 // resilience.yaml:
 //
