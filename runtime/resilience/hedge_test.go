@@ -777,3 +777,24 @@ func TestHedgeAtRunTime(t *testing.T) {
 		}
 	})
 }
+
+// TestHedgeOfWhatMayNotRunTwice: a condition says so of one call.
+func TestHedgeOfWhatMayNotRunTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := mustGuard(t, hedgeOf(2, 10*ms))
+		for _, err := range []error{nil, errPeer} {
+			call := g.Begin(t.Context())
+			call.Idempotent(false)
+			n := 0
+			_, got := Hedged(&call, func(context.Context) (int, error) {
+				n++
+				time.Sleep(time.Second)
+				return 1, err
+			})
+			call.End()
+			if n != 1 || got != err {
+				t.Errorf("%d attempts, %v", n, got)
+			}
+		}
+	})
+}
