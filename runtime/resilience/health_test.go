@@ -682,3 +682,15 @@ func TestProbesCostNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// What Hold waits for happens at its moment, though nobody looked then.
+func TestHoldEndsAtItsMoment(t *testing.T) {
+	c := Component{Guard: &Guard{}, DegradeWhen: HealthLimits{Load: 0.5}}
+	v := &vital{conf: c.under(NoPreset), clock: moment(0)}
+	over := guardReading{HealthReading: HealthReading{Load: 0.6}}
+	v.look(moment(1), over)
+	changes := v.look(moment(60), over)
+	if len(changes) != 1 || changes[0].To != Degraded || changes[0].At != moment(11) {
+		t.Errorf("%+v", changes)
+	}
+}
