@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -316,14 +317,115 @@ func TestRewrittenUnderLoad(t *testing.T) {
 	})
 }
 
+// TestEveryKeyActs puts the example of each key in force.
+func TestEveryKeyActs(t *testing.T) {
+	beside := [][]resilience.Override{nil,
+		{{Key: "retry.backoff.strategy", Value: "sequence"}},
+		{{Key: "retry.backoff.jitter", Value: "ratio"}},
+		{{Key: "circuitBreaker.window.type", Value: "time"}},
+		{{Key: "circuitBreaker.slowCallDuration", Value: "1s"}},
+		{{Key: "circuitBreaker.openBackoff.multiplier", Value: "3"}},
+	}
+	for _, k := range policy.Keys() {
+		path := strings.Split(k.Path, ".")
+		if !k.Built || !k.RunTime || k.Type == policy.Part || k.Type == policy.Section || len(path) == 1 {
+			continue
+		}
+		text := k.Example
+		for i := len(path) - 2; i >= 0; i-- {
+			text = path[i] + ": {" + text + "}"
+		}
+		said, err := policy.ReadOverrides(policy.Input{Path: "o.yaml", Data: []byte("version: 1\ninterfaces: {all: {" + text + "}}\n")})
+		if err != nil {
+			t.Errorf("%s: %v", k.Path, err)
+			continue
+		}
+		if !slices.ContainsFunc(beside, func(list []resilience.Override) bool { return changes(t, list, said) }) {
+			t.Errorf("%s: nothing changes by %s", k.Path, text)
+		}
+	}
+}
+
+// changes reports whether overrides change something beside others.
+func changes(t *testing.T, beside []resilience.Override, said []policy.Override) bool {
+	t.Helper()
+	list := slices.Clone(beside)
+	for _, o := range said {
+		list = append(list, resilience.Override{Name: o.Name, Key: o.Key, Value: o.Value})
+	}
+	return slices.ContainsFunc([]resilience.Policy{everyPart(), hedged()}, func(p resilience.Policy) bool {
+		rt := &resilience.Runtime{}
+		if _, err := rt.Guard("all", p); err != nil {
+			t.Fatal(err)
+		}
+		if rt.SetOverrides(beside) != nil {
+			return false
+		}
+		before := rt.Policies()[0].Running
+		return rt.SetOverrides(list) == nil && rt.Policies()[0].Running != before
+	})
+}
+
+// everyPart is a policy with every part but hedge.
+func everyPart() resilience.Policy {
+	return resilience.Policy{Retry: resilience.Retry{On: true}, Budget: resilience.Budget{On: true}, Breaker: resilience.Breaker{On: true}, Bulkhead: resilience.Bulkhead{On: true},
+		Timeout: resilience.Timeout{Total: 1, Attempt: 1, Open: 1}, Fallback: resilience.Fallback{On: true}, Chaos: resilience.Chaos{On: true}, RateLimit: resilience.RateLimit{Limit: 10}}
+}
+
+// hedged has the hedge, which excludes retry.
+func hedged() resilience.Policy {
+	p := everyPart()
+	p.Retry, p.Budget, p.Hedge = resilience.Retry{}, resilience.Budget{}, resilience.Hedge{On: true}
+	return p
+}
+
+// guardOfAll makes a guard with every part but hedge.
+func guardOfAll(t testing.TB, rt *resilience.Runtime) {
+	t.Helper()
+	if _, err := rt.Guard("all", everyPart()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// FuzzFile holds every text to what is promised of a file: what the reader
+// takes, the runtime can read; what is refused has a place and changes nothing.
+func FuzzFile(f *testing.F) {
+	for _, said := range []string{"retry: {maxAttempts: 4, backoff: {strategy: sequence, delays: [1s, 2s]}}", "bulkhead: {maxConcurrent: 0, maxQueue: unbounded}, disable: [retry]",
+		"circuitBreaker: {openBackoff: none, halfOpen: {maxWait: none}, failureRateThreshold: 12.5}", "timeout: none, retry: true", `methods: {"A*, ?b": {retry: none}}`} {
+		f.Add("version: 1\ninterfaces: {all: {" + said + "}}\n")
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		rt := &resilience.Runtime{}
+		guardOfAll(t, rt)
+		before := rt.Policies()[0].Running
+		w := &watcher{rt: rt, path: "o.yaml"}
+		err := w.apply([]byte(text))
+		if err == nil {
+			return
+		}
+		if rt.Policies()[0].Running != before {
+			t.Errorf("refused and in force: %v", err)
+		}
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			if !strings.HasPrefix(line, "o.yaml:") {
+				t.Errorf("no place: %s", line)
+			}
+		}
+		if _, readable := policy.ReadOverrides(policy.Input{Path: "o.yaml", Data: []byte(text)}); readable == nil {
+			for _, bad := range []string{": must be", ": wants", " is none of ", "no such key", "no part"} {
+				if strings.Contains(err.Error(), bad) && !strings.Contains(err.Error(), "all: ") {
+					t.Errorf("the reader takes what the runtime refuses: %v", err)
+				}
+			}
+		}
+	})
+}
+
 // TestTableOfTheRuntime compares the keys that may change at run time with what
 // the runtime knows.
 func TestTableOfTheRuntime(t *testing.T) {
 	rt := &resilience.Runtime{}
-	if _, err := rt.Guard("all", resilience.Policy{Retry: resilience.Retry{On: true}, Breaker: resilience.Breaker{On: true}, Bulkhead: resilience.Bulkhead{On: true},
-		Timeout: resilience.Timeout{Total: 1, Attempt: 1, Open: 1}, Fallback: resilience.Fallback{On: true}, Chaos: resilience.Chaos{On: true}}); err != nil {
-		t.Fatal(err)
-	}
+	guardOfAll(t, rt)
 	explained := rt.Explain("all")
 	for _, k := range policy.Keys() {
 		if !k.Built || k.GoField == "" || k.Places&(policy.InMethod|policy.InFile) == 0 || k.Type == policy.Section {
@@ -338,6 +440,29 @@ func TestTableOfTheRuntime(t *testing.T) {
 			if got, _, _ := strings.Cut(strings.TrimSpace(line), " "); got != k.Default && k.Default != "openDuration" {
 				t.Errorf("%s is %s by default, want %s", k.Path, got, k.Default)
 			}
+		}
+	}
+}
+
+// TestPlaceOfWhatDoesNotFit is about values that are right alone.
+func TestPlaceOfWhatDoesNotFit(t *testing.T) {
+	rt := &resilience.Runtime{}
+	for _, name := range []string{"p.A", "p.B"} {
+		w := rt.Wrap(name, t)
+		w.Guard("M", resilience.Policy{Retry: resilience.Retry{On: true}, Breaker: resilience.Breaker{Name: "db", Window: resilience.Window{Size: 50}}})
+		if err := w.Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for said, want := range map[string]string{
+		"{p.A: {circuitBreaker: {minimumCalls: 60}}}": "o.yaml:2:51: p.A.M: circuitBreaker.minimumCalls: must not be greater than window.size\n" +
+			"o.yaml:2:51: p.B.M: circuitBreaker.minimumCalls: must not be greater than window.size",
+		"{p.A: {retry: {backoff: {initialDelay: 20s}}}}":                                         "o.yaml:2:52: p.A.M: retry.backoff.maxDelay: cuts off a delay that is given; its default is 10s",
+		"{p.A: {circuitBreaker: {openDuration: 1s}}, p.B: {circuitBreaker: {openDuration: 2s}}}": `o.yaml:2:94: p.B.M: circuitBreaker "db" has other numbers in p.A.M`,
+	} {
+		w := &watcher{rt: rt, path: "o.yaml"}
+		if err := w.apply([]byte("version: 1\ninterfaces: " + said)); err == nil || err.Error() != want {
+			t.Errorf("%s\n got %v\nwant %s", said, err, want)
 		}
 	}
 }

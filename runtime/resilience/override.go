@@ -285,9 +285,14 @@ func (rt *Runtime) matched(name string) ([]*Guard, error) {
 			list = append(list, g)
 		}
 	}
+	home := map[string]string{} // package of each interface
 	for _, g := range list {
-		if name != "" && g.pkg != list[0].pkg && !strings.Contains(name, "/") {
-			return nil, fmt.Errorf("%q is in package %s and in %s: write the path of one of them", name, list[0].pkg, g.pkg)
+		switch pkg := home[g.iface]; {
+		case name == "" || g.pkg == "":
+		case pkg == "":
+			home[g.iface] = g.pkg
+		case pkg != g.pkg && !strings.Contains(name, "/"):
+			return nil, fmt.Errorf("%q is in package %s and in %s: write the path of one of them", name, pkg, g.pkg)
 		}
 	}
 	if len(list) == 0 && name != "" {
@@ -410,14 +415,44 @@ func (rt *Runtime) fit(next overrides, fresh []Override, listed bool) error {
 		}
 	}
 	for _, g := range rt.guards {
-		if err := policies[g].whole.check(); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", g.name, err))
-		}
+		errs = append(errs, policies[g].misfits(g)...)
 	}
 	if len(errs) == 0 {
 		errs = append(errs, rt.disagreement(policies))
 	}
 	return errors.Join(unique(errs)...)
+}
+
+// misfits are what is wrong with the policy of g, each with the place of the
+// override that made it so.
+func (r *inForce) misfits(g *Guard) []error {
+	err := r.whole.check()
+	if err == nil {
+		return nil
+	}
+	var errs []error
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		key, _, _ := strings.Cut(line, ": ")
+		errs = append(errs, fmt.Errorf("%s%s: %s", r.origin(key), g.name, line))
+	}
+	return errs
+}
+
+// origin is where the key was overridden, or else another one of its part, with
+// a colon behind; "" if none was.
+func (r *inForce) origin(key string) string {
+	if origin := r.origins[key]; origin != "" {
+		return origin + ": "
+	}
+	part, _, _ := strings.Cut(key, ".")
+	for _, above := range []string{key, part} {
+		for i := range settings {
+			if s := &settings[i]; strings.HasPrefix(s.key, above+".") && r.origins[s.key] != "" {
+				return r.origins[s.key] + ": "
+			}
+		}
+	}
+	return ""
 }
 
 func unique(errs []error) []error {

@@ -82,7 +82,9 @@ func lookupPart(key string) *policyPart {
 // takeOut removes the parts that a list like "retry, hedge" names.
 func takeOut(p *Policy, list string) {
 	for _, key := range partList(list) {
-		lookupPart(key).from(p, &Policy{})
+		if part := lookupPart(key); part != nil { // else it is about to be refused
+			part.from(p, &Policy{})
+		}
 	}
 }
 

@@ -178,16 +178,22 @@ func (g *Guard) shares(other *Guard) bool {
 
 // disagreement is conflict for every guard under policies to come.
 func (rt *Runtime) disagreement(policies map[*Guard]*inForce) error {
-	first := map[string]*Guard{} // to use a name, with the part before it
+	first := map[[2]string]*Guard{} // to use a name for a part
 	var errs []error
 	for _, g := range rt.guards {
 		name, _ := g.breakerName()
 		limits, _ := g.limitName()
-		for _, key := range []string{"circuitBreaker " + name, "bulkhead " + g.policy.Bulkhead.Name, "rateLimit " + limits, "retry.budget " + g.policy.Budget.Name} {
-			if other := first[key]; other == nil {
+		for _, key := range [][2]string{{"circuitBreaker", name}, {"bulkhead", g.policy.Bulkhead.Name}, {"rateLimit", limits}, {"retry.budget", g.policy.Budget.Name}} {
+			other := first[key]
+			switch {
+			case key[1] == "":
+			case other == nil:
 				first[key] = g
-			} else {
-				errs = append(errs, g.agree(&policies[g].whole, other, &policies[other].whole))
+			default:
+				p, q := policies[g], policies[other]
+				if err := g.agree(&p.whole, other, &q.whole); err != nil {
+					errs = append(errs, fmt.Errorf("%s%w", cmp.Or(p.origin(key[0]), q.origin(key[0])), err))
+				}
 			}
 		}
 	}
