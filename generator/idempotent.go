@@ -62,6 +62,10 @@ func (r *resolver) idempotency(m *templates.Method, sig *types.Signature, e *pol
 		r.complain(into.Pos, "RG092", e.Method+".idempotent.into", fmt.Sprintf("%q: %s", into.V, err))
 		return nil
 	}
+	if _, whole := out.Into.Node.(*ast.Ident); whole && out.Key != nil {
+		r.complain(into.Pos, "RG092", e.Method+".idempotent.into", fmt.Sprintf("%q: the key would replace the whole argument, whatever the caller gave: take it from there with key: %s, or name a field", into.V, into.V))
+		return nil
+	}
 	r.convert(out, t)
 	return out
 }

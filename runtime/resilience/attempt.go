@@ -2,6 +2,7 @@ package resilience
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,7 +26,15 @@ type AttemptInfo struct {
 // First attempts without a timeout are given their caller's context as it is,
 // so that they cost nothing. Where guards are nested, such a one answers with
 // the attempt of the guard around it.
+//
+// Where attempts follow each other without a delay and without a timeout, they
+// carry no context of their own until somebody in the process has asked once: a
+// delegate that asks for the first time in a later attempt is told that it is a
+// first one.
 func Attempt(ctx context.Context) AttemptInfo {
+	if !asked.Load() {
+		asked.Store(true)
+	}
 	info := AttemptInfo{Number: 1}
 	if deadline, ok := ctx.Deadline(); ok {
 		info.Left, info.Limited = time.Until(deadline), true
@@ -48,6 +57,10 @@ func (info *AttemptInfo) read(ctx context.Context) {
 	}
 }
 
+// asked says that somebody wants to know about attempts. Retries that hurry
+// would pay more for telling than for all the rest.
+var asked atomic.Bool
+
 type attemptKey struct{}
 
 // attemptContext is the context of a later attempt.
@@ -69,6 +82,9 @@ func (c *attemptContext) Value(key any) any {
 // attempt is the context of a later attempt that runs: what the one before came
 // to is still known.
 func (c *Call) attempt() context.Context {
+	if c.plan.hurries && !asked.Load() {
+		return c.caller
+	}
 	before := c.last
 	if c.reason != nil {
 		before = c.reason

@@ -25,9 +25,6 @@ var ErrChaos error = &sentinel{"injected by chaos"}
 
 func (c *Chaos) set() bool { return *c != Chaos{} }
 
-// ratio is the share of attempts that are disturbed.
-func (c *Chaos) ratio() float64 { return orFloat(c.InjectionRatio, 0.001) }
-
 // disturbs reports whether attempts may be disturbed under the preset.
 func (rt *Runtime) disturbs(preset Preset) bool {
 	return chaosBuilt && (rt.chaos || preset != Production)

@@ -24,7 +24,7 @@ func (c *Call) inject() error {
 	if c.random == 0 {
 		c.random = c.plan.rt.stream()
 	}
-	if c.draw() >= chaos.ratio() {
+	if c.draw() >= orFloat(chaos.InjectionRatio, 0.001) {
 		return nil
 	}
 	if chaos.Latency > 0 {
