@@ -39,6 +39,7 @@ nested:
 	cd testdata/conformance && GOWORK=off $(CURDIR)/bin/resilgen check ./...
 	cd testdata/corpus && GOWORK=off go vet .
 	cd runtime/resiliencegrpc && export GOWORK=off && go vet . && go test . && go mod tidy -diff
+	cd testdata/histogram && export GOWORK=off && go vet . && go test .
 
 cover: ## statement coverage of the rooms that have a goal
 	go test -cover ./runtime/resilience ./generator/policy

@@ -22,7 +22,7 @@ func Abandonable[T any](c *Call, f func(context.Context) (T, error)) (T, error) 
 	if c.plan == nil {
 		return f(ctx)
 	}
-	a := &abandonable[T]{done: make(chan struct{}), plan: c.plan, slot: c.holds&holdsSlot != 0, keyed: c.holds&holdsKey != 0, breaker: c.breaker}
+	a := &abandonable[T]{done: make(chan struct{}), plan: c.plan, caller: c.caller, attempt: int(c.attempts), slot: c.holds&holdsSlot != 0, keyed: c.holds&holdsKey != 0, breaker: c.breaker}
 	c.holds &^= holdsSlot // the delegate's, until it really returns
 	if a.keyed {
 		a.breaker.calls.Add(1) // by a call that is in flight: it cannot be evicted now
@@ -53,11 +53,13 @@ func (rt *Runtime) Abandoned() int64 {
 
 // abandonable is an execution that its caller may leave.
 type abandonable[T any] struct {
-	done  chan struct{}
-	state atomic.Int32
-	plan  *plan
-	slot  bool
-	keyed bool // the breaker is one that a key keeps
+	done    chan struct{}
+	state   atomic.Int32
+	plan    *plan
+	slot    bool
+	caller  context.Context
+	attempt int
+	keyed   bool // the breaker is one that a key keeps
 
 	breaker *breaker
 
@@ -99,6 +101,7 @@ func (a *abandonable[T]) land() {
 			discard(a.value)
 		}
 		a.plan.rt.abandoned.Add(-1)
+		defer a.ended()
 	}
 	close(a.done)
 }

@@ -1,6 +1,7 @@
 package resilience
 
 import (
+	"context"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -44,6 +45,8 @@ type breaker struct {
 
 	keyUse // of one that is kept for a key
 
+	news *news // nil if nobody listens
+
 	mu          sync.Mutex
 	state       State
 	mode        BreakerMode
@@ -57,8 +60,11 @@ type breaker struct {
 	stopped     bool          // no timer begins any more
 	transitions int64
 	openings    int64
+	since       time.Duration                    // of state
+	spent       [StateHalfOpen + 1]time.Duration // in states that are over
 	rejection   *rejection
-	timer       *time.Timer // of AutoHalfOpen
+	timer       *time.Timer     // of AutoHalfOpen
+	cause       context.Context // of the call that holds mu
 }
 
 // withDefaults fills in what was not given.
@@ -111,16 +117,19 @@ func (b *Breaker) byRate() bool {
 }
 
 // newBreaker returns a breaker in its initial state. rate says whether the
-// failure rate decides, see [Breaker.byRate].
-func newBreaker(name string, conf Breaker, rate bool) *breaker {
-	b := &breaker{name: name, mode: conf.Mode, state: StateClosed}
+// failure rate decides, see [Breaker.byRate]; o is who hears of transitions.
+func newBreaker(name string, conf Breaker, rate bool, o *observer) *breaker {
+	b := &breaker{name: name, mode: conf.Mode, state: StateClosed, since: sinceEpoch()}
 	b.adopt(conf.withDefaults(), rate)
 	b.window = newWindow(b.conf.Window)
 	b.rejection = &rejection{forced: b.mode == ForcedOpen}
+	if o != nil {
+		b.news = &news{to: o}
+	}
 	b.mu.Lock() // the timer may fire at once
 	defer b.mu.Unlock()
 	if b.conf.InitialState == StateOpen && b.mode != ForcedOpen {
-		b.open(sinceEpoch(), false)
+		b.open(sinceEpoch(), false, "")
 	}
 	b.publish()
 	return b
@@ -137,9 +146,9 @@ func (b *breaker) publish() {
 	}
 }
 
-// allow asks for a call; the answer is a permit or why there is none. clock is
-// read only if the breaker is not closed.
-func (b *breaker) allow(clock func() time.Duration) (permit, *rejection) {
+// allow asks for a call under ctx; the answer is a permit or why there is none.
+// clock is read only if the breaker is not closed.
+func (b *breaker) allow(ctx context.Context, clock func() time.Duration) (permit, *rejection) {
 	if b.closed.Load() {
 		return permit{generation: b.generation.Load()}, nil
 	}
@@ -148,12 +157,12 @@ func (b *breaker) allow(clock func() time.Duration) (permit, *rejection) {
 		b.rejected.Add(1)
 		return permit{}, r
 	}
-	return b.allowSlow(now)
+	return b.allowSlow(ctx, now)
 }
 
-func (b *breaker) allowSlow(now time.Duration) (permit, *rejection) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+func (b *breaker) allowSlow(ctx context.Context, now time.Duration) (permit, *rejection) {
+	b.lock(ctx)
+	defer b.unlock()
 	if b.mode == ForcedOpen {
 		b.rejected.Add(1)
 		return permit{}, b.rejection
@@ -201,12 +210,12 @@ func (b *breaker) expire(now time.Duration) {
 	}
 	if due, ok := b.undecidable(now); ok {
 		if b.conf.HalfOpen.OnMaxWait == StateClosed {
-			b.close()
+			b.close(due, maxWaitPassed)
 			return
 		}
 		// It has been open since it was due, not since somebody looked: a method that
 		// is called once a minute would find it open every other time.
-		b.open(due, false)
+		b.open(due, false, maxWaitPassed)
 	}
 	if b.state == StateOpen && now >= b.openUntil() {
 		b.halfOpen()
@@ -257,15 +266,15 @@ func (b *breaker) openFor() time.Duration {
 }
 
 func (b *breaker) halfOpen() {
-	b.to(StateHalfOpen)
+	b.to(StateHalfOpen, b.openUntil(), "openDuration passed")
 	b.probes, b.passed, b.sample = 0, 0, counts{}
 }
 
-func (b *breaker) open(now time.Duration, failedProbe bool) {
+func (b *breaker) open(now time.Duration, failedProbe bool, reason string) {
 	if failedProbe {
 		b.reopened++
 	}
-	b.to(StateOpen)
+	b.to(StateOpen, now, reason)
 	b.openings++
 	b.openedAt = now
 	b.rejection = &rejection{until: b.openUntil()}
@@ -280,8 +289,8 @@ func (b *breaker) arm() {
 	}
 }
 
-func (b *breaker) close() {
-	b.to(StateClosed)
+func (b *breaker) close(now time.Duration, reason string) {
+	b.to(StateClosed, now, reason)
 	b.reopened, b.sample = 0, counts{}
 	b.streak.Store(0)
 	b.window.clear()
@@ -289,8 +298,8 @@ func (b *breaker) close() {
 
 // tick is the timer's turn.
 func (b *breaker) tick() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.lock(context.Background())
+	defer b.unlock()
 	b.expire(sinceEpoch())
 }
 
@@ -309,16 +318,22 @@ func (b *breaker) disarm() {
 	}
 }
 
-func (b *breaker) to(s State) {
+// to makes a transition as of at, and reports it if there is a reason. b.mu is held.
+func (b *breaker) to(s State, at time.Duration, reason string) {
+	from, counts := b.shown(), b.counted()
 	b.disarm()
-	b.state, b.probing = s, 0
+	b.spent[b.state] += max(at-b.since, 0)
+	b.state, b.since, b.probing = s, at, 0
 	b.transitions++
 	b.generation.Add(1)
 	b.publish()
+	if reason != "" {
+		b.report(from, counts, reason)
+	}
 }
 
-// record tells how a call ended. clock is read only where the time matters.
-func (b *breaker) record(clock func() time.Duration, p permit, o outcome, took time.Duration) {
+// record tells how a call under ctx ended. clock is read only where the time matters.
+func (b *breaker) record(ctx context.Context, clock func() time.Duration, p permit, o outcome, took time.Duration) {
 	if o == outcomeIgnored && !p.probe {
 		return
 	}
@@ -333,8 +348,8 @@ func (b *breaker) record(clock func() time.Duration, p permit, o outcome, took t
 		return
 	}
 	now := clock()
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.lock(ctx)
+	defer b.unlock()
 	if b.generation.Load() != p.generation || b.mode == Disabled {
 		return
 	}
@@ -376,18 +391,23 @@ func (b *breaker) count(now time.Duration, m mark) {
 	} else if b.streak.Load() != 0 {
 		b.streak.Store(0)
 	}
-	trip := b.conf.ConsecutiveFailures > 0 && b.streak.Load() >= int64(b.conf.ConsecutiveFailures)
+	trip := ""
+	if b.conf.ConsecutiveFailures > 0 && b.streak.Load() >= int64(b.conf.ConsecutiveFailures) {
+		trip = "consecutive failures"
+	}
 	if b.windowed.Load() {
 		b.fold()
 		b.window.add(now, m)
 		sum := b.window.read(now)
-		trip = trip || sum.calls >= b.conf.MinimumCalls && b.tooMany(sum)
-		if !trip && (sum.calls >= b.conf.MinimumCalls || sum.failures+sum.slow == 0) {
+		if trip == "" && sum.calls >= b.conf.MinimumCalls {
+			trip = b.tooMany(sum)
+		}
+		if trip == "" && (sum.calls >= b.conf.MinimumCalls || sum.failures+sum.slow == 0) {
 			b.unseal(now)
 		}
 	}
-	if trip {
-		b.open(now, false)
+	if trip != "" {
+		b.open(now, false, trip)
 	}
 }
 
@@ -416,12 +436,18 @@ func (b *breaker) unseal(now time.Duration) {
 	b.tally.Store(t)
 }
 
-func (b *breaker) tooMany(c counts) bool {
+// tooMany says which rate is too high, "" if none is.
+func (b *breaker) tooMany(c counts) string {
 	reached := func(part int, threshold float64) bool {
 		return threshold > 0 && float64(part)*100 >= threshold*float64(c.calls)
 	}
-	return b.rate && reached(c.failures, b.conf.FailureRateThreshold) ||
-		b.conf.SlowCallDuration > 0 && reached(c.slow, b.conf.SlowCallRateThreshold)
+	switch {
+	case b.rate && reached(c.failures, b.conf.FailureRateThreshold):
+		return "failure rate"
+	case b.conf.SlowCallDuration > 0 && reached(c.slow, b.conf.SlowCallRateThreshold):
+		return "slow calls"
+	}
+	return ""
 }
 
 func (b *breaker) judgeProbe(now time.Duration, m mark) {
@@ -430,19 +456,19 @@ func (b *breaker) judgeProbe(now time.Duration, m mark) {
 		b.passed++
 		switch {
 		case m&markFailure != 0:
-			b.open(now, true)
+			b.open(now, true, "probe failed")
 		case b.passed >= b.conf.HalfOpen.SuccessThreshold:
-			b.close()
+			b.close(now, probesPassed)
 		}
 		return
 	}
 	if b.sample.calls < b.conf.HalfOpen.PermittedCalls {
 		return
 	}
-	if b.tooMany(b.sample) {
-		b.open(now, true)
+	if why := b.tooMany(b.sample); why != "" {
+		b.open(now, true, why)
 	} else {
-		b.close()
+		b.close(now, probesPassed)
 	}
 }
 

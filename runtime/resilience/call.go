@@ -46,6 +46,9 @@ type Call struct {
 	unwanted bool
 	plain    bool // last wraps nothing, and has none of the methods we know
 	once     bool // executing it again might do the work twice
+	slept    bool // or was to: the clock was needed
+	races    bool // hedges may decide the call after the attempt has ended
+	live     bool // begun, and not over yet
 }
 
 type phase uint8
@@ -116,26 +119,35 @@ func (c *Call) next() bool {
 	switch {
 	case c.phase == again:
 		if !c.resume() {
+			c.finish()
 			return false
 		}
 	case p == nil:
 	case c.caller.Err() != nil:
 		c.last, c.kinds, c.phase = c.caller.Err(), c.leftKind(), over
+		if p.times {
+			p.stats.begin(c)
+		}
+		c.finish()
 		return false
 	default:
 		if c.breaker == nil { // else that of a key
 			c.breaker = p.breaker
 		}
+		c.live = true
 		if p.prepares {
 			c.prepare()
 		}
 	}
 	for c.tries++; p != nil && p.admits && !c.admit(); c.tries++ {
 		if c.phase != again || !c.pause() {
+			c.finish()
 			return false
 		}
 	}
-	c.attempts++
+	if c.attempts++; c.attempts > 1 && p.stats != nil {
+		p.stats.retries.Add(1)
+	}
 	c.phase = running
 	if p != nil && p.timed {
 		c.limit()
@@ -150,7 +162,10 @@ func (c *Call) next() bool {
 // needs them.
 func (c *Call) prepare() {
 	p := c.plan
-	if p.clocked {
+	if p.times {
+		p.stats.begin(c)
+	}
+	if p.clocked || p.times {
 		c.start = sinceEpoch()
 		if p.total > 0 {
 			c.due = after(c.start, p.total)
@@ -227,14 +242,16 @@ func (c *Call) admit() bool {
 		c.holds |= holdsSlot
 	}
 	if c.plan.measures {
-		c.begun = sinceEpoch()
+		if c.begun = c.start; c.tries > 1 || c.begun == 0 || c.plan.queues {
+			c.begun = sinceEpoch()
+		}
 	}
 	return true
 }
 
 // ask asks a breaker that is not closed.
 func (c *Call) ask() bool {
-	p, turned := c.breaker.allow(sinceEpoch)
+	p, turned := c.breaker.allow(c.caller, sinceEpoch)
 	if turned != nil {
 		c.rejected(breakerPart, KindCircuitOpen, turned)
 		return false
@@ -287,7 +304,7 @@ func (c *Call) turnedAway(by part, err error) {
 		kind = KindBulkheadFull
 	}
 	c.begun = 0
-	c.verdict(c.turnedOutcome(kind, err))
+	c.verdict(c.turnedOutcome(kind, err), 0)
 	switch {
 	case kind != 0:
 		c.rejected(by, kind, err)
@@ -311,6 +328,12 @@ func (c *Call) turnedAway(by part, err error) {
 func (c *Call) rejected(by part, kind Kind, reason error) {
 	c.kinds, c.unwanted = kind, false
 	c.stop(by, reason)
+	if s := c.plan.stats; s != nil {
+		s.rejections[by].Add(1)
+	}
+	if c.listened() {
+		c.tell(Event{Kind: Rejected, By: partNames[by], Err: reason})
+	}
 	r := &c.plan.Retry
 	if c.plan.retries && r.RetryOn.Kinds&kind != 0 && r.AbortOn.Kinds&kind == 0 && c.mayTry() {
 		c.phase = again
@@ -372,7 +395,7 @@ func (c *Call) Context() context.Context {
 // its goroutine. A panic is a failure for the breaker unless IgnoreOn names it;
 // nothing recovers it, so its stack stays as it is.
 func (c *Call) End() {
-	if c.holds != 0 {
+	if c.holds != 0 || c.live {
 		c.end()
 	}
 }
@@ -380,7 +403,7 @@ func (c *Call) End() {
 func (c *Call) end() {
 	if c.holds&holdsFlight != 0 {
 		c.leaveBudget()
-		if c.holds == 0 {
+		if c.holds == 0 && !c.live {
 			return
 		}
 	}
@@ -390,7 +413,7 @@ func (c *Call) end() {
 		if c.plan.Breaker.IgnoreOn.Kinds&KindPanic != 0 {
 			o = outcomeIgnored
 		}
-		c.verdict(o)
+		c.tellBreaker(o)
 	}
 	c.release(false)
 	if c.holds&holdsKey != 0 {
@@ -400,6 +423,9 @@ func (c *Call) end() {
 	if c.holds&holdsLimiter != 0 {
 		c.holds &^= holdsLimiter
 		c.limiter.release()
+	}
+	if c.live {
+		c.vanished()
 	}
 }
 

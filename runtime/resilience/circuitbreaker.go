@@ -1,6 +1,7 @@
 package resilience
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"time"
@@ -26,17 +27,20 @@ func (c *CircuitBreaker) current() *breaker {
 
 // BreakerSnapshot is a breaker at one moment.
 type BreakerSnapshot struct {
-	Name        string
-	State       State
-	Mode        BreakerMode
-	Calls       int // in the window; of probes, once there were any or may be
-	Failures    int
-	Slow        int
-	Consecutive int           // failures in a row
-	Rejected    int64         // calls; like the next two since the breaker was made or reset
-	Openings    int64         //
-	Transitions int64         //
-	RetryAfter  time.Duration // until the first probe; 0 unless open
+	Name         string
+	State        State
+	Mode         BreakerMode
+	Calls        int // in the window; of probes, once there were any or may be
+	Failures     int
+	Slow         int
+	SlowFailures int           // of both
+	Consecutive  int           // failures in a row
+	Rejected     int64         // calls; like the next two since the breaker was made or reset
+	Openings     int64         //
+	Transitions  int64         //
+	RetryAfter   time.Duration // until the first probe; 0 unless open
+
+	Closed, Open, HalfOpen time.Duration // spent in each state, since the breaker was made or reset
 }
 
 // Name returns the name: "payments.Gateway.Charge", or the shared one.
@@ -56,9 +60,11 @@ func (c *CircuitBreaker) Snapshot() BreakerSnapshot {
 		sum = b.sample
 	}
 	s := BreakerSnapshot{
-		Name: b.name, State: state, Mode: b.mode, Calls: sum.calls, Failures: sum.failures, Slow: sum.slow,
+		Name: b.name, State: state, Mode: b.mode, Calls: sum.calls, Failures: sum.failures, Slow: sum.slow, SlowFailures: sum.both,
 		Consecutive: int(b.streak.Load()), Rejected: b.rejected.Load(), Openings: b.openings, Transitions: b.transitions,
 	}
+	spent := b.times(now)
+	s.Closed, s.Open, s.HalfOpen = spent[StateClosed], spent[StateOpen], spent[StateHalfOpen]
 	if state == StateOpen && b.mode != ForcedOpen {
 		s.RetryAfter = max(b.openUntil()-now, 0)
 		if due, ok := b.undecidable(now); ok {
@@ -90,17 +96,19 @@ func (c *CircuitBreaker) ForceOpen() {
 func (c *CircuitBreaker) Disable() { c.set(Disabled, func(*breaker) {}) }
 
 // Close closes the breaker, with an empty window, under its policy's mode.
-func (c *CircuitBreaker) Close() { c.set(unforced, (*breaker).close) }
+func (c *CircuitBreaker) Close() { c.set(unforced, func(b *breaker) { b.close(sinceEpoch(), "") }) }
 
 // Reset makes the breaker what it was at first: in its initial state, under its
 // policy's mode, with every count at 0.
 func (c *CircuitBreaker) Reset() {
 	c.set(unforced, func(b *breaker) {
-		b.close()
+		b.forget()
+		b.close(sinceEpoch(), "")
 		b.rejected.Store(0)
 		b.openings, b.transitions = 0, 0
+		clear(b.spent[:])
 		if b.conf.InitialState == StateOpen && b.mode != ForcedOpen {
-			b.open(sinceEpoch(), false)
+			b.open(sinceEpoch(), false, "")
 		}
 	})
 }
@@ -110,11 +118,12 @@ const unforced BreakerMode = 255
 
 func (c *CircuitBreaker) set(mode BreakerMode, then func(*breaker)) {
 	b := c.current()
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.lock(context.Background())
+	defer b.unlock()
 	if b.state == StateClosed {
 		b.fold()
 	}
+	from, counts := b.shown(), b.counted()
 	if b.mode = mode; mode == unforced {
 		b.mode = b.conf.Mode
 		b.rejection = &rejection{forced: b.mode == ForcedOpen}
@@ -122,6 +131,7 @@ func (c *CircuitBreaker) set(mode BreakerMode, then func(*breaker)) {
 	b.generation.Add(1) // what is in flight belongs to another regime
 	then(b)
 	b.publish()
+	b.report(from, counts, "operator")
 }
 
 // Breaker returns the breaker of that name, nil if there is none. One of many

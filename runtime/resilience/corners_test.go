@@ -20,7 +20,7 @@ func TestProbeWhoseCallerLeavesTheQueue(t *testing.T) {
 		synctest.Wait()
 		b := g.plan.Load().breaker
 		b.mu.Lock()
-		b.open(sinceEpoch(), false)
+		b.open(sinceEpoch(), false, "")
 		b.mu.Unlock()
 		time.Sleep(time.Second)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -54,7 +54,7 @@ func callersPackage() string {
 // Guard returns the guard of a method under p.
 func (w *Wrapper) Guard(method string, p Policy) *Guard {
 	full := w.name + "." + method
-	g := &Guard{rt: w.rt, name: full + w.instance, method: full, iface: w.name, wrapper: w.name + w.instance, pkg: w.pkg, policy: p}
+	g := &Guard{rt: w.rt, name: full + w.instance, method: full, iface: w.name, wrapper: w.name + w.instance, pkg: w.pkg, policy: p, stats: newMethodStats(w.rt)}
 	if err := p.check(); err != nil {
 		w.errs = append(w.errs, fmt.Errorf("%s: %w", g.name, err))
 		return g
@@ -79,12 +79,13 @@ type Guard struct {
 	plan                atomic.Pointer[plan] // nil: switched off
 	misfit              error                // why overrides leave it out; under rt.mu
 	latencies           *latencies           // of a hedge by percentile; under rt.mu
+	stats               *methodStats         // nil: none are kept
 }
 
 // Guard returns a guard for code that has no interface, see [Do] and [Try].
 func (rt *Runtime) Guard(name string, p Policy) (*Guard, error) {
 	w := rt.Wrap(name, p)
-	g := &Guard{rt: w.rt, name: name + w.instance, method: name, iface: name, wrapper: name + w.instance, policy: p}
+	g := &Guard{rt: w.rt, name: name + w.instance, method: name, iface: name, wrapper: name + w.instance, policy: p, stats: newMethodStats(w.rt)}
 	if err := errors.Join(w.Err(), p.check()); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

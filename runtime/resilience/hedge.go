@@ -135,7 +135,7 @@ type origin struct {
 // call begins a hedge under ctx. As another try, its limits count from now.
 func (o *origin) call(ctx context.Context) Call {
 	c := Call{
-		plan: o.plan, caller: ctx, breaker: o.breaker, limiter: o.limiter, cost: o.cost, start: o.start, due: o.due, tries: 2,
+		plan: o.plan, caller: ctx, breaker: o.breaker, limiter: o.limiter, cost: o.cost, start: o.start, due: o.due, tries: 2, races: true,
 		holds: o.holds & (holdsKey | holdsLimiter),
 	}
 	// What a call in flight has cannot be evicted now.
@@ -152,6 +152,7 @@ func (o *origin) call(ctx context.Context) Call {
 // begin others.
 func (r *race[T]) enter(c *Call) {
 	h := c.plan.hedge
+	c.races = true
 	r.like = origin{c.plan, c.caller, c.breaker, c.limiter, c.cost, c.start, c.due, c.holds}
 	if c.lazy == nil {
 		r.own.parent, r.own.due, r.own.outlives = c.caller, never, h.conf.KeepContext
@@ -267,6 +268,7 @@ func (r *race[T]) hedge(h *lazyContext) bool {
 	r.mu.Lock()
 	r.rest.executed++
 	r.mu.Unlock()
+	c.hedged()
 	_, err := r.attempt(&c, h)
 	return err != nil && r.failed(&c)
 }
@@ -278,7 +280,7 @@ func (c *Call) join() bool {
 	}
 	if c.caller.Err() != nil { // also while it queued
 		c.kinds = c.leftKind()
-		c.verdict(outcomeIgnored)
+		c.verdict(outcomeIgnored, 0)
 		return false
 	}
 	c.attempts, c.phase = 1, running
@@ -289,6 +291,16 @@ func (c *Call) join() bool {
 		}
 	}
 	return true
+}
+
+// hedged tells and counts that a hedge begins.
+func (c *Call) hedged() {
+	if s := c.plan.stats; s != nil {
+		s.retries.Add(1)
+	}
+	if c.listened() {
+		c.tell(Event{Kind: HedgeStarted})
+	}
 }
 
 // settle gives back what a hedge holds. The context of the winner may be left
@@ -309,8 +321,11 @@ func (r *race[T]) attempt(c *Call, ctx *lazyContext) (T, error) {
 	v, err := execute(c, r.f)
 	lost := err == nil && !r.win(v, ctx)
 	c.RecordResult(err, false, err == nil && r.judge != nil && r.judge(v))
-	if lost {
+	switch {
+	case lost:
 		discard(v)
+	case err == nil && ctx != r.primary && c.listened():
+		c.tell(Event{Kind: HedgeWon})
 	}
 	return v, err
 }
@@ -337,7 +352,9 @@ func (c *Call) beaten() bool {
 		return false
 	}
 	c.kinds, c.plain = KindCanceled, false
-	c.verdict(outcomeIgnored)
+	if c.holds&holdsPermit != 0 {
+		c.tellBreaker(outcomeIgnored)
+	}
 	c.release(false)
 	return true
 }
@@ -415,15 +432,18 @@ func (r *race[T]) run(c *Call) (T, error) {
 	}
 	r.ended = true
 	if r.rest == nil { // nobody but the timer knows of r, and it is stopped
+		c.finish()
 		return v, c.Err()
 	}
 	r.rest.lanes.Wait()
 	r.rest.raise(r.won)
 	if r.won {
 		c.succeed(r.rest.executed + 1)
+		c.finish()
 		return r.rest.value, nil
 	}
 	c.concede(r.rest.executed+1, r.rest.refused)
+	c.finish()
 	return v, c.Err()
 }
 

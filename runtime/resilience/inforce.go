@@ -45,6 +45,16 @@ func (rt *Runtime) inForce(g *Guard, over overrides) *inForce {
 	return r
 }
 
+// of returns the policy in force, which is that of g where nothing was
+// overridden: a guard need not have it twice. The preset beside it may differ.
+func (r *inForce) of(g *Guard) *Policy {
+	if len(r.origins) == 0 && r.disabled == "" {
+		return &g.policy
+	}
+	p := r.Policy
+	return &p
+}
+
 // about returns the overrides that act on g, the most specific last. What is
 // said of other guards reaches g before what is said as specifically of g.
 func (rt *Runtime) about(g *Guard, layer []Override) []Override {

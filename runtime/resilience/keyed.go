@@ -57,9 +57,9 @@ type keyUse struct {
 
 const gone = -1 << 62
 
-func newKeyedBreakers(name string, conf Breaker, rate bool) *keyedBreakers {
+func newKeyedBreakers(name string, conf Breaker, rate bool, o *observer) *keyedBreakers {
 	k := &keyedBreakers{conf: conf, rate: rate}
-	k.keyRing = newKeyRing(name, conf.withDefaults().MaxKeys, func(name string) keyed { return newBreaker(name, k.conf, k.rate) })
+	k.keyRing = newKeyRing(name, conf.withDefaults().MaxKeys, func(name string) keyed { return newBreaker(name, k.conf, k.rate, o) })
 	return k
 }
 

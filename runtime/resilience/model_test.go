@@ -145,7 +145,7 @@ func TestBreakerAgainstModel(t *testing.T) {
 				}
 				got := (&CircuitBreaker{&Runtime{}, handle}).Snapshot()
 				if sum := model.counts(); model.state == StateClosed &&
-					(got.State != StateClosed || sum != counts{got.Calls, got.Failures, got.Slow} || got.Consecutive != model.row) {
+					(got.State != StateClosed || sum != counts{got.Calls, got.Failures, got.Slow, got.SlowFailures} || got.Consecutive != model.row) {
 					t.Fatalf("seed %d step %d %+v: %+v, want %+v, %d in a row", seed, step, conf, got, sum, model.row)
 				}
 			}

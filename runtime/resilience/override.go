@@ -43,6 +43,7 @@ func (rt *Runtime) SetOverrides(list []Override) error {
 	if err != nil {
 		return err
 	}
+	defer root.tellNews()
 	root.mu.Lock()
 	defer root.mu.Unlock()
 	if slices.Equal(root.overrides.listed, list) {
@@ -64,6 +65,7 @@ func (rt *Runtime) Disable(parts []string, names ...string) error {
 	if err != nil {
 		return err
 	}
+	defer root.tellNews()
 	root.mu.Lock()
 	defer root.mu.Unlock()
 	if len(names) == 0 {
@@ -149,6 +151,7 @@ func (rt *Runtime) targets(name string) (version int, list []target, err error) 
 
 // update puts changes in force unless the version is another one meanwhile.
 func (rt *Runtime) update(version int, changes []Override) (done bool, err error) {
+	defer rt.tellNews()
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	if rt.version != version {

@@ -14,6 +14,7 @@ func (c *Call) pause() bool {
 		return false
 	}
 	if c.plan.hurries && c.plain && c.reason == nil { // judge has just looked at the caller
+		c.tellRetry(0)
 		return !c.plan.off.Load()
 	}
 	d, ok := c.delay()
@@ -99,15 +100,25 @@ func (c *Call) retryAfter() (time.Duration, bool) {
 	return 0, false
 }
 
+// goesOn reports whether the caller is still there for an attempt at once.
+func (c *Call) goesOn() bool {
+	if c.caller.Err() != nil {
+		return false
+	}
+	c.tellRetry(0)
+	return true
+}
+
 func (c *Call) sleep(d time.Duration) bool {
 	limit := max(c.plan.Retry.MaxDuration, 0)
 	if d <= 0 && limit == 0 && c.due == 0 {
-		return c.caller.Err() == nil
+		return c.goesOn()
 	}
 	now := sinceEpoch()
 	if c.start == 0 {
 		c.start = now
 	}
+	c.slept = true
 	then := after(now, max(d, 0))
 	if deadline, ok := c.caller.Deadline(); ok && instant(deadline) <= then || c.due != 0 && c.due <= then {
 		return false
@@ -116,8 +127,9 @@ func (c *Call) sleep(d time.Duration) bool {
 		return false
 	}
 	if d <= 0 {
-		return c.caller.Err() == nil
+		return c.goesOn()
 	}
+	c.tellRetry(d)
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -101,7 +101,7 @@ func TestSaturationAtTheEndOfTime(t *testing.T) {
 			}
 		}
 	}
-	b := newBreaker("", Breaker{ConsecutiveFailures: 1, OpenDuration: time.Second, OpenBackoff: OpenBackoff{Multiplier: 10, MaxDuration: forever}}, false)
+	b := newBreaker("", Breaker{ConsecutiveFailures: 1, OpenDuration: time.Second, OpenBackoff: OpenBackoff{Multiplier: 10, MaxDuration: forever}}, false, nil)
 	b.reopened = 100
 	if until := b.openUntil() - b.openedAt; until < time.Hour {
 		t.Errorf("opening 100 lasts %v", until)

@@ -14,7 +14,8 @@ import (
 type plan struct {
 	admits   bool // only who breaker and bulkhead let in
 	timed    bool
-	prepares bool // clocked, or keys are kept
+	prepares bool // clocked, times, or keys are kept
+	times    bool // stats keep histograms
 	clocked  bool // a limit counts from the beginning of the call
 	retries  bool
 	hurries  bool // from attempt to attempt: no delay, no limit to look at
@@ -34,6 +35,7 @@ type plan struct {
 	limiter  *limiter
 	limiters *keyedLimiters // instead of limiter
 
+	stats   *methodStats          // of the guard; nil: none are kept
 	off     atomic.Bool           // switched off since: calls that began before end
 	turned  atomic.Pointer[Error] // what the present opening answers to a first attempt
 	tooFast atomic.Pointer[Error] // what the limiter answers
@@ -46,7 +48,7 @@ type plan struct {
 	rt      *Runtime
 	name    string // of the guard
 	learned atomic.Int32
-	Policy
+	*Policy // the guard's, unless something was overridden
 }
 
 // rejection returns the error of a call that an open breaker did not let in:
@@ -65,7 +67,7 @@ func (p *plan) rejection(reason *rejection) *Error {
 	return e
 }
 
-func newPlan(p Policy, preset Preset) *plan {
+func newPlan(p *Policy, preset Preset) *plan {
 	pl := &plan{Policy: p, attempts: 1, total: max(p.Timeout.Total, 0), perTry: max(p.Timeout.Attempt, 0), open: max(p.Timeout.Open, 0)}
 	pl.timed = pl.total > 0 || pl.perTry > 0 || pl.open > 0
 	pl.clocked = pl.timed || p.Retry.MaxDuration > 0
@@ -114,7 +116,7 @@ func (rt *Runtime) breakerFor(g *Guard, p *Policy) (*breaker, *keyedBreakers) {
 	if rt.breakers == nil {
 		rt.breakers = map[string]*breaker{}
 	}
-	b := newBreaker(name, conf, rate)
+	b := newBreaker(name, conf, rate, rt.observer)
 	rt.breakers[name] = b
 	return b, nil
 }
@@ -127,7 +129,7 @@ func (rt *Runtime) keyedFor(name string, conf Breaker, rate bool) *keyedBreakers
 	if rt.keyed == nil {
 		rt.keyed = map[string]*keyedBreakers{}
 	}
-	k := newKeyedBreakers(name, conf, rate)
+	k := newKeyedBreakers(name, conf, rate, rt.observer)
 	rt.keyed[name] = k
 	return k
 }

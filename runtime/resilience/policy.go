@@ -274,6 +274,9 @@ const (
 	StateClosed
 	StateOpen
 	StateHalfOpen
+
+	StateForcedOpen // by an operator; like the next one only in an [Event]
+	StateDisabled
 )
 
 // BreakerMode is what a breaker does with its verdicts.

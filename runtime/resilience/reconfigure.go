@@ -11,7 +11,8 @@ func (b *breaker) adopt(conf Breaker, rate bool) {
 // window keeps its outcomes unless its shape is another one. An open breaker
 // stays open until the new openDuration is over, counted from when it opened; a
 // half-open one whose probes suffice by now decides. What an operator told the
-// breaker still holds.
+// breaker still holds. What there is to tell waits for [Runtime.tellNews]: the
+// Runtime's lock is held.
 func (b *breaker) reconfigure(conf Breaker, rate bool) {
 	conf = conf.withDefaults()
 	b.mu.Lock()
@@ -29,7 +30,9 @@ func (b *breaker) reconfigure(conf Breaker, rate bool) {
 		b.tally.Store(nil)
 	}
 	if old.Mode != conf.Mode && b.mode == old.Mode {
+		from, counts := b.shown(), b.counted()
 		b.changeMode(conf.Mode)
+		b.report(from, counts, newNumbers)
 	}
 	switch b.state {
 	case StateOpen:
@@ -80,10 +83,10 @@ func (b *breaker) settle() {
 	}
 	h := &b.conf.HalfOpen
 	switch {
-	case h.Mode == RateMode && b.sample.calls >= h.PermittedCalls && b.tooMany(b.sample):
-		b.open(sinceEpoch(), true)
+	case h.Mode == RateMode && b.sample.calls >= h.PermittedCalls && b.tooMany(b.sample) != "":
+		b.open(sinceEpoch(), true, newNumbers)
 	case h.Mode == RateMode && b.sample.calls >= h.PermittedCalls, h.Mode == AllMode && b.passed >= h.SuccessThreshold:
-		b.close()
+		b.close(sinceEpoch(), newNumbers)
 	}
 }
 

@@ -1,6 +1,7 @@
 package resilience
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -40,6 +41,9 @@ type Runtime struct {
 	environment []Override // from variables; see SetOverrides
 	overrides   overrides
 	version     int // of overrides
+
+	noStats, noHistograms bool
+	observer              *observer // nil: nobody listens
 }
 
 // Options are what [Open] takes. The zero value is the default.
@@ -50,6 +54,17 @@ type Options struct {
 	// ChaosInProduction lets a [Chaos] act under preset production, in a binary that
 	// was built with the tag resilience_chaos.
 	ChaosInProduction bool
+
+	DisableStats      bool // keep no statistics of methods
+	DisableHistograms bool // keep only counters: calls read no clock for them
+
+	// Observe is told of every [Event], with the context of the call that caused
+	// it (context.Background for timers and operators), on the goroutine of that
+	// call or of another one that has an event of the same breaker. No lock is held,
+	// so it may call back in; what is slow in it slows calls down. A panic in it is
+	// counted (see [Runtime.Observer]) and harms nobody. nil costs nothing. See
+	// [LogHandler] and [Ring].
+	Observe func(context.Context, Event)
 }
 
 var defaultRuntime = sync.OnceValues(func() (*Runtime, error) { return Open(Options{}) })
@@ -61,7 +76,10 @@ var defaultRuntime = sync.OnceValues(func() (*Runtime, error) { return Open(Opti
 // that has the part. A variable that is nearly one of these is an error, since a
 // switch that does nothing is worse than none.
 func Open(o Options) (*Runtime, error) {
-	rt := &Runtime{seed: o.Seed, preset: o.Preset, chaos: o.ChaosInProduction, enabled: map[string]bool{}}
+	rt := &Runtime{seed: o.Seed, preset: o.Preset, chaos: o.ChaosInProduction, enabled: map[string]bool{}, noStats: o.DisableStats, noHistograms: o.DisableHistograms}
+	if o.Observe != nil {
+		rt.observer = &observer{observe: o.Observe}
+	}
 	if o.Disabled {
 		rt.enabled[""] = false
 	}
@@ -69,6 +87,16 @@ func Open(o Options) (*Runtime, error) {
 		os.Getenv(name) // tells the cache of go test that results depend on it, which os.Environ does not
 	}
 	return rt, rt.readEnvironment(os.Environ())
+}
+
+// tellNews tells what breakers did while rt.mu was held.
+func (rt *Runtime) tellNews() {
+	if rt.observer == nil {
+		return
+	}
+	for _, c := range rt.Breakers() {
+		c.b.news.tell()
+	}
 }
 
 // root returns the Runtime that holds the state, and its error for nil.
@@ -99,6 +127,7 @@ func (rt *Runtime) Close() error {
 
 // stop ends the guarding.
 func (rt *Runtime) stop() {
+	defer rt.tellNews()
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	rt.closed = true
@@ -118,6 +147,7 @@ func (rt *Runtime) stop() {
 // it is switched off.
 func (rt *Runtime) SetEnabled(on bool, names ...string) {
 	root, _ := rt.root()
+	defer root.tellNews()
 	root.mu.Lock()
 	defer root.mu.Unlock()
 	if root.enabled == nil {
@@ -136,6 +166,7 @@ func (rt *Runtime) SetEnabled(on bool, names ...string) {
 // from the environment stays in force.
 func (rt *Runtime) Apply(p Preset) {
 	root, _ := rt.root()
+	defer root.tellNews()
 	root.mu.Lock()
 	defer root.mu.Unlock()
 	if !root.pinned {
@@ -160,7 +191,7 @@ func (rt *Runtime) compile(g *Guard) *plan {
 	if rt.closed || !rt.isEnabled(g, r.Preset) {
 		return nil
 	}
-	p := newPlan(r.Policy, r.Preset)
+	p := newPlan(r.of(g), r.Preset)
 	p.rt, p.name = rt, g.name
 	p.breaker, p.keys = rt.breakerFor(g, &r.Policy)
 	p.bulkhead = rt.bulkheadFor(g, &r.Policy)
@@ -171,8 +202,10 @@ func (rt *Runtime) compile(g *Guard) *plan {
 	if p.retries || p.hedge != nil {
 		p.budget = rt.budgetFor(g, &r.Policy)
 	}
+	p.stats = g.stats
+	p.times = g.stats != nil && g.stats.times
 	p.admits = p.breaker != nil || p.keys != nil || p.bulkhead != nil || p.limits
-	p.prepares = p.clocked || p.keys != nil || p.budget != nil
+	p.prepares = p.clocked || p.times || p.keys != nil || p.budget != nil
 	p.queues = p.bulkhead != nil && r.Bulkhead.MaxWait > 0 || p.limits && r.RateLimit.MaxWait > 0
 	p.measures = (p.breaker != nil || p.keys != nil) && r.Breaker.SlowCallDuration > 0
 	return p
@@ -190,6 +223,7 @@ func (rt *Runtime) isEnabled(g *Guard, preset Preset) bool {
 // add registers g and gives it its first plan. Overrides that do not fit it are
 // left out, but not those of the environment.
 func (rt *Runtime) add(g *Guard) error {
+	defer rt.tellNews()
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	err := rt.welcome(g)

@@ -23,7 +23,7 @@ func TestAutoHalfOpenLetsSeldomCallersIn(t *testing.T) {
 
 func TestBreakerThatBeginsOpenWithATimer(_ *testing.T) {
 	for range 100 {
-		b := newBreaker("", Breaker{On: true, InitialState: StateOpen, OpenDuration: 1, AutoHalfOpen: true}, true)
+		b := newBreaker("", Breaker{On: true, InitialState: StateOpen, OpenDuration: 1, AutoHalfOpen: true}, true, nil)
 		for b.mu.Lock(); b.state != StateHalfOpen; b.mu.Lock() {
 			b.mu.Unlock()
 		}

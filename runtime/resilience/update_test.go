@@ -316,7 +316,7 @@ func TestReconfiguredBreakerAgainstModel(t *testing.T) {
 				}
 				got := (&CircuitBreaker{&Runtime{}, handle}).Snapshot()
 				if sum := model.counts(); random.IntN(5) == 0 && model.state == StateClosed &&
-					(got.State != StateClosed || sum != counts{got.Calls, got.Failures, got.Slow} || got.Consecutive != model.row) {
+					(got.State != StateClosed || sum != counts{got.Calls, got.Failures, got.Slow, got.SlowFailures} || got.Consecutive != model.row) {
 					t.Fatalf("seed %d step %d %+v: %+v, want %+v, %d in a row", seed, step, model.conf, got, sum, model.row)
 				}
 			}

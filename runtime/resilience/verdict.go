@@ -28,22 +28,36 @@ func (c *Call) RecordResult(err error, retry, record bool) {
 		c.failed(retry, record)
 		return
 	}
+	var now time.Duration // one clock for all who want to know
+	if c.plan.times {
+		now = sinceEpoch()
+	}
 	if c.holds&holdsPermit != 0 {
-		c.succeeded()
+		c.succeeded(now)
 	}
 	if c.holds&holdsContext != 0 {
 		c.release(true)
 	}
+	if c.races {
+		return
+	}
+	if c.live = false; c.plan.stats != nil {
+		c.plan.stats.succeed(c, now)
+	}
 }
 
-// succeeded tells the breaker of a success; most of them need no lock.
-func (c *Call) succeeded() {
-	b := c.breaker
-	if c.holds&holdsProbe == 0 && c.begun == 0 && b.succeeded(sinceEpoch, c.generation) {
+// succeeded tells the breaker of a success; most of them need no lock. now is 0
+// if no clock was read.
+func (c *Call) succeeded(now time.Duration) {
+	b, clock := c.breaker, sinceEpoch
+	if now != 0 {
+		clock = func() time.Duration { return now }
+	}
+	if c.holds&holdsProbe == 0 && c.begun == 0 && b.succeeded(clock, c.generation) {
 		c.holds &^= holdsPermit
 		return
 	}
-	c.verdict(outcomeSuccess)
+	c.verdict(outcomeSuccess, now)
 }
 
 // failed judges an attempt that is no plain success.
@@ -65,8 +79,14 @@ func (c *Call) failed(retry, record bool) {
 			c.classify()
 		}
 	}
+	if s := c.plan.stats; s != nil && ended != nil {
+		s.timeouts.Add(1)
+	}
+	if (c.last != nil || retry) && c.listened() {
+		c.tellFailure(ended)
+	}
 	if c.holds&holdsPermit != 0 {
-		c.verdict(c.outcome(record))
+		c.tellBreaker(c.outcome(record))
 	}
 	switch {
 	case callerLeft:
@@ -79,21 +99,35 @@ func (c *Call) failed(retry, record bool) {
 	if c.holds&holdsContext != 0 {
 		c.release(c.last == nil && c.phase == over)
 	}
+	if c.phase == over && !c.races {
+		c.finish()
+	}
 }
 
-// verdict tells the breaker how the attempt ended.
-func (c *Call) verdict(o outcome) {
+// tellBreaker is verdict for an attempt, whose verdict is counted.
+func (c *Call) tellBreaker(o outcome) {
+	if s := c.plan.stats; s != nil {
+		s.told(o)
+	}
+	c.verdict(o, 0)
+}
+
+// verdict tells the breaker how the attempt ended. now is 0 if no clock was
+// read.
+func (c *Call) verdict(o outcome, now time.Duration) {
 	if c.holds&holdsPermit == 0 {
 		return
 	}
 	b, p := c.breaker, permit{c.generation, c.holds&holdsProbe != 0}
 	c.holds &^= holdsPermit | holdsProbe
 	if c.begun > 0 && o != outcomeIgnored {
-		now := sinceEpoch()
-		b.record(func() time.Duration { return now }, p, o, now-c.begun)
+		if now == 0 {
+			now = sinceEpoch()
+		}
+		b.record(c.caller, func() time.Duration { return now }, p, o, now-c.begun)
 		return
 	}
-	b.record(sinceEpoch, p, o, 0)
+	b.record(c.caller, sinceEpoch, p, o, 0)
 }
 
 // outcome judges the attempt for the breaker.
@@ -200,12 +234,24 @@ func (c *Call) stop(by part, reason error) {
 
 // WantsFallback reports whether the policy's fallback is to answer: the call
 // failed, and not because the caller left, for good, or switched off.
+//
+// That it does counts as the use of the fallback.
 func (c *Call) WantsFallback() bool { return (c.last != nil || c.reason != nil) && c.wantsFallback() }
 
 func (c *Call) wantsFallback() bool {
-	if c.plan == nil || !c.plan.mayFall {
+	if c.plan == nil || !c.plan.mayFall || !c.fallbackApplies() {
 		return false
 	}
+	if s := c.plan.stats; s != nil {
+		s.fallbacks.Add(1)
+	}
+	if c.listened() {
+		c.tell(Event{Kind: FallbackUsed, Err: c.why()})
+	}
+	return true
+}
+
+func (c *Call) fallbackApplies() bool {
 	f, err := &c.plan.Fallback, c.last
 	if err == nil || c.kinds&(KindCircuitOpen|KindBulkheadFull|KindRateLimited) != 0 {
 		err = c.reason // of the rejection that ended the call
@@ -240,14 +286,14 @@ func (c *Call) err() error {
 	if r, ok := c.reason.(*limited); ok && c.attempts == 0 && r.l.conf.Load().MaxWait == 0 {
 		return c.plan.tooMany(r)
 	}
-	ordinary := c.plain && c.reason == nil && c.ended == noPart && c.start == 0
+	ordinary := c.plain && c.reason == nil && c.ended == noPart && !c.timed()
 	if ordinary {
 		if k := c.plan.known.Load(); k != nil && k.err == c.last && k.gaveUp.Attempts == int(c.attempts) {
 			return k.gaveUp
 		}
 	}
 	e := &Error{Method: c.plan.name, Attempts: int(c.attempts), Policy: partNames[max(c.ended, retryPart)], reason: c.reason, last: c.last}
-	if c.start != 0 {
+	if c.timed() {
 		e.Elapsed = sinceEpoch() - c.start
 	}
 	if ordinary {
@@ -255,6 +301,11 @@ func (c *Call) err() error {
 	}
 	return e
 }
+
+// timed reports whether the policy needed a clock, so that the error says how
+// long it took. One that statistics alone needed makes no error differ from the
+// next.
+func (c *Call) timed() bool { return c.slept || c.plan.clocked }
 
 // known is a failure that came before: a peer that is down fails with the same
 // value every time, if that is a package-level error.

@@ -6,7 +6,7 @@ import (
 )
 
 // counts are the outcomes in a window.
-type counts struct{ calls, failures, slow int }
+type counts struct{ calls, failures, slow, both int }
 
 func (c *counts) add(o mark, n int) {
 	c.calls += n
@@ -15,6 +15,9 @@ func (c *counts) add(o mark, n int) {
 	}
 	if o&markSlow != 0 {
 		c.slow += n
+	}
+	if o == markFailure|markSlow {
+		c.both += n
 	}
 }
 
@@ -79,6 +82,7 @@ func (w *window) turn(now time.Duration) {
 		w.sum.calls -= old.calls
 		w.sum.failures -= old.failures
 		w.sum.slow -= old.slow
+		w.sum.both -= old.both
 		*old = counts{}
 	}
 	w.head = head

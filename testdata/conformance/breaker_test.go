@@ -100,7 +100,7 @@ var r4jBreakerCases = family{
 	"R4J-16": with(NewResilientP0, func(s *session, script string) {
 		s.rt.Breaker(s.breaker).Disable()
 		s.play(script)
-	}, "F*100>E =CLOSED calls=0 failures=0 openings=0 execs=100"),
+	}, "F*100>E =CLOSED calls=0 failures=0 openings=0 execs=100 transitions=closed-disabled(operator)"),
 	"R4J-18": func(t *testing.T) {
 		breaker := reflect.TypeFor[*resilience.CircuitBreaker]()
 		for i := range breaker.NumMethod() {
@@ -112,7 +112,7 @@ var r4jBreakerCases = family{
 	"R4J-20": with(NewResilientP0, func(s *session, script string) {
 		s.play(script)
 		s.rt.Breaker(s.breaker).Reset()
-		s.play("=CLOSED calls=0 failures=0 slow=0 consecutive=0 rejected=0 openings=0 S>ok")
+		s.play("=CLOSED calls=0 failures=0 slow=0 consecutive=0 rejected=0 openings=0 S>ok transitions=closed-open,reset,open-closed(operator)")
 	}, "F*5>E S*3>open rejected=3"),
 	"R4J-21": play(NewResilientP0, "F*5>E +6s a:hold =HALF_OPEN +999ms =HALF_OPEN +1ms =OPEN S>open +5s b:hold c:hold d:hold e:hold S>open a!F a>E =HALF_OPEN calls=0"),
 	"R4J-22": play(NewResilientR4J22, "F*5>E +6s a:hold +999ms =HALF_OPEN +1ms =CLOSED"),
@@ -121,7 +121,15 @@ var r4jBreakerCases = family{
 		play(NewResilientR4J23Shadow, "S>ok", "F*100>E execs=100"),
 		play(NewResilientR4J23Closed, "S>ok")),
 	"R4J-25": play(NewResilientR4J25, "F>E calls=1 failures=1 S>ok calls=2 failures=1 S>ok calls=3 failures=1 S>ok calls=4 failures=1 S>ok calls=4 failures=0"),
-	"R4J-26": play(NewResilientR4J26, "S/10s>ok F/10s>E S/100ms*3>ok slow=2 failures=1 calls=5 =CLOSED"),
+	"R4J-26": with(NewResilientR4J26, func(s *session, script string) {
+		s.play(script)
+		if b := s.snapshot(); b.SlowFailures != 1 {
+			s.t.Errorf("%d slow failures, want 1 of 2 slow calls", b.SlowFailures)
+		}
+		if l := s.rt.Stats().Methods[0].Latency; l.Count != 5 || !about(l.Mean, 4060*time.Millisecond) {
+			s.t.Errorf("mean %v of %d calls, want 4.06s of 5", l.Mean, l.Count)
+		}
+	}, "S/10s>ok F/10s>E S/100ms*3>ok slow=2 failures=1 calls=5 =CLOSED"),
 	"R4J-27": with(NewResilientR4J27, func(s *session, script string) {
 		s.align()
 		s.play(script)
@@ -147,12 +155,13 @@ var pollyBreakerCases = family{
 	}, "a:hold b:hold c:hold F>E calls=1 failures=1 F*3>E =OPEN a!F a>E =OPEN calls=4 openings=1 +1s S>ok =HALF_OPEN b!F b>E =HALF_OPEN calls=1 failures=0"),
 	"POL-05": play(NewResilientPOL05, "F*20>E =OPEN +2s F>E =OPEN +1999ms S>open +1ms S>ok =CLOSED"),
 	"POL-06": all(
-		play(NewResilientPOL05, "S>ok =CLOSED", "a:hold F*20>E =OPEN a!S a>ok =OPEN", "F*20>E +2s S>ok =CLOSED"),
+		play(NewResilientPOL05, "S>ok =CLOSED transitions=", "a:hold F*20>E =OPEN a!S a>ok =OPEN transitions=closed-open",
+			"F*20>E +2s S>ok =CLOSED transitions=closed-open,open-half_open,half_open-closed"),
 		with(NewResilientPOL05, func(s *session, script string) {
 			s.play("a:hold")
 			s.rt.Breaker(s.breaker).ForceOpen()
 			s.play(script)
-		}, "a!S a>ok S>open")),
+		}, "a!S a>ok S>open transitions=closed-forced_open(operator)")),
 	"POL-09": play(NewResilientPOL09, "F*20>E =OPEN S>open +1h S>open +1000000h =OPEN S>open"),
 	"POL-10": onPair(NewResilientMPCB29Name, func(s *session, p Pair) {
 		s.play("a:hold")

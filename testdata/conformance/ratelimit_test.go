@@ -12,7 +12,7 @@ func whileOneWaits(s *session, _ string) {
 }
 
 var rateLimitCases = family{
-	"R4J-38": play(NewResilientR4J38, "+250ms S>ok S>limited took=0s after=250ms +250ms S>ok S>limited execs=2"),
+	"R4J-38": play(NewResilientR4J38, "+250ms S>ok S>limited took=0s after=250ms +250ms S>ok S>limited execs=2 rejections=2"),
 	"R4J-39": play(NewResilientR4J39, "+250ms S>ok b:S b? waiting=1 after=500ms +250ms b>ok took=250ms"),
 	"R4J-40": play(NewResilientR4J40, "+250ms S>ok b:S c:S waiting=2 +250ms b>ok took=250ms c>limited took=250ms +1s S>ok after=250ms"),
 	"R4J-41": play(NewResilientR4J41, "+250ms S>ok took=500ms"),

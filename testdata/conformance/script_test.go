@@ -130,6 +130,12 @@ func (s *session) see(name string) string {
 		return fmt.Sprint(s.budget().Repeated)
 	case "refused":
 		return fmt.Sprint(s.budget().Refused)
+	case "transitions":
+		return strings.Join(s.transitions(), ",")
+	case "timeouts":
+		return fmt.Sprint(s.told(func(e resilience.Event) bool { return e.Kind == resilience.AttemptFailed && e.By == "timeout" }))
+	case "rejections":
+		return fmt.Sprint(s.told(func(e resilience.Event) bool { return e.Kind == resilience.Rejected }))
 	}
 	if name == "waiting" || name == "after" {
 		l := s.limiter()
@@ -156,6 +162,36 @@ func (s *session) see(name string) string {
 		return fmt.Sprint(b.Openings)
 	}
 	return "nothing of that name"
+}
+
+// transitions are those that breakers made, and resets, as events told them.
+func (s *session) transitions() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []string
+	for _, e := range s.events {
+		switch {
+		case e.Kind == resilience.BreakerReset:
+			list = append(list, "reset")
+		case e.Kind == resilience.BreakerTransition && e.Reason == "operator":
+			list = append(list, fmt.Sprintf("%v-%v(operator)", e.From, e.To))
+		case e.Kind == resilience.BreakerTransition:
+			list = append(list, fmt.Sprintf("%v-%v", e.From, e.To))
+		}
+	}
+	return list
+}
+
+// told counts events.
+func (s *session) told(is func(resilience.Event) bool) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.events {
+		if is(e) {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *session) snapshot() resilience.BreakerSnapshot {

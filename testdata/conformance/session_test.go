@@ -32,6 +32,7 @@ type session struct {
 	running   int
 	peak      int
 	fallbacks int
+	events    []resilience.Event
 }
 
 // bubble runs f with a session that has wrapped nothing yet.
@@ -40,11 +41,12 @@ func bubble(t *testing.T, f func(*session)) { bubbleSeed(t, 1, f) }
 func bubbleSeed(t *testing.T, seed uint64, f func(*session)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		rt, err := resilience.Open(resilience.Options{Seed: seed})
+		s := &session{t: t, begun: time.Now(), calls: map[string]*call{}}
+		rt, err := resilience.Open(resilience.Options{Seed: seed, Observe: s.observe})
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &session{t: t, rt: rt, begun: time.Now(), calls: map[string]*call{}}
+		s.rt = rt
 		defer func() {
 			for _, c := range s.calls {
 				c.cancel(nil) // who still holds, lets go
@@ -111,6 +113,13 @@ func all(parts ...func(*testing.T)) func(*testing.T) {
 			part(t)
 		}
 	}
+}
+
+// observe keeps what the Runtime tells.
+func (s *session) observe(_ context.Context, e resilience.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = append(s.events, e)
 }
 
 // do is the session as a delegate.

@@ -34,13 +34,13 @@ var timeoutCases = family{
 			if err := s.last.err; err == context.DeadlineExceeded || !errors.Is(err, context.DeadlineExceeded) {
 				s.t.Errorf("got %#v, want more than the context's error, and that", err)
 			}
-		}, "H>timeout"),
+		}, "H>timeout timeouts=1"),
 		with(NewResilientR4J50, func(s *session, script string) {
 			s.play("a:cause +500ms")
 			s.calls["a"].cancel(errCaller)
 			synctest.Wait()
 			s.play(script)
-		}, "a>caller took=500ms")),
+		}, "a>caller took=500ms timeouts=0")),
 	"HYX-15": all(
 		play(NewResilientHYX15, "S!2s>ok took=2s slow=1 calls=1 failures=0 fallbacks=0", "F!2s>fb fallbacks=1 failures=1"),
 		play(NewResilientHYX15Abandon, "S!2s>fb took=1s fallbacks=1 calls=1 failures=1 +5s calls=1 failures=1 fallbacks=1")),

@@ -1,0 +1,239 @@
+package resilience
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Event is something that a guard or a breaker did. Fields that do not belong
+// to its kind are zero.
+type Event struct {
+	Kind EventKind
+	Time time.Time
+	Name string // of the method, "payments.Gateway.Charge"; of a breaker's event the breaker's
+
+	Attempt int           // executions of the delegate so far
+	Elapsed time.Duration // since the call began; 0 if no clock was read then
+	Delay   time.Duration // before the next attempt
+	By      string        // key of the part that did it: "retry", "timeout", "circuitBreaker"
+	Reason  string        // in words of a closed set, see [EventKind]
+	Err     error         // what failed, or why
+
+	From, To State  // of a breaker
+	Counts   Counts // of the state that the breaker left
+	Shadow   bool   // the breaker only reports: it rejects nothing
+}
+
+// Counts are what a breaker had counted: of a closed one the calls in its
+// window and the failures in a row, of a half-open one the probes.
+type Counts struct{ Calls, Failures, Slow, Consecutive int }
+
+// EventKind is the kind of an [Event].
+type EventKind uint8
+
+// Kinds of events. Those of one call come in turn; those of one breaker in the
+// order in which they happened, whoever caused them.
+const (
+	_ EventKind = iota
+	// AttemptFailed: the delegate failed with Err, or its result was unwanted (Err
+	// is nil), or Reason is "panic or Goexit" (also of GaveUp). By is "timeout" where a limit of the
+	// policy ended it.
+	AttemptFailed
+	// RetryScheduled: another attempt follows after Delay.
+	RetryScheduled
+	// Rejected: By did not admit an attempt, because of Err.
+	Rejected
+	// GaveUp: the call failed, once for each that does. Err ended it: what By gave
+	// as a reason, else the last error of the delegate. A fallback may follow.
+	GaveUp
+	// HedgeStarted: another attempt began beside those in flight.
+	HedgeStarted
+	// HedgeWon: one of those came first.
+	HedgeWon
+	// FallbackUsed: the fallback answers, instead of Err.
+	FallbackUsed
+	// BreakerTransition: a breaker went From one state To another with Counts.
+	// Reason is "failure rate", "consecutive failures", "slow calls", "probe failed",
+	// "probes passed", "openDuration passed", "maxWait passed",
+	// "operator", or "new numbers" where an override or a preset decided.
+	// The context is that of the call that caused it.
+	BreakerTransition
+	// BreakerReset: an operator reset a breaker, with the Counts that are gone.
+	BreakerReset
+	// AbandonedEnded: a delegate that timeout.mode abandon left behind returned, and
+	// what it returned was dropped: Err, or a *[PanicError]. Reason is "Goexit" where
+	// it ended its goroutine.
+	AbandonedEnded
+)
+
+// eventNames has a name for each kind. Who adds a kind adds its name here, its
+// place in Event.words, and a case to TestEveryKind.
+var eventNames = [...]string{
+	AttemptFailed:     "attempt failed",
+	RetryScheduled:    "retry scheduled",
+	Rejected:          "rejected",
+	GaveUp:            "gave up",
+	HedgeStarted:      "hedge started",
+	HedgeWon:          "hedge won",
+	FallbackUsed:      "fallback used",
+	BreakerTransition: "breaker transition",
+	BreakerReset:      "breaker reset",
+	AbandonedEnded:    "abandoned call ended",
+}
+
+// String returns the kind in words: "attempt failed".
+func (k EventKind) String() string {
+	if int(k) < len(eventNames) && eventNames[k] != "" {
+		return eventNames[k]
+	}
+	return fmt.Sprintf("EventKind(%d)", uint8(k))
+}
+
+// String returns the event in one line, without its time.
+func (e Event) String() string {
+	var b strings.Builder
+	b.WriteString(e.Name + ": " + e.Kind.String())
+	e.words(func(format string, args ...any) { fmt.Fprintf(&b, format, args...) })
+	return b.String()
+}
+
+// words says what String puts behind the kind.
+func (e *Event) words(say func(format string, args ...any)) {
+	switch e.Kind {
+	case AttemptFailed, GaveUp, AbandonedEnded, HedgeStarted, HedgeWon:
+		say(", attempt %d", e.Attempt)
+	case RetryScheduled:
+		say(", attempt %d in %v", e.Attempt+1, rounded(e.Delay))
+	case BreakerTransition:
+		say(", %v to %v", e.From, e.To)
+	}
+	if e.Shadow {
+		say(", shadow")
+	}
+	if e.By != "" {
+		say(", by %s", e.By)
+	}
+	if e.Reason != "" {
+		say(", %s", e.Reason)
+	}
+	if (e.Counts != Counts{}) {
+		say(" (calls %d, failures %d, slow %d, in a row %d)", e.Counts.Calls, e.Counts.Failures, e.Counts.Slow, e.Counts.Consecutive)
+	}
+	if e.Err != nil {
+		text, _, _ := strings.Cut(e.Err.Error(), "\n") // a *PanicError has its stack behind it
+		say(": %s", text)
+	}
+}
+
+var breakerStates = [...]string{
+	StateClosed: "closed", StateOpen: "open", StateHalfOpen: "half_open", StateForcedOpen: "forced_open", StateDisabled: "disabled",
+}
+
+// String returns the state as metrics name it: "half_open".
+func (s State) String() string {
+	if int(s) < len(breakerStates) && breakerStates[s] != "" {
+		return breakerStates[s]
+	}
+	return fmt.Sprintf("State(%d)", uint8(s))
+}
+
+// tell tells the observer of an event of the call. Its caller has made sure
+// that somebody listens, so that nothing is computed for nobody.
+func (c *Call) tell(e Event) {
+	e.Time, e.Name, e.Attempt = time.Now(), c.plan.name, c.number()
+	if c.start != 0 {
+		e.Elapsed = sinceEpoch() - c.start
+	}
+	c.plan.rt.observer.tell(c.caller, e)
+}
+
+// number is that of the attempt among those of its call, also of a hedge, which
+// is a Call of its own.
+func (c *Call) number() int {
+	if own, ok := c.caller.(*lazyContext); ok && c.races {
+		if a, ok := own.parent.(*attemptContext); ok {
+			return int(a.number)
+		}
+	}
+	return int(c.attempts)
+}
+
+// listened reports whether somebody listens to the events of the call.
+func (c *Call) listened() bool { return c.plan != nil && c.plan.rt.observer != nil }
+
+// tellFailure tells of an attempt that failed.
+func (c *Call) tellFailure(ended *cause) {
+	e := Event{Kind: AttemptFailed, Err: c.last}
+	if ended != nil {
+		e.By = partNames[timeoutPart]
+	}
+	c.tell(e)
+}
+
+// tellRetry tells that another attempt follows.
+func (c *Call) tellRetry(d time.Duration) {
+	if c.listened() {
+		c.tell(Event{Kind: RetryScheduled, Delay: d})
+	}
+}
+
+// finish ends a call that did not simply succeed, and tells if it failed.
+func (c *Call) finish() {
+	c.live = false
+	if s := c.plan.stats; s != nil {
+		s.ended(c, false)
+	}
+	err := c.why()
+	if err == nil || !c.listened() {
+		return
+	}
+	by := c.ended
+	if by == noPart && c.attempts > 1 {
+		by = retryPart
+	}
+	c.tell(Event{Kind: GaveUp, By: partNames[by], Err: err})
+}
+
+// why is what ended a call that failed.
+func (c *Call) why() error {
+	if c.reason != nil {
+		return c.reason
+	}
+	return c.last
+}
+
+// vanished ends a call whose delegate, or a func of the policy, never returned.
+func (c *Call) vanished() {
+	c.live = false
+	if s := c.plan.stats; s != nil {
+		s.ended(c, true)
+	}
+	out := c.phase == running
+	c.phase = over
+	if !c.listened() {
+		return
+	}
+	if out {
+		c.tell(Event{Kind: AttemptFailed, Reason: neverReturned})
+	}
+	c.tell(Event{Kind: GaveUp, Reason: neverReturned})
+}
+
+const neverReturned = "panic or Goexit"
+
+// ended tells that a delegate came back that nobody waits for.
+func (a *abandonable[T]) ended() {
+	o := a.plan.rt.observer
+	if o == nil {
+		return
+	}
+	e := Event{Kind: AbandonedEnded, Time: time.Now(), Name: a.plan.name, Attempt: a.attempt, Err: a.err}
+	switch {
+	case a.panicked != nil:
+		e.Err = a.panicked
+	case a.exited:
+		e.Reason = "Goexit"
+	}
+	o.tell(a.caller, e)
+}

@@ -1,0 +1,267 @@
+package resilience
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+)
+
+// methodStats are the statistics of one guard, which outlive its plans. A call
+// that simply succeeds writes no more than it must: with histograms begun and
+// one bucket, without them only succeeded; everything else is derived.
+//
+// No counter ever falls, which a scraper would take for a restart: who ends a
+// call that did not succeed says so before it adds to what that is taken off,
+// and total reads in the opposite order and never tells less than before.
+type methodStats struct {
+	times   bool // keeps histograms
+	stripes [2]stripe
+	until   atomic.Int64           // of the present slice, since epoch
+	present atomic.Pointer[minute] // where durations are counted now
+
+	failed, rejected, canceled   atomic.Int64 // outcomes
+	unattempted                  atomic.Int64 // of these, the delegate was never called; with histograms
+	tried                        atomic.Int64 // the others; without histograms
+	mended, exhausted            atomic.Int64
+	retries, timeouts, fallbacks atomic.Int64
+	rejections                   [len(partNames)]atomic.Int64
+	recorded, ignored            atomic.Int64 // by the breaker
+
+	mu      sync.Mutex
+	recent  *recent    // made at the first call
+	two     *[2]minute // the even and the odd one, likewise
+	last    Counters   // when the present slice began
+	slot    int64      // its number
+	drained int64      // from histograms
+	success int64      // as told last
+}
+
+// stripe is a line of the cache, so that two cores count without waiting for
+// each other.
+type stripe struct {
+	begun     atomic.Int64 // with histograms
+	succeeded atomic.Int64 // without
+	_         [48]byte
+}
+
+// minute has a histogram for each of two cores.
+type minute [2]histogram
+
+// stripeOf spreads calls: those at the same time are on different stacks. It is
+// Fibonacci hashing (Knuth, The Art of Computer Programming, vol. 3, 6.4).
+func stripeOf(c *Call) uint32 {
+	return uint32(uintptr(unsafe.Pointer(c))>>10) * 0x9e3779b1 >> 31
+}
+
+func (s *methodStats) begin(c *Call) { s.stripes[stripeOf(c)].begun.Add(1) }
+
+// recent is what is kept of the last hour.
+type recent struct {
+	tens    [6]slice
+	minutes [60]slice
+}
+
+// rejections are the kinds of calls that a part of the policy did not admit.
+const rejections = KindCircuitOpen | KindBulkheadFull | KindRateLimited | KindBudgetExhausted
+
+const slotWidth = 10 * time.Second
+
+// slice are Counters in half the space.
+type slice [11]uint32
+
+func (c *Counters) fields() [11]*int64 {
+	return [11]*int64{&c.Success, &c.Failure, &c.Rejected, &c.Canceled, &c.SuccessRetried, &c.FailureRetried,
+		&c.Attempts, &c.Retries, &c.Rejections, &c.Timeouts, &c.Fallbacks}
+}
+
+func (c Counters) since(before Counters) Counters {
+	fields := c.fields()
+	for i, was := range before.fields() {
+		*fields[i] -= *was
+	}
+	return c
+}
+
+func (s *slice) add(c Counters) {
+	for i, n := range c.fields() {
+		s[i] += uint32(*n)
+	}
+}
+
+func (s slice) counters() (c Counters) {
+	for i, n := range c.fields() {
+		*n = int64(s[i])
+	}
+	return c
+}
+
+func newMethodStats(rt *Runtime) *methodStats {
+	if rt.noStats {
+		return nil
+	}
+	return &methodStats{times: !rt.noHistograms}
+}
+
+// succeed counts a call that succeeds now.
+func (s *methodStats) succeed(c *Call, now time.Duration) {
+	if s.times {
+		s.took(c, now)
+	} else {
+		s.stripes[stripeOf(c)].succeeded.Add(1)
+	}
+	if c.attempts > 1 {
+		s.mended.Add(1)
+	}
+}
+
+// took counts the duration of a call that ends now.
+func (s *methodStats) took(c *Call, now time.Duration) {
+	m := s.present.Load()
+	if m == nil || now >= time.Duration(s.until.Load()) {
+		s.turn(now)
+		m = s.present.Load()
+	}
+	m[stripeOf(c)][logBucket(now-c.start)].Add(1)
+}
+
+// ended counts a call that did not simply succeed; one that vanished ended by
+// a panic or Goexit.
+func (s *methodStats) ended(c *Call, vanished bool) {
+	switch {
+	case !vanished && c.why() == nil:
+		s.succeed(c, sinceEpoch())
+		return
+	case !vanished && c.kinds&(KindCanceled|KindCallerDeadline) != 0 && c.callerLeft():
+		s.canceled.Add(1)
+	case !vanished && c.attempts == 0 && c.kinds&rejections != 0:
+		s.rejected.Add(1)
+	default:
+		s.failed.Add(1)
+		if c.attempts > 1 {
+			s.exhausted.Add(1)
+		}
+	}
+	switch now := sinceEpoch(); {
+	case c.attempts == 0:
+		s.unattempted.Add(1)
+	case s.times:
+		s.took(c, now)
+	default:
+		s.tried.Add(1)
+		if now >= time.Duration(s.until.Load()) {
+			s.turn(now)
+		}
+	}
+}
+
+// told counts what the breaker is told of an attempt.
+func (s *methodStats) told(o outcome) {
+	switch o {
+	case outcomeFailure:
+		s.recorded.Add(1)
+	case outcomeIgnored:
+		s.ignored.Add(1)
+	}
+}
+
+// total returns the counters, and how many calls are in flight. s.mu is held.
+func (s *methodStats) total() (c Counters, inFlight int64) {
+	ended, unattempted := s.drained, s.unattempted.Load()
+	for i := range s.stripes {
+		ended += s.stripes[i].succeeded.Load()
+	}
+	if s.two != nil {
+		ended += s.two[0].sum() + s.two[1].sum()
+	}
+	c = Counters{
+		Failure: s.failed.Load(), Rejected: s.rejected.Load(), Canceled: s.canceled.Load(),
+		SuccessRetried: s.mended.Load(), FailureRetried: s.exhausted.Load(),
+		Retries: s.retries.Load(), Timeouts: s.timeouts.Load(), Fallbacks: s.fallbacks.Load(),
+	}
+	for p := range s.rejections {
+		c.Rejections += s.rejections[p].Load()
+	}
+	if !s.times {
+		c.Success, c.Attempts = ended, ended+s.tried.Load()+c.Retries
+		return c, 0
+	}
+	s.success = max(s.success, ended+unattempted-c.Failure-c.Rejected-c.Canceled)
+	c.Success, c.Attempts = s.success, ended+c.Retries
+	return c, s.begun() - ended - unattempted
+}
+
+func (s *methodStats) begun() (n int64) {
+	for i := range s.stripes {
+		n += s.stripes[i].begun.Load()
+	}
+	return n
+}
+
+// turn ends the present slice, if it is over.
+func (s *methodStats) turn(now time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cut(now)
+}
+
+// cut puts what was counted since the last cut into the slice of that time: a
+// call that ended later would have cut before. s.mu is held.
+func (s *methodStats) cut(now time.Duration) {
+	if s.recent == nil {
+		s.recent = &recent{}
+		s.slot = int64(now / slotWidth)
+	}
+	if s.two == nil && s.begun() > 0 {
+		s.two = new([2]minute)
+		s.place(s.slot / 6)
+	}
+	slot := int64(now / slotWidth)
+	if slot <= s.slot && s.until.Load() != 0 {
+		return
+	}
+	total, _ := s.total()
+	counted := total.since(s.last)
+	s.last = total
+	s.recent.tens[s.slot%6].add(counted)
+	s.recent.minutes[s.slot/6%60].add(counted)
+	forget(s.recent.tens[:], s.slot, slot)
+	forget(s.recent.minutes[:], s.slot/6, slot/6)
+	if minute := slot / 6; s.two != nil && minute > s.slot/6 {
+		if minute > s.slot/6+1 {
+			s.drained += s.two[s.slot/6%2].drain()
+		}
+		s.drained += s.two[(s.slot/6+1)%2].drain()
+		s.place(minute)
+	}
+	s.slot = slot
+	s.until.Store(int64(time.Duration(slot+1) * slotWidth))
+}
+
+// place says where calls of the minute are counted. s.mu is held.
+func (s *methodStats) place(minute int64) { s.present.Store(&s.two[minute%2]) }
+
+// forget clears the slices between from and to, and that of to.
+func forget(ring []slice, from, to int64) {
+	size := int64(len(ring))
+	for n := max(from+1, to-size+1); n <= to; n++ {
+		ring[n%size] = slice{}
+	}
+}
+
+// slices returns those of a ring whose present one is number n and goes on with
+// running; they begin at multiples of width since epoch.
+func (r *recent) slices(ring []slice, n int64, width time.Duration, running Counters, epoch time.Time) []Slice {
+	size := int64(len(ring))
+	var list []Slice
+	for i := max(n-size+1, 0); i <= n; i++ {
+		s := ring[i%size]
+		if i == n {
+			s.add(running)
+		}
+		if c := s.counters(); len(list) > 0 || i == n || c != (Counters{}) {
+			list = append(list, Slice{epoch.Add(time.Duration(i) * width), c})
+		}
+	}
+	return list
+}
