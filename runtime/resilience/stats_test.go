@@ -395,7 +395,7 @@ func inBucket(t *testing.T, d time.Duration) {
 func TestStatsFitTheirSpace(t *testing.T) {
 	guard := unsafe.Sizeof(Guard{}) + unsafe.Sizeof(plan{}) + unsafe.Sizeof(methodStats{})
 	all := guard + unsafe.Sizeof(recent{}) + 2*unsafe.Sizeof(minute{})
-	t.Logf("a guard takes %d bytes (Guard %d, plan %d, Policy in both %d, statistics %d), with histograms %d",
+	t.Logf("a guard takes %d bytes (Guard %d, plan %d, Policy %d, statistics %d), with histograms %d",
 		guard, unsafe.Sizeof(Guard{}), unsafe.Sizeof(plan{}), unsafe.Sizeof(Policy{}), unsafe.Sizeof(methodStats{}), all)
 	if guard > 2<<10 || all > 24<<10 {
 		t.Error("want 2 KB, and 24 KB with histograms")

@@ -58,7 +58,7 @@ func TestUpdateOfEveryField(t *testing.T) {
 			want = v.Interface()
 			return nil
 		})
-		got := reflect.ValueOf(&g.plan.Load().Policy).Elem().FieldByIndex(path).Interface()
+		got := reflect.ValueOf(g.plan.Load().Policy).Elem().FieldByIndex(path).Interface()
 		switch {
 		case err != nil:
 			refused[name] = true
