@@ -99,6 +99,7 @@ var (
 	}
 	fullPeers = []peer{
 		{"resilgen", resilgenFullOf},
+		{"resilgen-histogram", resilgenFullHistogramOf},
 		{"resilgen-notimeout", resilgenFullNoTimeoutOf},
 		{"resilgen-nobulkhead", resilgenFullNoBulkheadOf},
 		{"failsafe-go", failsafeFullOf},

@@ -15,10 +15,21 @@ func keyOf(n int) string { return keys[n&7] }
 var keys = [8]string{"eu-1.example.com", "eu-2.example.com", "eu-3.example.com", "eu-4.example.com",
 	"us-1.example.com", "us-2.example.com", "us-3.example.com", "us-4.example.com"}
 
-// generated makes an adapter of a generated constructor.
+// generated makes an adapter of a generated constructor. Statistics are counted,
+// as they are by default; the histogram of latencies is off, as no other library
+// here keeps one: it reads the clock twice.
 func generated[W Service](construct func(*resilience.Runtime, Service) (W, error)) func(Service) Service {
+	return under(resilience.Options{DisableHistograms: true}, construct)
+}
+
+// under is generated for a Runtime with options.
+func under[W Service](options resilience.Options, construct func(*resilience.Runtime, Service) (W, error)) func(Service) Service {
 	return func(next Service) Service {
-		w, err := construct(&resilience.Runtime{}, next)
+		rt, err := resilience.Open(options)
+		if err != nil {
+			panic(err)
+		}
+		w, err := construct(rt, next)
 		if err != nil {
 			panic(err)
 		}
@@ -41,5 +52,6 @@ var (
 	resilgenHedgeOf          = generated(NewResilientHedge)
 	resilgenBudgetOf         = generated(NewResilientBudget)
 	resilgenFullOf           = generated(NewResilientFull)
+	resilgenFullHistogramOf  = under(resilience.Options{}, NewResilientFull)
 	resilgenFullNoTimeoutOf  = generated(NewResilientFullNoTimeout)
 )
