@@ -55,7 +55,7 @@ bench: ## benchmarks of the runtime
 	go test -run '^$$' -bench . -benchmem ./runtime/...
 
 docs: ## write the reference and the JSON Schema from the table of keys
-	go test -run IsUpToDate ./generator ./generator/policy -update
+	go test -run IsUpToDate ./generator ./generator/policy ./runtime/resilience -update
 
 conformance: ## what the suites of other systems assert, and a count of it
 	cd testdata/conformance && export GOWORK=off && test -z "$$(gofmt -l .)" && go vet ./... && go test -count=1

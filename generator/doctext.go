@@ -48,6 +48,12 @@ func sentence(w *templates.Wrapper, m *templates.Method, e *policy.Effective) st
 	if e.Has("bulkhead") {
 		fmt.Fprintf(&b, ", no more than %d at a time", e.Int("bulkhead.maxConcurrent"))
 	}
+	switch e.Str("adaptive.mode") {
+	case "throttle":
+		b.WriteString(", less often while the peer refuses")
+	case "concurrency":
+		b.WriteString(", as many at a time as its latency allows")
+	}
 	b.WriteString(".")
 	if e.Str("circuitBreaker.mode") == "forcedOpen" {
 		b.WriteString(" Its breaker is forced open, and rejects every call.")
@@ -305,6 +311,9 @@ func describe(m *templates.Method, e *policy.Effective) string {
 	}
 	if e.Has("chaos") {
 		parts = append(parts, "chaos in builds with the tag resilience_chaos")
+	}
+	if mode := e.Str("adaptive.mode"); mode != "" {
+		parts = append(parts, "adaptive "+mode)
 	}
 	if e.Has("fallback") {
 		parts = append(parts, "fallback")

@@ -52,6 +52,8 @@ func TestSentencesAreTrue(t *testing.T) {
 		{"rateLimit: {limit: 100, maxWait: 1s}, timeout: {attempt: 1s}", "Get calls the wrapped G, for at most 1s, no more than 100 in 1s.", "timeout 1s, 100 in 1s; at worst 2s"},
 		{"rateLimit: {limit: 5, period: 1m, maxWait: 1s}, retry: {maxAttempts: 3, backoff: none, retryAfter: none}, timeout: {attempt: 1s}", "Get calls the wrapped G, up to 3 times and for 1s each time, no more than 5 in 1m.", "3 attempts of 1s each, 5 in 1m; at worst 6s"},
 		{"rateLimit: {limit: 5, scope: call, maxWait: 1s}, retry: {maxAttempts: 3, backoff: none, retryAfter: none}, timeout: {attempt: 1s}", "Get calls the wrapped G, up to 3 times and for 1s each time, no more than 5 in 1s without retries.", "3 attempts of 1s each, 5 in 1s without retries; at worst 4s"},
+		{"adaptive: true", "Get calls the wrapped G, less often while the peer refuses.", "adaptive throttle; at worst unbounded: no timeout"},
+		{"adaptive: {mode: concurrency}, bulkhead: {maxConcurrent: 2}", "Get calls the wrapped G, no more than 2 at a time, as many at a time as its latency allows.", "2 at a time, adaptive concurrency; at worst unbounded: no timeout"},
 		{"fallback: {value: zero}", "Get calls the wrapped G. If that fails, it returns zero values and no error.", "fallback; at worst unbounded: no timeout"},
 		{"fallback: {applyOn: [Timeout, CircuitOpen, io.EOF]}", "Get calls the wrapped G. If that fails with Timeout, CircuitOpen or io.EOF, fallback answers.", "fallback; at worst unbounded: no timeout"},
 		{"fallback: {applyOn: {add: [Permanent]}, skipOn: [ErrGone]}", "Get calls the wrapped G. If that fails, and not with ErrGone, fallback answers.", "fallback; at worst unbounded: no timeout"},

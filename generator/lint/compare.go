@@ -45,6 +45,11 @@ const (
 // weights are the keys whose changes have a direction. A value that is unset
 // is no limit: more than any.
 var weights = map[string]weight{
+	"adaptive":                   onIsStronger,
+	"adaptive.k":                 moreIsWeaker,
+	"adaptive.maxRejectionRatio": moreIsStronger,
+	"adaptive.maxLimit":          moreIsWeaker,
+
 	"rateLimit":        onIsStronger,
 	"rateLimit.limit":  moreIsWeaker,
 	"rateLimit.period": moreIsStronger,

@@ -72,4 +72,8 @@ var limitRules = []Rule{
 		Why:   "No more calls are in flight than come in the time that each may take (Little's law). Where the rate limit lets fewer come, the bulkhead never rejects anything, and whoever relies on it relies on nothing.",
 		Fires: Example{Policy: "{timeout: {attempt: 1s}, rateLimit: {limit: 10}, bulkhead: {maxConcurrent: 50}}"},
 		Holds: Example{Policy: "{timeout: {attempt: 1s}, rateLimit: {limit: 100}, bulkhead: {maxConcurrent: 50}}"}},
+	{ID: "RG056", Doc: "adaptive limits are in order", Severity: Fact,
+		Why:   "A limit that may not be less than one number nor more than a smaller one has nowhere to go.",
+		Fires: Example{Policy: "{adaptive: {mode: concurrency, minLimit: 50, maxLimit: 10}}"},
+		Holds: Example{Policy: "{adaptive: {mode: concurrency, minLimit: 10, initialLimit: 10, maxLimit: 50}}"}},
 }

@@ -35,6 +35,7 @@ var documentParts = map[string]func(*bytes.Buffer){
 	"{{rateLimit}}":      func(b *bytes.Buffer) { keyTables(b, inEntry, "rateLimit") },
 	"{{bulkhead}}":       func(b *bytes.Buffer) { keyTables(b, inEntry, "bulkhead") },
 	"{{fallback}}":       func(b *bytes.Buffer) { keyTables(b, inEntry, "fallback") },
+	"{{adaptive}}":       func(b *bytes.Buffer) { keyTables(b, inEntry, "adaptive") },
 	"{{chaos}}":          func(b *bytes.Buffer) { keyTables(b, inEntry, "chaos") },
 	"{{values}}":         valueTable,
 	"{{later}}":          laterTable,

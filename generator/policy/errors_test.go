@@ -155,7 +155,7 @@ func TestEveryLaterKeyIsRefused(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"hedge", "cache", "adaptive", "chaos", "retry.budget", "checkpoint", "deadLetter", "order", "workflows", "pipelines"} {
+	for _, name := range []string{"hedge", "cache", "chaos", "retry.budget", "checkpoint", "deadLetter", "order", "workflows", "pipelines"} {
 		if k := Lookup(name); k == nil {
 			t.Errorf("no key %s", name)
 		}

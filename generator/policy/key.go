@@ -170,6 +170,7 @@ var table = sync.OnceValue(func() *keyTable {
 		breakerKeys(),
 		rateLimitKeys(),
 		bulkheadKeys(), fallbackKeys(),
+		adaptiveKeys(),
 		chaosKeys(),
 		otherKeys(),
 		healthKeys(),

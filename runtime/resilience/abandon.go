@@ -23,7 +23,10 @@ func Abandonable[T any](c *Call, f func(context.Context) (T, error)) (T, error) 
 		return f(ctx)
 	}
 	a := &abandonable[T]{done: make(chan struct{}), plan: c.plan, caller: c.caller, attempt: int(c.attempts), slot: c.holds&holdsSlot != 0, keyed: c.holds&holdsKey != 0, breaker: c.breaker}
-	c.holds &^= holdsSlot // the delegate's, until it really returns
+	if c.holds&holdsShare != 0 {
+		a.steering = c.plan.steering
+	}
+	c.holds &^= holdsSlot | holdsShare // the delegate's, until it really returns
 	if a.keyed {
 		a.breaker.calls.Add(1) // by a call that is in flight: it cannot be evicted now
 	}
@@ -61,7 +64,8 @@ type abandonable[T any] struct {
 	attempt int
 	keyed   bool // the breaker is one that a key keeps
 
-	breaker *breaker
+	breaker  *breaker
+	steering *steering // of which it has a share; nil: none
 
 	value    T
 	err      error
@@ -92,6 +96,9 @@ func (a *abandonable[T]) run(ctx context.Context, f func(context.Context) (T, er
 func (a *abandonable[T]) land() {
 	if a.slot {
 		a.plan.bulkhead.release()
+	}
+	if a.steering != nil {
+		a.steering.leave()
 	}
 	if a.keyed {
 		a.breaker.release()

@@ -28,7 +28,7 @@ type Call struct {
 	limiter *limiter        // of the key, where the plan keeps one for each
 
 	generation uint64        // of the breaker's permit
-	begun      time.Duration // of the attempt; only if the breaker times calls
+	begun      time.Duration // of the attempt; only if the plan measures it
 	start      time.Duration // 0 until a clock was needed
 	due        time.Duration // of timeout.total; 0 if there is none
 	prev       time.Duration // delay before
@@ -40,8 +40,8 @@ type Call struct {
 	tries    int32 // attempts and rejections
 	cost     int32 // in permits of the limiter; 0 is 1
 	kinds    Kind  // of last
-	phase    phase
 	holds    holding
+	phase    phase
 	ended    part // the policy that ended the call
 	unwanted bool
 	plain    bool // last wraps nothing, and has none of the methods we know
@@ -61,7 +61,7 @@ const (
 )
 
 // holding is what a call has to give back.
-type holding uint8
+type holding uint16
 
 const (
 	holdsPermit  holding = 1 << iota // of the breaker, which still waits for a verdict
@@ -72,6 +72,8 @@ const (
 	holdsFlight                      // the budget counts the call as in flight
 	holdsRetry                       // and as one that is repeated
 	holdsLimiter                     // so does the limiter
+	holdsWatch                       // the adaptive part waits for the outcome
+	holdsShare                       // of the attempts in flight that it limits
 )
 
 // part is a part of a policy.
@@ -86,10 +88,11 @@ const (
 	budgetPart
 	hedgePart
 	limiterPart
+	adaptivePart
 )
 
 var partNames = [...]string{retryPart: "retry", timeoutPart: "timeout", breakerPart: "circuitBreaker", bulkheadPart: "bulkhead",
-	budgetPart: "retry.budget", hedgePart: "hedge", limiterPart: "rateLimit"}
+	budgetPart: "retry.budget", hedgePart: "hedge", limiterPart: "rateLimit", adaptivePart: "adaptive"}
 
 // Begin begins a call under the caller's ctx; nil means context.Background.
 func (g *Guard) Begin(ctx context.Context) Call {
@@ -215,8 +218,8 @@ func after(at, d time.Duration) time.Duration {
 	return math.MaxInt64
 }
 
-// admit asks breaker, limiter and bulkhead, and ends the call if one of them
-// rejects it.
+// admit asks breaker, limiter, bulkhead and the adaptive part, and ends the call
+// if one of them rejects it.
 func (c *Call) admit() bool {
 	b, h := c.breaker, c.plan.bulkhead
 	if b != nil {
@@ -240,6 +243,11 @@ func (c *Call) admit() bool {
 			return false
 		}
 		c.holds |= holdsSlot
+	}
+	if c.plan.adapts && !c.adapt() {
+		c.freeSlot()
+		c.repay(paid)
+		return false
 	}
 	if c.plan.measures {
 		if c.begun = c.start; c.tries > 1 || c.begun == 0 || c.plan.queues {
@@ -298,7 +306,7 @@ func (c *Call) turnedOutcome(kind Kind, err error) outcome {
 // turnedAway ends a call that a part behind the breaker did not let through.
 func (c *Call) turnedAway(by part, err error) {
 	kind := Kind(0)
-	if _, ok := err.(*limited); ok {
+	if _, ok := err.(*limited); ok || err == ErrRateLimited {
 		kind = KindRateLimited
 	} else if err == ErrBulkheadFull {
 		kind = KindBulkheadFull
@@ -408,6 +416,9 @@ func (c *Call) end() {
 		}
 	}
 	c.freeSlot()
+	if c.holds&holdsWatch != 0 {
+		c.watched(outcomeFailure, 0)
+	}
 	if c.holds&holdsPermit != 0 {
 		o := outcomeFailure
 		if c.plan.Breaker.IgnoreOn.Kinds&KindPanic != 0 {

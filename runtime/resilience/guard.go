@@ -80,6 +80,8 @@ type Guard struct {
 	misfit              error                // why overrides leave it out; under rt.mu
 	latencies           *latencies           // of a hedge by percentile; under rt.mu
 	stats               *methodStats         // nil: none are kept
+	throttle            *throttle            // of its calls, with steering; under rt.mu
+	steering            *steering
 }
 
 // Guard returns a guard for code that has no interface, see [Do] and [Try].
@@ -120,5 +122,6 @@ func (p *Policy) check() error {
 	refuse(p.Breaker.Window.Type != TimeWindow && p.Breaker.MinimumCalls > orInt(p.Breaker.Window.Size, 100),
 		"circuitBreaker.minimumCalls: must not be greater than window.size")
 	p.RateLimit.check(refuse)
+	p.Adaptive.check(refuse)
 	return errors.Join(errs...)
 }

@@ -281,6 +281,9 @@ func (c *Call) join() bool {
 	if c.caller.Err() != nil { // also while it queued
 		c.kinds = c.leftKind()
 		c.verdict(outcomeIgnored, 0)
+		if c.holds&holdsWatch != 0 {
+			c.watched(outcomeIgnored, 0)
+		}
 		return false
 	}
 	c.attempts, c.phase = 1, running
@@ -352,6 +355,9 @@ func (c *Call) beaten() bool {
 		return false
 	}
 	c.kinds, c.plain = KindCanceled, false
+	if c.holds&holdsWatch != 0 {
+		c.watched(outcomeIgnored, 0)
+	}
 	if c.holds&holdsPermit != 0 {
 		c.tellBreaker(outcomeIgnored)
 	}

@@ -255,6 +255,8 @@ var compiled = []struct {
 	{"rateLimit.scope", func(a, b *Policy) bool { return a.RateLimit.Scope == b.RateLimit.Scope }},
 	{"rateLimit.perKey", func(a, b *Policy) bool { return a.RateLimit.PerKey == b.RateLimit.PerKey }},
 	{"rateLimit.maxKeys", func(a, b *Policy) bool { return a.RateLimit.MaxKeys == b.RateLimit.MaxKeys }},
+	{"adaptive.mode", func(a, b *Policy) bool { return a.Adaptive.Mode == b.Adaptive.Mode }},
+	{"adaptive.algorithm", func(a, b *Policy) bool { return a.Adaptive.Algorithm == b.Adaptive.Algorithm }},
 	{"bulkhead.name", func(a, b *Policy) bool { return a.Bulkhead.Name == b.Bulkhead.Name }},
 	{"fallback", func(a, b *Policy) bool { return a.Fallback.On == b.Fallback.On }},
 	{"fallback.applyOn", func(a, b *Policy) bool { return a.Fallback.ApplyOn.same(&b.Fallback.ApplyOn) }},

@@ -21,7 +21,8 @@ type plan struct {
 	hurries  bool // from attempt to attempt: no delay, no limit to look at
 	queues   bool // at the bulkhead or the limiter
 	limits   bool // asks a limiter
-	measures bool // how long attempts take, for the breaker
+	adapts   bool // asks throttle or steering
+	measures bool // how long attempts take, for the breaker or the steering
 	listed   bool // retryOn or abortOn say which errors
 	mayFall  bool
 	chaos    bool
@@ -33,6 +34,8 @@ type plan struct {
 	budget   *budget
 	hedge    *hedging // nil: none
 	limiter  *limiter
+	throttle *throttle
+	steering *steering
 	limiters *keyedLimiters // instead of limiter
 
 	stats   *methodStats          // of the guard; nil: none are kept

@@ -15,6 +15,13 @@ func TestEveryFieldTurnsItsPartOn(t *testing.T) {
 			t.Errorf("a Retry with %s is off", name)
 		}
 	})
+	fields(reflect.TypeFor[Adaptive](), nil, func(path []int, name string) {
+		var a Adaptive
+		give(reflect.ValueOf(&a).Elem().FieldByIndex(path))
+		if !a.set() {
+			t.Errorf("an Adaptive with %s is off", name)
+		}
+	})
 	fields(reflect.TypeFor[Breaker](), nil, func(path []int, name string) {
 		var b Breaker
 		give(reflect.ValueOf(&b).Elem().FieldByIndex(path))

@@ -30,6 +30,7 @@ type Policy struct {
 	Breaker   Breaker
 	RateLimit RateLimit
 	Bulkhead  Bulkhead
+	Adaptive  Adaptive
 	Fallback  Fallback
 	Chaos     Chaos
 	Health    Health

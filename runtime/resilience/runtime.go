@@ -197,6 +197,8 @@ func (rt *Runtime) compile(g *Guard) *plan {
 	p.bulkhead = rt.bulkheadFor(g, &r.Policy)
 	p.limiter, p.limiters = rt.limiterFor(g, &r.Policy)
 	p.limits = p.limiter != nil || p.limiters != nil
+	p.throttle, p.steering = g.adaptiveFor(&r.Policy)
+	p.adapts = p.throttle != nil || p.steering != nil
 	p.chaos = r.Chaos.set() && rt.disturbs(r.Preset)
 	p.hedge = g.hedging(r.Hedge)
 	if p.retries || p.hedge != nil {
@@ -204,10 +206,10 @@ func (rt *Runtime) compile(g *Guard) *plan {
 	}
 	p.stats = g.stats
 	p.times = g.stats != nil && g.stats.times
-	p.admits = p.breaker != nil || p.keys != nil || p.bulkhead != nil || p.limits
+	p.admits = p.breaker != nil || p.keys != nil || p.bulkhead != nil || p.limits || p.adapts
 	p.prepares = p.clocked || p.times || p.keys != nil || p.budget != nil
 	p.queues = p.bulkhead != nil && r.Bulkhead.MaxWait > 0 || p.limits && r.RateLimit.MaxWait > 0
-	p.measures = (p.breaker != nil || p.keys != nil) && r.Breaker.SlowCallDuration > 0
+	p.measures = (p.breaker != nil || p.keys != nil) && r.Breaker.SlowCallDuration > 0 || p.steering != nil
 	return p
 }
 

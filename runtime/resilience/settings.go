@@ -73,9 +73,18 @@ var settings = slices.Concat([]setting{
 	whole("bulkhead.maxConcurrent", "25", 0, "", func(p *Policy) *int { return &p.Bulkhead.MaxConcurrent }),
 	delay("bulkhead.maxWait", "0s", none, func(p *Policy) *time.Duration { return &p.Bulkhead.MaxWait }),
 	whole("bulkhead.maxQueue", unbounded, 0, unbounded, func(p *Policy) *int { return &p.Bulkhead.MaxQueue }),
+	number("adaptive.k", "2", 1, math.MaxFloat64, func(p *Policy) *float64 { return &p.Adaptive.K }).beside(throttles),
+	span("adaptive.window", "2m0s", "", func(p *Policy) *time.Duration { return &p.Adaptive.Window }).beside(throttles),
+	number("adaptive.maxRejectionRatio", "0.9", 0, 1, func(p *Policy) *float64 { return &p.Adaptive.MaxRejectionRatio }).beside(throttles),
+	whole("adaptive.initialLimit", "20", 1, "", func(p *Policy) *int { return &p.Adaptive.InitialLimit }).beside(steers),
+	whole("adaptive.minLimit", "1", 1, "", func(p *Policy) *int { return &p.Adaptive.MinLimit }).beside(steers),
+	whole("adaptive.maxLimit", "1000", 1, "", func(p *Policy) *int { return &p.Adaptive.MaxLimit }).beside(steers),
 	number("chaos.injectionRatio", "0.001", 0, 1, func(p *Policy) *float64 { return &p.Chaos.InjectionRatio }),
 	span("chaos.latency", "", none, func(p *Policy) *time.Duration { return &p.Chaos.Latency }),
 })
+
+func throttles(p *Policy) bool { return p.Adaptive.Mode == Throttle }
+func steers(p *Policy) bool    { return p.Adaptive.Mode == Concurrency }
 
 var backoffSettings = []setting{
 	word("retry.backoff.strategy", "exponential", func(p *Policy) *Strategy { return &p.Retry.Backoff.Strategy },

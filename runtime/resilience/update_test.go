@@ -20,7 +20,7 @@ func every() Policy {
 		Retry:    Retry{MaxAttempts: 3, Backoff: Backoff{Strategy: NoBackoff}},
 		Budget:   Budget{Ratio: 0.5},
 		Breaker:  Breaker{FailureRateThreshold: 50},
-		Bulkhead: Bulkhead{MaxConcurrent: 5}, RateLimit: RateLimit{Limit: 100},
+		Bulkhead: Bulkhead{MaxConcurrent: 5}, RateLimit: RateLimit{Limit: 100}, Adaptive: Adaptive{On: true},
 		Fallback: Fallback{On: true},
 	}
 }

@@ -32,6 +32,14 @@ func (c *Call) RecordResult(err error, retry, record bool) {
 	if c.plan.times {
 		now = sinceEpoch()
 	}
+	if c.holds&holdsWatch != 0 {
+		if t := c.plan.throttle; t != nil {
+			c.holds &^= holdsWatch
+			t.passed.Add(1)
+		} else {
+			c.watched(outcomeSuccess, now)
+		}
+	}
 	if c.holds&holdsPermit != 0 {
 		c.succeeded(now)
 	}
@@ -84,6 +92,9 @@ func (c *Call) failed(retry, record bool) {
 	}
 	if (c.last != nil || retry) && c.listened() {
 		c.tellFailure(ended)
+	}
+	if c.holds&holdsWatch != 0 {
+		c.watched(c.answer(), 0)
 	}
 	if c.holds&holdsPermit != 0 {
 		c.tellBreaker(c.outcome(record))

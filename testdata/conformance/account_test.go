@@ -25,10 +25,6 @@ var inPart = map[string]string{
 // there.
 var notYet = map[string]missing{
 
-	"FSG-11": refused("adaptive", "adaptive: {k: 1.11, maxRejectionRatio: 0.8}"),
-	"AWS-04": refused("adaptive", "adaptive: {mode: throttle}"),
-	"SRE-01": refused("adaptive", "adaptive: {mode: throttle, k: 2, window: 2m}"),
-
 	"FSG-07": refused("order", "idempotent: true, order: [retry, fallback], retry: true, fallback: true"),
 
 	"MP-MX-13": exporter,

@@ -93,6 +93,8 @@ var (
 		{"r8e", r8eHedgeOf},
 	}
 	adaptivePeers = []peer{
+		{"resilgen-throttle", resilgenThrottleOf},
+		{"resilgen-concurrency", resilgenConcurrencyOf},
 		{"failsafe-go", failsafeAdaptiveOf},
 		{"platinummonkey-vegas", platinumVegasOf},
 		{"r8e", r8eAdaptiveOf},

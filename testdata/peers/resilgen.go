@@ -48,6 +48,8 @@ var (
 	resilgenTimeoutOf        = generated(NewResilientTimeout)
 	resilgenBulkheadOf       = generated(NewResilientBulkhead)
 	resilgenRateLimitOf      = generated(NewResilientRateLimit)
+	resilgenThrottleOf       = generated(NewResilientThrottle)
+	resilgenConcurrencyOf    = generated(NewResilientConcurrency)
 	resilgenFallbackOf       = generated(NewResilientFallback)
 	resilgenHedgeOf          = generated(NewResilientHedge)
 	resilgenBudgetOf         = generated(NewResilientBudget)

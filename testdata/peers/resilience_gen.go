@@ -362,6 +362,86 @@ func (g *ResilientRateLimit) Unwrap() Service {
 	return g.next
 }
 
+// ResilientThrottle is a [Service] that calls another one under the policies of
+// resilience.yaml:
+//
+//	Do  adaptive throttle; at worst unbounded: no timeout
+//
+// It is safe for concurrent use if the Service it calls is.
+type ResilientThrottle struct {
+	next Service
+
+	do *resilience.Guard
+}
+
+var _ Service = (*ResilientThrottle)(nil)
+
+// NewResilientThrottle puts next under the policies of resilience.yaml.
+func NewResilientThrottle(rt *resilience.Runtime, next Service) (*ResilientThrottle, error) {
+	w := rt.Wrap("peers.Throttle", next)
+	g := &ResilientThrottle{next: next}
+	g.do = w.Guard("Do", resilience.Policy{
+		Adaptive: resilience.Adaptive{On: true},
+	})
+	return g, w.Err()
+}
+
+// Do calls the wrapped Service, less often while the peer refuses.
+func (g *ResilientThrottle) Do(ctx context.Context, n int) (n2 int, err error) {
+	call := g.do.Begin(ctx)
+	defer call.End()
+	if call.Next() {
+		n2, err = g.next.Do(call.Context(), n)
+		call.Record(err)
+	}
+	return n2, call.Err()
+}
+
+// Unwrap returns the wrapped Service.
+func (g *ResilientThrottle) Unwrap() Service {
+	return g.next
+}
+
+// ResilientConcurrency is a [Service] that calls another one under the policies
+// of resilience.yaml:
+//
+//	Do  adaptive concurrency; at worst unbounded: no timeout
+//
+// It is safe for concurrent use if the Service it calls is.
+type ResilientConcurrency struct {
+	next Service
+
+	do *resilience.Guard
+}
+
+var _ Service = (*ResilientConcurrency)(nil)
+
+// NewResilientConcurrency puts next under the policies of resilience.yaml.
+func NewResilientConcurrency(rt *resilience.Runtime, next Service) (*ResilientConcurrency, error) {
+	w := rt.Wrap("peers.Concurrency", next)
+	g := &ResilientConcurrency{next: next}
+	g.do = w.Guard("Do", resilience.Policy{
+		Adaptive: resilience.Adaptive{Mode: resilience.Concurrency},
+	})
+	return g, w.Err()
+}
+
+// Do calls the wrapped Service, as many at a time as its latency allows.
+func (g *ResilientConcurrency) Do(ctx context.Context, n int) (n2 int, err error) {
+	call := g.do.Begin(ctx)
+	defer call.End()
+	if call.Next() {
+		n2, err = g.next.Do(call.Context(), n)
+		call.Record(err)
+	}
+	return n2, call.Err()
+}
+
+// Unwrap returns the wrapped Service.
+func (g *ResilientConcurrency) Unwrap() Service {
+	return g.next
+}
+
 // ResilientFallback is a [Service] that calls another one under the policies of
 // resilience.yaml:
 //
