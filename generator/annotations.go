@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/resilgen/resilgen/generator/policy"
@@ -221,7 +222,7 @@ func (c *collector) annotation(t target, lines []*ast.Comment) {
 		text.WriteString(strings.Repeat("\n", p.Line-at))
 		at = p.Line
 		if line != "" {
-			text.WriteString(strings.TrimRight(line[1:], " \t"))
+			text.WriteString(strings.TrimRightFunc(line[1:], unicode.IsSpace))
 		}
 	}
 	c.inputs = append(c.inputs, policy.Input{
@@ -257,7 +258,7 @@ var (
 // nearDirective says how to write a comment that was meant for an annotation,
 // "" if it was not.
 func nearDirective(comment string) string {
-	m := resembling.FindStringSubmatch(strings.TrimRight(comment, " \t\r")) // gofmt takes it away
+	m := resembling.FindStringSubmatch(strings.TrimRightFunc(comment, unicode.IsSpace)) // gofmt takes it away
 	if m == nil {
 		return ""
 	}

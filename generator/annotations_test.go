@@ -34,6 +34,7 @@ func FuzzAnnotations(f *testing.F) {
 	f.Add("package p\r\n\r\n//resilience:policy {use: api}\r\ntype (\r\n\tä interface{ M() error } //resilience:policy none\r\n)\r\n")
 	f.Add("package p\n\n//line x.go:1\n//resilience:policy\ntype I interface {\n\t//resilience:policy\ta: b\n//resilience:policy c: d\n\tM(); N()}\n")
 	f.Add("package p\n\ntype I interface{M() //resilience: \n}")
+	f.Add("package p\n\ntype I interface{\n//resilience:policy \v\nM()}")
 	f.Fuzz(func(t *testing.T, src string) {
 		c, err := collect("p.go", []byte(src))
 		if err != nil {

@@ -353,7 +353,7 @@ func changes(t *testing.T, beside []resilience.Override, said []policy.Override)
 	for _, o := range said {
 		list = append(list, resilience.Override{Name: o.Name, Key: o.Key, Value: o.Value})
 	}
-	return slices.ContainsFunc([]resilience.Policy{everyPart(), hedged()}, func(p resilience.Policy) bool {
+	return slices.ContainsFunc([]resilience.Policy{everyPart(), hedged(), adaptive(resilience.Throttle), adaptive(resilience.Concurrency)}, func(p resilience.Policy) bool {
 		rt := &resilience.Runtime{}
 		if _, err := rt.Guard("all", p); err != nil {
 			t.Fatal(err)
@@ -364,6 +364,13 @@ func changes(t *testing.T, beside []resilience.Override, said []policy.Override)
 		before := rt.Policies()[0].Running
 		return rt.SetOverrides(list) == nil && rt.Policies()[0].Running != before
 	})
+}
+
+// adaptive has a limit that moves, which is of one mode or the other.
+func adaptive(mode resilience.AdaptiveMode) resilience.Policy {
+	p := everyPart()
+	p.Adaptive = resilience.Adaptive{On: true, Mode: mode}
+	return p
 }
 
 // everyPart is a policy with every part but hedge.
