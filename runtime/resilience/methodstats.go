@@ -142,9 +142,13 @@ func (s *methodStats) ended(c *Call, vanished bool) {
 			s.exhausted.Add(1)
 		}
 	}
+	if c.attempts == 0 { // a breaker may reject a million times a second: no look at the clock
+		if s.times {
+			s.unattempted.Add(1)
+		}
+		return
+	}
 	switch now := sinceEpoch(); {
-	case c.attempts == 0:
-		s.unattempted.Add(1)
 	case s.times:
 		s.took(c, now)
 	default:
