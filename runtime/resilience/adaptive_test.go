@@ -254,3 +254,37 @@ func BenchmarkAdaptive(b *testing.B) {
 		b.Run(fmt.Sprint(mode), func(b *testing.B) { benchmark(b, Policy{Adaptive: Adaptive{On: true, Mode: mode}}) })
 	}
 }
+
+// TestBeatenHedgeIsNoVerdict: the attempt that lost the race says nothing of the
+// peer, and is not in flight any more.
+func TestBeatenHedgeIsNoVerdict(t *testing.T) {
+	for _, mode := range []AdaptiveMode{Throttle, Concurrency} {
+		synctest.Test(t, func(t *testing.T) {
+			g := mustGuard(t, Policy{Hedge: Hedge{Delay: time.Second}, Adaptive: Adaptive{On: true, Mode: mode}})
+			var attempts atomic.Int32
+			call := g.Begin(t.Context())
+			v, err := Hedged(&call, func(ctx context.Context) (int32, error) {
+				n := attempts.Add(1)
+				if n == 1 {
+					<-ctx.Done()
+					return 0, ctx.Err()
+				}
+				return n, nil
+			})
+			call.End()
+			if v != 2 || err != nil {
+				t.Errorf("%d, %v", v, err)
+			}
+			want := AdaptiveSnapshot{Name: g.name, Requests: 1, Accepts: 1}
+			if mode == Concurrency {
+				want = AdaptiveSnapshot{Name: g.name, Limit: 20}
+			}
+			if s := g.rt.AdaptiveLimits()[0]; s != want {
+				t.Errorf("%+v, want %+v", s, want)
+			}
+			if s := g.plan.Load().steering; s != nil && s.round.n != 1 {
+				t.Errorf("%d samples of one attempt that counts", s.round.n)
+			}
+		})
+	}
+}
