@@ -184,12 +184,11 @@ var eventCases = []eventCase{
 	{HedgeWon, "hedge", Policy{Hedge: Hedge{Delay: time.Second}}, func(t *testing.T, _ *Runtime, g *Guard) {
 		call := g.Begin(t.Context())
 		defer call.End()
-		n := 0
 		_, _ = Hedged(&call, func(ctx context.Context) (int, error) {
-			if n++; n == 1 {
-				return 0, hang(ctx)
+			if n := Attempt(ctx).Number; n > 1 {
+				return n, nil
 			}
-			return n, nil
+			return 0, hang(ctx)
 		})
 	}, []string{"hedge started, attempt 2", "hedge won, attempt 2"}},
 	{GaveUp, "hedges", Policy{Hedge: Hedge{Delay: time.Second}}, func(t *testing.T, _ *Runtime, g *Guard) {

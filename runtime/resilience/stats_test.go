@@ -226,7 +226,7 @@ func watch(t *testing.T, rt *Runtime, stop <-chan struct{}) {
 		select {
 		case <-stop:
 			return
-		case <-time.After(7 * time.Millisecond):
+		case <-time.After(101 * time.Millisecond):
 		}
 	}
 }
