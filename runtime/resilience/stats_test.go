@@ -198,7 +198,11 @@ func callAtRandom(random *rand.Rand, g *Guard, want *[4]atomic.Int64) {
 		case err == nil:
 			want[0].Add(1)
 		case errors.Is(err, ErrBulkheadFull):
-			want[2].Add(1)
+			outcome := 2
+			if e := new(Error); errors.As(err, &e) && e.Attempts > 0 {
+				outcome = 1 // the second attempt found no slot: the first one had failed
+			}
+			want[outcome].Add(1)
 			time.Sleep(time.Duration(random.IntN(500)) * time.Millisecond)
 		case errors.Is(err, context.Canceled):
 			want[3].Add(1)
