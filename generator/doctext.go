@@ -71,7 +71,22 @@ func sentence(w *templates.Wrapper, m *templates.Method, e *policy.Effective) st
 	if m.Repeats != nil && (m.Loop || m.Hedge) {
 		fmt.Fprintf(&b, " Unless %s, it calls it once.", m.Repeats.Text)
 	}
-	return b.String() + winds(m, e) + budgeted(e) + carried(m) + answered(m, e)
+	return b.String() + winds(m, e) + budgeted(e) + carried(m) + keeps(e) + answered(m, e)
+}
+
+// keeps says what is kept of results.
+func keeps(e *policy.Effective) string {
+	if !e.Has("cache") {
+		return ""
+	}
+	text := " Results are kept for " + nice(e.Dur("cache.ttl")) + " by " + e.Str("cache.key")
+	if stale := e.Dur("cache.staleOnError"); stale > 0 {
+		text += ", " + nice(stale) + " more where none can be had"
+	}
+	if negative := e.Dur("cache.negativeTTL"); negative > 0 {
+		text += ", errors for " + nice(negative)
+	}
+	return text + "."
 }
 
 // winds says which arguments are wound back.
@@ -314,6 +329,9 @@ func describe(m *templates.Method, e *policy.Effective) string {
 	}
 	if mode := e.Str("adaptive.mode"); mode != "" {
 		parts = append(parts, "adaptive "+mode)
+	}
+	if e.Has("cache") {
+		parts = append(parts, "kept "+nice(e.Dur("cache.ttl"))+" by "+e.Str("cache.key"))
 	}
 	if e.Has("fallback") {
 		parts = append(parts, "fallback")

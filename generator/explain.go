@@ -146,7 +146,7 @@ func nesting(e *policy.Effective) string {
 		on   bool
 		name string
 	}{
-		{e.Has("fallback"), "fallback"}, {e.Dur("timeout.total") > 0, "timeout.total"}, {e.Has("retry"), "retry"}, {e.Has("hedge"), "hedge"},
+		{e.Has("fallback"), "fallback"}, {e.Has("cache"), "cache"}, {e.Dur("timeout.total") > 0, "timeout.total"}, {e.Has("retry"), "retry"}, {e.Has("hedge"), "hedge"},
 		{e.Has("circuitBreaker"), "circuitBreaker"}, {e.Has("rateLimit"), "rateLimit"}, {e.Has("bulkhead"), "bulkhead"}, {e.Has("adaptive"), "adaptive"},
 		{e.Dur("timeout.attempt") > 0, "timeout.attempt"}, {e.Dur("timeout.open") > 0, "timeout.open"}, {e.Has("chaos"), "chaos"},
 	} {

@@ -129,7 +129,7 @@ func (r *resolver) variables(out *templates.Method, sig *types.Signature) (taken
 			visit(as, func(obj *types.TypeName, _ bool) { taken[r.spelled(obj)] = true })
 		}
 	}
-	if out.Abandon || out.Hedge || out.Fallback.Zero {
+	if out.Abandon || out.Hedge || out.Fallback.Zero || out.Cache != nil {
 		taken[r.names.imports[runtimePath]] = true
 		for v := range sig.Results().Variables() {
 			visit(v.Type(), func(obj *types.TypeName, _ bool) { taken[r.spelled(obj)] = true })
@@ -141,6 +141,9 @@ func (r *resolver) variables(out *templates.Method, sig *types.Signature) (taken
 	out.Call = choose("call", taken)
 	if out.Idempotency != nil && out.Idempotency.Copy != "" {
 		out.Idempotency.Copy = choose(out.Idempotency.Copy, taken)
+	}
+	if x := out.Cache; x != nil {
+		x.Kept, x.OK, x.Var = choose("kept", taken), choose("ok", taken), choose("key", taken)
 	}
 	for _, v := range out.Results {
 		out.Zeros = append(out.Zeros, choose(v.Name+"Zero", taken))

@@ -237,6 +237,10 @@ func (r *resolver) wrapper(i *policy.Interface, face *goInterface) *templates.Wr
 	for n, m := range face.methods {
 		method := r.method(i, w, m, effective[n], declared)
 		method.Field = choose(lower(m.Name()), fields)
+		if method.Cache != nil {
+			method.Cache.Field = choose(method.Field+"Cache", fields)
+			method.Cache.Uncached = choose(method.Field+"Uncached", fields)
+		}
 		w.Methods = append(w.Methods, method)
 		if method.Fallback.Method && w.Fallback == "" {
 			w.Fallback = r.names.declare(name + "Fallback")
@@ -324,6 +328,7 @@ func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Fu
 		out.Cost = r.expr(sig, e, "rateLimit.cost", wantInt)
 		out.Hedge, out.ReadOn = e.Has("hedge"), lint.ReadOn(sig)
 		out.Abandon = e.Has("timeout") && e.Str("timeout.mode") == "abandon"
+		out.Cache = r.cache(sig, e)
 	}
 	out.Repeats, out.Idempotency = r.condition(sig, e), r.idempotency(out, sig, e)
 	maps.Copy(declared, r.variables(out, sig))
@@ -336,7 +341,7 @@ func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Fu
 		return out
 	}
 	closes := closers(out)
-	if several := len(out.Results) > 2 || len(out.Results) == 2 && (out.Err == 0 || closes); (out.Abandon || out.Hedge) && several {
+	if several := len(out.Results) > 2 || len(out.Results) == 2 && (out.Err == 0 || closes); (out.Abandon || out.Hedge) && several || out.Cache != nil && len(out.Results) > 2 {
 		out.Bundle = r.names.declare(lower(strings.TrimPrefix(w.Type, "Resilient")) + m.Name() + "Results")
 	}
 	out.Policy = r.literal(w, out, e)

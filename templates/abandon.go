@@ -17,9 +17,19 @@ func attempt(w *Wrapper, m *Method) []jen.Code {
 		return []jen.Code{jen.List(jen.Id("_"), jen.Id(err.Name)).Op("=").Add(executed(w, m, jen.Params(jen.Struct(), typeOf(err.Type)), body))}
 	case m.Bundle == "":
 		body := jen.Return(run)
-		return []jen.Code{jen.List(resultNames(m)...).Op("=").Add(executed(w, m, jen.Params(typeOf(m.Results[0].Type), typeOf(err.Type)), body))}
+		return []jen.Code{jen.List(targets(m)...).Op("=").Add(executed(w, m, jen.Params(typeOf(m.Results[0].Type), typeOf(err.Type)), body))}
 	}
 	return bundled(w, m, run)
+}
+
+// targets are what the results of the runtime are assigned to. The error of a
+// hedged call is in its outcome, where a cache wants that.
+func targets(m *Method) []jen.Code {
+	list := resultNames(m)
+	if m.Hedge && m.Cache != nil {
+		list[m.Err] = jen.Id("_")
+	}
+	return list
 }
 
 // bundled carries several results through a struct.
@@ -39,7 +49,7 @@ func bundled(w *Wrapper, m *Method, run *jen.Statement) []jen.Code {
 		jen.List(inside...).Op("=").Add(run), jen.Return(jen.Id(m.BundleVar), jen.Id(err.Name)))
 	return []jen.Code{
 		jen.Var().Id(m.BundleVar).Add(bundle),
-		jen.List(jen.Id(m.BundleVar), jen.Id(err.Name)).Op("=").Add(f),
+		jen.List(jen.Id(m.BundleVar), targets(m)[m.Err]).Op("=").Add(f),
 		jen.List(outside...).Op("=").List(fields...),
 	}
 }
@@ -84,7 +94,10 @@ func bundle(f *jen.File, w *Wrapper, m *Method) {
 		}
 	}
 	fate := "may come too late for its caller"
-	if m.Hedge {
+	switch {
+	case m.Cache != nil:
+		fate = "its cache keeps"
+	case m.Hedge:
 		fate = "may come after those of another attempt"
 	}
 	comment(f, m.Bundle+" carries the results of one "+m.Name+", which "+fate+".")

@@ -81,11 +81,12 @@ type Method struct {
 	Repeats  *Expr // the condition under which a call may be executed twice; nil if it always may
 	// Idempotency is nil if calls carry no key.
 	Idempotency *Idempotency
-	Abandon     bool // the delegate may be left behind
-	Hedge       bool // several attempts may be in flight
-	ReadOn      bool // a result lives longer than the call
+	Cache       *Cache // nil if no results are kept
+	Abandon     bool   // the delegate may be left behind
+	Hedge       bool   // several attempts may be in flight
+	ReadOn      bool   // a result lives longer than the call
 	// Bundle is the struct that holds several results of a delegate that may be
-	// left behind or lose, BundleVar a variable of it.
+	// left behind or lose, or be kept in a cache, BundleVar a variable of it.
 	Bundle, BundleVar string
 	// Closers says of each result how one that nobody takes is closed: not, "." by
 	// its own method, ".Body" by that of the field.
@@ -101,6 +102,9 @@ func (m *Method) Exprs() []*Expr {
 	list := []*Expr{m.Key, m.LimitKey, m.Cost, m.Repeats}
 	if m.Idempotency != nil {
 		list = append(list, m.Idempotency.Key, m.Idempotency.Into)
+	}
+	if m.Cache != nil {
+		list = append(list, m.Cache.Key)
 	}
 	return slices.DeleteFunc(list, func(x *Expr) bool { return x == nil })
 }

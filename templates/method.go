@@ -23,8 +23,14 @@ func method(f *jen.File, w *Wrapper, m *Method) {
 	for i, r := range m.Results {
 		results[i] = jen.Id(r.Name).Add(typeOf(r.Type))
 	}
-	fn.Params(results...).Block(body(w, m)...)
-	f.Line()
+	if m.Cache != nil {
+		fn.Params(results...).Block(cached(w, m)...)
+		f.Line()
+		uncached(f, w, m)
+	} else {
+		fn.Params(results...).Block(body(w, m)...)
+		f.Line()
+	}
 	if m.Bundle != "" {
 		bundle(f, w, m)
 	}
@@ -85,10 +91,7 @@ func args(m *Method, ctx *jen.Statement) []jen.Code {
 }
 
 func body(w *Wrapper, m *Method) []jen.Code {
-	begin := jen.Qual(contextPath, "Background").Call()
-	if m.Ctx >= 0 {
-		begin = jen.Id(m.Params[m.Ctx].Name)
-	}
+	begin := caller(m)
 	loop := jen.If
 	if m.Loop {
 		loop = jen.For
@@ -118,18 +121,35 @@ func body(w *Wrapper, m *Method) []jen.Code {
 	} else {
 		lines = append(lines, loop(jen.Id(m.Call).Dot("Next").Call()).Block(slices.Concat(dropped(m), attempt(w, m), []jen.Code{record(w, m)})...))
 	}
-	if m.Fallback != (Answer{}) {
-		wants := jen.Id(m.Call).Dot("WantsFallback").Call()
-		if m.Fallback.Secondary && m.Repeats != nil {
-			wants.Op("&&").Id(m.Call).Dot("MayRepeat").Call()
-		}
-		lines = append(lines, jen.If(wants).Block(answer(w, m)...))
-	}
 	last := resultNames(m)
+	switch {
+	case m.Cache != nil: // the fallback is outside
+		last[m.Err] = jen.Id(m.Call).Dot("Outcome").Call()
+		return append(lines, jen.Return(last...))
+	case m.Fallback != (Answer{}):
+		lines = append(lines, jen.If(wantsFallback(m)).Block(answer(w, m)...))
+	}
 	if !m.Hedge {
 		last[m.Err] = jen.Id(m.Call).Dot("Err").Call()
 	}
 	return append(lines, jen.Return(last...))
+}
+
+// caller is the context of who calls m.
+func caller(m *Method) *jen.Statement {
+	if m.Ctx < 0 {
+		return jen.Qual(contextPath, "Background").Call()
+	}
+	return jen.Id(m.Params[m.Ctx].Name)
+}
+
+// wantsFallback asks the call whether the fallback is to answer.
+func wantsFallback(m *Method) *jen.Statement {
+	wants := jen.Id(m.Call).Dot("WantsFallback").Call()
+	if m.Fallback.Secondary && m.Repeats != nil {
+		wants.Op("&&").Id(m.Call).Dot("MayRepeat").Call()
+	}
+	return wants
 }
 
 // rewind has the call wind a parameter back. A pointer that is nil is no nil

@@ -119,6 +119,9 @@ func structType(f *jen.File, w *Wrapper) {
 		}
 		for _, m := range guards {
 			g.Id(m.Field).Op("*").Add(rt("Guard"))
+			if m.Cache != nil {
+				g.Id(m.Cache.Field).Op("*").Add(cacheType(w, m, "Cache"))
+			}
 		}
 	})
 	f.Line()
@@ -173,6 +176,9 @@ func constructor(f *jen.File, w *Wrapper) {
 	}
 	for _, m := range guarded(w) {
 		lines = append(lines, jen.Id(v.Self).Dot(m.Field).Op("=").Id(v.Wrap).Dot("Guard").Call(jen.Lit(m.Name), literal(m.Policy)))
+		if m.Cache != nil {
+			lines = append(lines, jen.Id(v.Self).Dot(m.Cache.Field).Op("=").Add(cacheType(w, m, "NewCache")).Call(jen.Id(v.Self).Dot(m.Field)))
+		}
 	}
 	lines = append(lines, jen.Return(jen.Id(v.Self), jen.Id(v.Wrap).Dot("Err").Call()))
 	comment(f, w.New+" puts "+v.Next+" under the policies of "+w.Source+".")

@@ -45,12 +45,24 @@ func sharedWithAbandoned(m *Method) string {
 	if m.Policy.Str("timeout.mode") != "abandon" {
 		return ""
 	}
+	return used(m, "mode: abandon leaves a delegate behind")
+}
+
+// sharedWithOthers names an argument of a caller that may leave what it shares.
+func sharedWithOthers(m *Method) string {
+	if m.Ctx < 0 {
+		return ""
+	}
+	return used(m, "who leaves an execution that others wait for leaves one behind")
+}
+
+func used(m *Method, who string) string {
 	for v := range m.Sig.Params().Variables() {
 		switch t := types.Unalias(v.Type()).Underlying().(type) {
 		case *types.Map, *types.Slice, *types.Pointer:
-			return fmt.Sprintf("mode: abandon leaves a delegate behind that still uses the argument %s: neither may change it any more", types.TypeString(v.Type(), short))
+			return fmt.Sprintf("%s that still uses the argument %s: neither may change it any more", who, types.TypeString(v.Type(), short))
 		case *types.Signature:
-			return fmt.Sprintf("mode: abandon leaves a delegate behind that still calls the argument %s", types.TypeString(t, short))
+			return fmt.Sprintf("%s that still calls the argument %s", who, types.TypeString(t, short))
 		}
 	}
 	return ""

@@ -25,7 +25,10 @@ var entries = []struct{ name, text, want string }{
 	{"per_try_timeout", "{retry: {per_try_timeout: 2s}}", "write timeout: {attempt: …} (RG090)"},
 	{"failureRatio", "{circuitBreaker: {failureRatio: 0.25}}", "write failureRateThreshold, in percent: 25 (RG090)"},
 	{"enabled", "{retry: {enabled: false}}", "write none for it"},
-	{"not built", "{cache: {ttl: 1s}}", "3:11: cache: not available yet"},
+	{"not built", "{checkpoint: {ttl: 1s}}", "3:11: checkpoint: not available yet"},
+	{"a cache without a key", "{cache: {ttl: 1s}}", "cache: wants key:"},
+	{"a cache without a ttl", "{cache: {key: \"id\"}}", "cache: wants ttl:"},
+	{"cache true", "{cache: true}", "true says nothing"},
 	{"hint", "{expectedRate: 0}", "expectedRate: must be > 0 (is 0)"},
 	{"empty retryOn", "{retry: {retryOn: []}}", "an empty list matches nothing; any is the default (RG017)"},
 	{"unbounded keys", "{circuitBreaker: {perKey: \"id\", maxKeys: 0}}", "must be 1 to 10000000 (is 0) (RG032)"},
@@ -155,7 +158,7 @@ func TestEveryLaterKeyIsRefused(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"hedge", "cache", "chaos", "retry.budget", "checkpoint", "deadLetter", "order", "workflows", "pipelines"} {
+	for _, name := range []string{"hedge", "chaos", "retry.budget", "checkpoint", "deadLetter", "order", "workflows", "pipelines"} {
 		if k := Lookup(name); k == nil {
 			t.Errorf("no key %s", name)
 		}
@@ -272,7 +275,7 @@ func TestResolveErrors(t *testing.T) {
 
 func TestAllErrorsAtOnceSorted(t *testing.T) {
 	_, err := Read([]Input{
-		{Path: "b.yaml", Data: []byte("version: 3\ninterfaces:\n  G: {cache: {}, retry: {x: 1}}\n")},
+		{Path: "b.yaml", Data: []byte("version: 3\ninterfaces:\n  G: {order: {}, retry: {x: 1}}\n")},
 		{Path: "a.yaml", Data: []byte("version: 1\npreset: x")},
 	})
 	var list Errors
@@ -286,7 +289,7 @@ func TestAllErrorsAtOnceSorted(t *testing.T) {
 	if got, want := strings.Join(places, " "), "a.yaml:2:9 b.yaml:1:10 b.yaml:3:7 b.yaml:3:26"; got != want {
 		t.Errorf("places %s, want %s", got, want)
 	}
-	if got, want := list[3].Line, "  G: {cache: {}, retry: {x: 1}}"; got != want {
+	if got, want := list[3].Line, "  G: {order: {}, retry: {x: 1}}"; got != want {
 		t.Errorf("Line = %q, want %q", got, want)
 	}
 	var one *Error

@@ -168,7 +168,7 @@ var table = sync.OnceValue(func() *keyTable {
 		fileKeys(), interfaceKeys(), timeoutKeys(), retryKeys(),
 		hedgeKeys(),
 		breakerKeys(),
-		rateLimitKeys(),
+		rateLimitKeys(), cacheKeys(),
 		bulkheadKeys(), fallbackKeys(),
 		adaptiveKeys(),
 		chaosKeys(),

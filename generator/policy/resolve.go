@@ -179,6 +179,11 @@ func (e *Effective) check(errs *Errors) {
 	if v, ok := e.values["timeout"]; ok && !v.None && !e.bounded() && !e.unset("timeout") {
 		fail(v, "bounds nothing: write total, attempt or open")
 	}
+	for _, need := range []string{"ttl", "key"} {
+		if _, ok := e.Given("cache." + need); !ok && e.Has("cache") {
+			fail(e.values["cache"], "wants %s: %s", need, Lookup("cache."+need).Example)
+		}
+	}
 	if v, ok := e.Given("retry.backoff.strategy"); ok && v.V == "sequence" && len(e.Durs("retry.backoff.delays")) == 0 {
 		fail(v, "sequence wants delays: [100ms, 1s, …]")
 	}

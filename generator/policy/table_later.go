@@ -6,7 +6,6 @@ func laterKeys() []*Key {
 	later := func(path, doc string) *Key { return &Key{Path: path, Type: structural, Doc: doc} }
 	file := func(path, doc string) *Key { return &Key{Path: path, Type: structural, Doc: doc, Places: InFile} }
 	return []*Key{
-		later("cache", "Keeps results."),
 		later("deadLetter", "Keeps the arguments of a call that finally failed."),
 		later("checkpoint", "Keeps the result of a call durably."),
 		later("order", "Another nesting of the parts."),

@@ -376,7 +376,7 @@ func adaptive(mode resilience.AdaptiveMode) resilience.Policy {
 // everyPart is a policy with every part but hedge.
 func everyPart() resilience.Policy {
 	return resilience.Policy{Retry: resilience.Retry{On: true}, Budget: resilience.Budget{On: true}, Breaker: resilience.Breaker{On: true}, Bulkhead: resilience.Bulkhead{On: true},
-		Timeout: resilience.Timeout{Total: 1, Attempt: 1, Open: 1}, Fallback: resilience.Fallback{On: true}, Chaos: resilience.Chaos{On: true}, RateLimit: resilience.RateLimit{Limit: 10}}
+		Timeout: resilience.Timeout{Total: 1, Attempt: 1, Open: 1}, Fallback: resilience.Fallback{On: true}, Chaos: resilience.Chaos{On: true}, RateLimit: resilience.RateLimit{Limit: 10}, Caching: resilience.Caching{TTL: time.Hour}}
 }
 
 // hedged has the hedge, which excludes retry.

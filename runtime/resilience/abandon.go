@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 )
@@ -47,8 +46,9 @@ func Abandonable[T any](c *Call, f func(context.Context) (T, error)) (T, error) 
 	return zero, ctx.Err()
 }
 
-// Abandoned returns how many delegates still run that a call under
-// timeout.mode abandon did not wait for.
+// Abandoned returns how many delegates still run that no call waits for: left
+// behind by timeout.mode abandon, or by all who shared an execution of a
+// [Cache].
 func (rt *Runtime) Abandoned() int64 {
 	root, _ := rt.root()
 	return root.abandoned.Load()
@@ -114,13 +114,7 @@ func (a *abandonable[T]) land() {
 }
 
 func (a *abandonable[T]) result() (T, error) {
-	if a.panicked != nil {
-		panic(a.panicked)
-	}
-	if a.exited {
-		runtime.Goexit()
-	}
-	return a.value, a.err
+	return reraise(a.panicked, a.exited, a.value, a.err)
 }
 
 // discard closes a result that nobody takes, if it can be closed. What the

@@ -49,6 +49,7 @@ type Call struct {
 	slept    bool // or was to: the clock was needed
 	races    bool // hedges may decide the call after the attempt has ended
 	live     bool // begun, and not over yet
+	poor     bool // the result is judged bad
 }
 
 type phase uint8

@@ -234,7 +234,7 @@ func TestEnvironment(t *testing.T) {
 		{"RESILIENCE_ENABLED=maybe", "RESILIENCE_ENABLED=maybe: want true or false"},
 		{"RESILIENCE_PRESET=prod", "RESILIENCE_PRESET=prod: want production, development or testing"},
 		{"RESILIENCE_DISABLE=retry", ""},
-		{"RESILIENCE_DISABLE=retry,rety", "RESILIENCE_DISABLE=retry,rety: there is no part rety to take out, only timeout, retry, retry.budget, hedge, circuitBreaker, rateLimit, bulkhead, adaptive, chaos, fallback"},
+		{"RESILIENCE_DISABLE=retry,rety", "RESILIENCE_DISABLE=retry,rety: there is no part rety to take out, only timeout, retry, retry.budget, hedge, circuitBreaker, rateLimit, bulkhead, adaptive, chaos, fallback, cache"},
 		{"RESILIENCE_DURABLE=false", "RESILIENCE_DURABLE=false: not available yet"},
 		{"RESILIENCE_RETRY_MAXATTEMPTS=5", ""},
 		{"RESILIENCE_CIRCUITBREAKER_HALFOPEN_MAXWAIT=none", ""},

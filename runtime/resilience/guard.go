@@ -102,6 +102,8 @@ func (p *Policy) check() error {
 			errs = append(errs, errors.New(text))
 		}
 	}
+	refuse(p.Caching != (Caching{}) && p.Caching.TTL <= 0, "cache.ttl: must be given, and > 0")
+	refuse(p.Caching.MaxEntries < 0, "cache.maxEntries: must be at least 1")
 	b := &p.Retry.Backoff
 	refuse(p.Retry.MaxAttempts < 0, "retry.maxAttempts: must be at least 1")
 	refuse(b.MaxDelay >= 0 && max(b.InitialDelay, slices.Max(slices.Concat([]time.Duration{0}, b.Delays))) > orDuration(b.MaxDelay, maxDelay),

@@ -2,7 +2,6 @@ package resilience
 
 import (
 	"context"
-	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -445,6 +444,7 @@ func (r *race[T]) run(c *Call) (T, error) {
 	r.rest.raise(r.won)
 	if r.won {
 		c.succeed(r.rest.executed + 1)
+		c.poor = r.judge != nil && r.judge(r.rest.value)
 		c.finish()
 		return r.rest.value, nil
 	}
@@ -474,12 +474,7 @@ func (h *rivals[T]) raise(won bool) {
 	if won && (h.panicked != nil || h.exited) {
 		discard(h.value)
 	}
-	if h.panicked != nil {
-		panic(h.panicked)
-	}
-	if h.exited {
-		runtime.Goexit()
-	}
+	reraise(h.panicked, h.exited, struct{}{}, struct{}{})
 }
 
 // succeed makes the success of a hedge that of the call.

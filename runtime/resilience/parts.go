@@ -74,6 +74,10 @@ var policyParts = []policyPart{
 		on:     func(p *Policy) bool { return p.Fallback.On || p.Fallback.ApplyOn.given() || p.Fallback.SkipOn.given() },
 		from:   func(p, other *Policy) { p.Fallback = other.Fallback },
 		turnOn: func(p *Policy) { p.Fallback.On = true }},
+	{key: "cache",
+		on:     func(p *Policy) bool { return p.Caching != (Caching{}) },
+		from:   func(p, other *Policy) { p.Caching = other.Caching },
+		turnOn: func(*Policy) {}},
 }
 
 func lookupPart(key string) *policyPart {

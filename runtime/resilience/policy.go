@@ -34,6 +34,7 @@ type Policy struct {
 	Fallback  Fallback
 	Chaos     Chaos
 	Health    Health
+	Caching   Caching
 
 	// Errors teaches the built-in classes about errors of the user's own.
 	Errors Errors
@@ -323,6 +324,20 @@ const (
 	FailNever               // degraded, and what the guard says is a warning at most
 	FailOpen                // unhealthy, which fails the group ready
 )
+
+// Caching keeps results of a method in a [Cache]. It is on as soon as TTL is
+// given.
+type Caching struct {
+	TTL        time.Duration // how long a result answers without an execution
+	MaxEntries int           // default 1000
+	// StaleOnError is how long after its TTL a result answers for an execution that
+	// failed: not for one that its caller ended, nor for a permanent error, which
+	// takes the result away.
+	StaleOnError time.Duration
+	// NegativeTTL is how long an error answers: not that of a caller that left, nor
+	// a rejection of ours.
+	NegativeTTL time.Duration
+}
 
 // Preset chooses numbers for parts that are on. Its values slip under what a
 // policy says itself.

@@ -37,6 +37,7 @@ type Runtime struct {
 	named     map[string]*Guard // see API; under naming
 	streams   atomic.Uint64     // one for each call that draws random numbers
 	abandoned atomic.Int64      // delegates that run on
+	caches    []anyCache
 
 	environment []Override // from variables; see SetOverrides
 	overrides   overrides

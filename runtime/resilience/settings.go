@@ -81,6 +81,10 @@ var settings = slices.Concat([]setting{
 	whole("adaptive.maxLimit", "1000", 1, "", func(p *Policy) *int { return &p.Adaptive.MaxLimit }).beside(steers),
 	number("chaos.injectionRatio", "0.001", 0, 1, func(p *Policy) *float64 { return &p.Chaos.InjectionRatio }),
 	span("chaos.latency", "", none, func(p *Policy) *time.Duration { return &p.Chaos.Latency }),
+	span("cache.ttl", "", "", func(p *Policy) *time.Duration { return &p.Caching.TTL }),
+	whole("cache.maxEntries", "1000", 1, "", func(p *Policy) *int { return &p.Caching.MaxEntries }),
+	delay("cache.staleOnError", "0s", none, func(p *Policy) *time.Duration { return &p.Caching.StaleOnError }),
+	delay("cache.negativeTTL", "0s", none, func(p *Policy) *time.Duration { return &p.Caching.NegativeTTL }),
 })
 
 func throttles(p *Policy) bool { return p.Adaptive.Mode == Throttle }

@@ -21,7 +21,7 @@ func every() Policy {
 		Budget:   Budget{Ratio: 0.5},
 		Breaker:  Breaker{FailureRateThreshold: 50},
 		Bulkhead: Bulkhead{MaxConcurrent: 5}, RateLimit: RateLimit{Limit: 100}, Adaptive: Adaptive{On: true},
-		Fallback: Fallback{On: true},
+		Fallback: Fallback{On: true}, Caching: Caching{TTL: time.Minute},
 	}
 }
 

@@ -16,7 +16,7 @@ func (c *Call) RecordResult(err error, retry, record bool) {
 	c.phase = over
 	c.last = err
 	if c.tries > 1 {
-		c.kinds, c.reason, c.ended, c.unwanted = 0, nil, noPart, false
+		c.kinds, c.reason, c.ended, c.unwanted, c.poor = 0, nil, noPart, false, false
 	}
 	if c.plan == nil {
 		return
@@ -76,6 +76,7 @@ func (c *Call) failed(retry, record bool) {
 	var ended *cause
 	callerLeft := c.callerLeft()
 	c.unwanted = c.last == nil && retry
+	c.poor = retry || record
 	switch {
 	case callerLeft: // whatever came back is no verdict on the peer
 		c.kinds, c.plain = c.leftKind(), false
@@ -208,8 +209,11 @@ func (c *Call) callerLeft() bool {
 	return ok && !time.Now().Before(deadline)
 }
 
-func (c *Call) leftKind() Kind {
-	if err := c.caller.Err(); err == nil || errors.Is(err, context.DeadlineExceeded) {
+func (c *Call) leftKind() Kind { return leftKind(c.caller) }
+
+// leftKind says in which way the caller with ctx has left.
+func leftKind(ctx context.Context) Kind {
+	if err := ctx.Err(); err == nil || errors.Is(err, context.DeadlineExceeded) {
 		return KindCallerDeadline
 	}
 	return KindCanceled
@@ -253,26 +257,37 @@ func (c *Call) wantsFallback() bool {
 	if c.plan == nil || !c.plan.mayFall || !c.fallbackApplies() {
 		return false
 	}
-	if s := c.plan.stats; s != nil {
-		s.fallbacks.Add(1)
-	}
+	c.plan.countFallback()
 	if c.listened() {
 		c.tell(Event{Kind: FallbackUsed, Err: c.why()})
 	}
 	return true
 }
 
+// countFallback counts a fallback that is about to answer.
+func (p *plan) countFallback() {
+	if p.stats != nil {
+		p.stats.fallbacks.Add(1)
+	}
+}
+
 func (c *Call) fallbackApplies() bool {
-	f, err := &c.plan.Fallback, c.last
+	err := c.last
 	if err == nil || c.kinds&(KindCircuitOpen|KindBulkheadFull|KindRateLimited) != 0 {
 		err = c.reason // of the rejection that ended the call
 	}
+	return c.plan.falls(err, c.kinds)
+}
+
+// falls reports whether the fallback answers for a failure.
+func (p *plan) falls(err error, kinds Kind) bool {
+	f := &p.Fallback
 	switch {
-	case err != nil && f.SkipOn.matches(err, c.kinds):
+	case !p.mayFall || err != nil && f.SkipOn.matches(err, kinds):
 		return false
-	case err != nil && f.ApplyOn.names(err, c.kinds):
+	case err != nil && f.ApplyOn.names(err, kinds):
 		return true
-	case c.kinds&(KindCanceled|KindCallerDeadline|KindPermanent) != 0:
+	case kinds&(KindCanceled|KindCallerDeadline|KindPermanent) != 0:
 		return false
 	}
 	return !f.ApplyOn.given() || f.ApplyOn.Any

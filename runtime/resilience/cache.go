@@ -1,0 +1,412 @@
+package resilience
+
+import (
+	"context"
+	"maps"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+)
+
+// Cache keeps the results of one method by key. It is safe for concurrent use.
+// Generated code asks [Cache.Get], and fills it with [Cache.Fill] where that
+// fails. What V points to is shared by all who get it, and not to be changed.
+//
+// No more than [Caching.MaxEntries] are kept; which one goes is decided by CLOCK,
+// as for [Breaker.PerKey].
+type Cache[K comparable, V any] struct {
+	guard *Guard
+	// read is a copy of slots that never changes, as in keyedBreakers.
+	read atomic.Pointer[map[K]*cacheSlot[K, V]]
+	hits stripes
+
+	mu      sync.Mutex
+	slots   map[K]*cacheSlot[K, V]
+	flights map[K]*flight[V]
+	ring    []*cacheSlot[K, V]
+	hand    int
+	unread  int   // finds that read did not know, since it was made
+	misses  int64 // executions
+	shared  int64 // calls that waited for another one's execution
+	stale   int64 // calls that a value older than its ttl answered
+}
+
+// stripes is a count that many cores add to without sharing a line: each
+// goroutine has a line by the place of its stack.
+type stripes struct {
+	_     [64]byte
+	lines [16]struct {
+		n atomic.Int64
+		_ [56]byte
+	}
+}
+
+func (s *stripes) add() {
+	var here byte
+	place := uint32(uintptr(unsafe.Pointer(&here))>>10) * 0x9e3779b1 // Fibonacci hashing (Knuth, vol. 3)
+	s.lines[place>>28].n.Add(1)
+}
+
+func (s *stripes) sum() (n int64) {
+	for i := range s.lines {
+		n += s.lines[i].n.Load()
+	}
+	return n
+}
+
+// cacheSlot is the place of a key. kept is nil once it was evicted.
+type cacheSlot[K comparable, V any] struct {
+	key  K
+	kept atomic.Pointer[cacheEntry[V]]
+	used atomic.Bool // since the hand passed
+}
+
+// cacheEntry is what is known of a key. It never changes. Instants are since epoch,
+// and 0 where there is nothing.
+type cacheEntry[V any] struct {
+	value  V
+	fresh  time.Duration // until when value answers
+	usable time.Duration // until when it answers for a failure
+	failed Outcome       // the last execution, if it is remembered
+	until  time.Duration // when it is forgotten
+}
+
+// NewCache returns the cache of a method that g guards, under the Caching of its
+// policy.
+func NewCache[K comparable, V any](g *Guard) *Cache[K, V] {
+	c := &Cache[K, V]{guard: g, slots: map[K]*cacheSlot[K, V]{}, flights: map[K]*flight[V]{}}
+	c.read.Store(&map[K]*cacheSlot[K, V]{})
+	g.rt.mu.Lock()
+	defer g.rt.mu.Unlock()
+	g.rt.caches = append(g.rt.caches, c)
+	return c
+}
+
+// plan returns the plan in force, nil if nothing is to be cached.
+func (c *Cache[K, V]) plan() *plan {
+	if p := c.guard.plan.Load(); p != nil && p.Caching.TTL > 0 {
+		return p
+	}
+	return nil
+}
+
+// Get returns the value of key, if there is one no older than its ttl.
+func (c *Cache[K, V]) Get(key K) (value V, ok bool) {
+	if c.plan() == nil {
+		return value, false
+	}
+	if s := (*c.read.Load())[key]; s != nil {
+		if k := s.kept.Load(); k != nil && sinceEpoch() < k.fresh {
+			c.hit(s)
+			return k.value, true
+		}
+	}
+	return c.find(key)
+}
+
+func (c *Cache[K, V]) hit(s *cacheSlot[K, V]) {
+	if !s.used.Load() {
+		s.used.Store(true)
+	}
+	c.hits.add()
+}
+
+// find is Get for a key that read does not know, or knows as it was.
+func (c *Cache[K, V]) find(key K) (value V, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.slots[key]
+	if s == nil {
+		return value, false
+	}
+	if c.unread++; c.unread >= len(c.slots) {
+		c.unread = 0
+		read := maps.Clone(c.slots)
+		c.read.Store(&read)
+	}
+	k := s.kept.Load()
+	if sinceEpoch() >= k.fresh {
+		return value, false
+	}
+	c.hit(s)
+	return k.value, true
+}
+
+// Fill executes f for a key that Get did not find, and keeps its result. Calls
+// with one key share one execution. It has the values of the first one's context
+// and ends when every one has left; a caller that leaves does not end it for the
+// others, and gets the error of its own context. f must not touch what its caller
+// may change meanwhile. A panic of f is raised again by every call as a
+// *[PanicError], its Goexit repeated.
+//
+// Switched off, f is simply called.
+func (c *Cache[K, V]) Fill(ctx context.Context, key K, f func(context.Context) (V, Outcome)) (V, Outcome) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	p, again := c.plan(), key
+	if p == nil || key != again { // a NaN, which no map finds again
+		return f(ctx)
+	}
+	if ctx.Err() != nil {
+		var zero V
+		return zero, p.leaving(ctx)
+	}
+	fl, value, known := c.join(ctx, p, key, f)
+	if fl == nil {
+		return value, known
+	}
+	select {
+	case <-fl.done:
+	case <-ctx.Done():
+		if c.leave(key, fl) {
+			var zero V
+			return zero, p.leaving(ctx)
+		}
+		<-fl.done
+	}
+	return fl.result()
+}
+
+// leaving is the outcome of a call whose caller left.
+func (p *plan) leaving(ctx context.Context) Outcome {
+	err, kind := ctx.Err(), leftKind(ctx)
+	return Outcome{plan: p, err: err, kinds: kind, falls: p.falls(err, kind)}
+}
+
+// join returns the execution for key, begun if there is none, or what is known
+// meanwhile.
+func (c *Cache[K, V]) join(ctx context.Context, p *plan, key K, f func(context.Context) (V, Outcome)) (*flight[V], V, Outcome) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.slots[key]; s != nil {
+		if value, known, ok := c.answer(s); ok {
+			return nil, value, known
+		}
+	}
+	var zero V
+	if fl := c.flights[key]; fl != nil {
+		fl.waiting++
+		c.shared++
+		return fl, zero, Outcome{}
+	}
+	fl := &flight[V]{done: make(chan struct{}), waiting: 1}
+	ctx, fl.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	c.flights[key] = fl
+	c.misses++
+	go c.run(ctx, p, key, fl, f)
+	return fl, zero, Outcome{}
+}
+
+// answer tells what is known of the slot without an execution. c.mu is held.
+func (c *Cache[K, V]) answer(s *cacheSlot[K, V]) (value V, known Outcome, ok bool) {
+	k, now := s.kept.Load(), sinceEpoch()
+	switch {
+	case now < k.fresh:
+		c.hit(s)
+		return k.value, Outcome{}, true
+	case now >= k.until:
+		return value, Outcome{}, false
+	case now < k.usable:
+		c.stale++
+		return k.value, Outcome{}, true
+	}
+	c.hit(s)
+	return value, k.failed, true
+}
+
+// leave takes a caller from an execution, and cancels it if it was the last one.
+// It reports false if the execution has ended.
+func (c *Cache[K, V]) leave(key K, fl *flight[V]) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flights[key] != fl {
+		return false
+	}
+	if fl.waiting--; fl.waiting == 0 {
+		delete(c.flights, key) // who comes now begins anew
+		c.guard.rt.abandoned.Add(1)
+		fl.cancel()
+	}
+	return true
+}
+
+// flight is an execution that calls share.
+type flight[V any] struct {
+	done    chan struct{}
+	cancel  context.CancelFunc
+	waiting int // under the cache's mu
+
+	value    V
+	outcome  Outcome
+	panicked *PanicError
+	exited   bool // by runtime.Goexit
+}
+
+func (c *Cache[K, V]) run(ctx context.Context, p *plan, key K, fl *flight[V], f func(context.Context) (V, Outcome)) {
+	fl.exited = true
+	defer c.land(p, key, fl)
+	defer func() {
+		if fl.exited {
+			if v := recover(); v != nil {
+				fl.exited, fl.panicked = false, &PanicError{Value: v, Stack: debug.Stack()}
+			}
+		}
+	}()
+	fl.value, fl.outcome = f(ctx)
+	fl.exited = false
+}
+
+// land ends an execution. The result of one that everybody left is dropped: it
+// may be older than what is kept by now.
+func (c *Cache[K, V]) land(p *plan, key K, fl *flight[V]) {
+	fl.cancel()
+	c.mu.Lock()
+	if c.flights[key] == fl {
+		delete(c.flights, key)
+		if !fl.exited && fl.panicked == nil {
+			c.keep(&p.Caching, key, fl)
+		}
+	} else {
+		c.guard.rt.abandoned.Add(-1)
+	}
+	c.mu.Unlock()
+	close(fl.done)
+}
+
+func (fl *flight[V]) result() (V, Outcome) {
+	return reraise(fl.panicked, fl.exited, fl.value, fl.outcome)
+}
+
+// keep keeps what an execution came to, and lets an older value answer for its
+// failure. c.mu is held.
+func (c *Cache[K, V]) keep(conf *Caching, key K, fl *flight[V]) {
+	now, o := sinceEpoch(), fl.outcome
+	if o.err == nil {
+		if !o.poor {
+			fresh := after(now, conf.TTL)
+			c.put(conf, key, &cacheEntry[V]{value: fl.value, fresh: fresh, usable: after(fresh, max(conf.StaleOnError, 0))})
+		}
+		return
+	}
+	var k cacheEntry[V]
+	s := c.slots[key]
+	if s != nil && o.kinds&KindPermanent == 0 { // else the peer has told that the value is gone
+		k = *s.kept.Load()
+	}
+	if o.kinds&callersOrOurs == 0 && conf.NegativeTTL > 0 {
+		k.failed, k.until = o, after(now, conf.NegativeTTL)
+	}
+	if s != nil || k.until > now {
+		c.put(conf, key, &k)
+	}
+	if now < k.usable && o.kinds&(KindCanceled|KindCallerDeadline) == 0 {
+		fl.value, fl.outcome = k.value, Outcome{}
+		c.stale += int64(fl.waiting)
+	}
+}
+
+// callersOrOurs are the failures that say nothing of the key: the caller's, and
+// rejections of ours.
+const callersOrOurs = KindCanceled | KindCallerDeadline | KindCircuitOpen | KindBulkheadFull | KindRateLimited
+
+// put gives the key something to keep. c.mu is held.
+func (c *Cache[K, V]) put(conf *Caching, key K, k *cacheEntry[V]) {
+	if s := c.slots[key]; s != nil {
+		s.kept.Store(k)
+		return
+	}
+	limit := orInt(conf.MaxEntries, 1000)
+	for len(c.ring) >= limit {
+		c.evict()
+	}
+	s := &cacheSlot[K, V]{key: key}
+	s.kept.Store(k)
+	c.slots[key] = s
+	c.ring = append(c.ring, s)
+}
+
+// evict frees a place: the first one in the turn of the hand that was not used
+// since it passed. Readers may use all of them meanwhile: after two turns one goes
+// all the same. c.mu is held.
+func (c *Cache[K, V]) evict() {
+	size := len(c.ring)
+	for range 2 * size {
+		if c.hand %= size; !c.ring[c.hand].used.Swap(false) {
+			break
+		}
+		c.hand++
+	}
+	c.hand %= size
+	s := c.ring[c.hand]
+	delete(c.slots, s.key)
+	s.kept.Store(nil) // read may hold it still
+	c.ring[c.hand] = c.ring[size-1]
+	c.ring[size-1] = nil
+	c.ring = c.ring[:size-1]
+}
+
+// CacheSnapshot is a [Cache] at one moment.
+type CacheSnapshot struct {
+	Name    string // of the method's guard
+	Entries int
+	Hits    int64 // calls that were answered without an execution; like the next ones since it was made
+	Misses  int64 // executions
+	Shared  int64 // calls that waited for another one's execution
+	Stale   int64 // calls that a value older than its ttl answered
+}
+
+func (c *Cache[K, V]) snapshot() CacheSnapshot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return CacheSnapshot{Name: c.guard.name, Entries: len(c.ring), Hits: c.hits.sum(), Misses: c.misses, Shared: c.shared, Stale: c.stale}
+}
+
+// clear forgets every entry. Executions in flight are kept when they end.
+func (c *Cache[K, V]) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.ring {
+		s.kept.Store(nil)
+	}
+	c.ring, c.hand = nil, 0
+	clear(c.slots)
+}
+
+// anyCache is a [Cache] of whatever types.
+type anyCache interface {
+	snapshot() CacheSnapshot
+	clear()
+}
+
+// Caches returns every cache, in the order in which the wrappers were made.
+func (rt *Runtime) Caches() []CacheSnapshot {
+	var list []CacheSnapshot
+	for _, c := range rt.listCaches() {
+		list = append(list, c.snapshot())
+	}
+	return list
+}
+
+// ClearCaches forgets what the caches of the guards with the names keep; without
+// names, of all.
+func (rt *Runtime) ClearCaches(names ...string) {
+	wanted := map[string]bool{}
+	for _, name := range names {
+		wanted[name] = true
+	}
+	for _, c := range rt.listCaches() {
+		if len(names) == 0 || wanted[c.snapshot().Name] {
+			c.clear()
+		}
+	}
+}
+
+func (rt *Runtime) listCaches() []anyCache {
+	root, _ := rt.root()
+	root.mu.Lock()
+	defer root.mu.Unlock()
+	return root.caches[:len(root.caches):len(root.caches)]
+}

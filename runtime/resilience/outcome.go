@@ -1,0 +1,53 @@
+package resilience
+
+import (
+	"context"
+	"runtime"
+	"time"
+)
+
+// Outcome is how a call ended, for a [Cache] to keep.
+type Outcome struct {
+	plan  *plan // nil: switched off
+	err   error
+	kinds Kind
+	falls bool
+	poor  bool // a result that is judged bad
+	again bool // see MayRepeat
+}
+
+// Outcome returns how the call ended.
+func (c *Call) Outcome() Outcome {
+	falls := (c.last != nil || c.reason != nil) && c.plan != nil && c.fallbackApplies()
+	return Outcome{plan: c.plan, err: c.Err(), kinds: c.kinds, falls: falls, poor: c.poor, again: c.MayRepeat()}
+}
+
+// Err is [Call.Err].
+func (o Outcome) Err() error { return o.err }
+
+// WantsFallback is [Call.WantsFallback]. Each call that shared an execution asks
+// for itself.
+func (o Outcome) WantsFallback() bool {
+	if !o.falls {
+		return false
+	}
+	o.plan.countFallback()
+	if observer := o.plan.rt.observer; observer != nil {
+		observer.tell(context.Background(), Event{Kind: FallbackUsed, Time: time.Now(), Name: o.plan.name, Err: o.err})
+	}
+	return true
+}
+
+// MayRepeat is [Call.MayRepeat].
+func (o Outcome) MayRepeat() bool { return o.again }
+
+// reraise returns what a goroutine of ours came to, in the way it did.
+func reraise[T, R any](panicked *PanicError, exited bool, value T, result R) (T, R) {
+	if panicked != nil {
+		panic(panicked)
+	}
+	if exited {
+		runtime.Goexit()
+	}
+	return value, result
+}
