@@ -21,6 +21,7 @@ var (
 		{"resilgen-budget", resilgenBudgetOf},
 		{"hand", handRetryOf},
 		{"failsafe-go", failsafeRetryOf},
+		{"failsafe-go-budget", failsafeBudgetOf},
 		{"failsafe-go-noctx", failsafeRetryMinOf},
 		{"cenkalti", cenkaltiOf},
 		{"avast-noctx", avastOf},
@@ -48,7 +49,26 @@ var (
 		{"r8e", r8eBreakerOf},
 		{"hystrix-go", hystrixOf}, // with timeout and bulkhead: it has no other form
 	}
-	perKeyPeers  = []peer{{"resilgen", resilgenBreakerPerKeyOf}} // nobody else keeps breakers by key
+	perKeyPeers = []peer{ // nobody else keeps breakers by key
+		{"resilgen", resilgenBreakerPerKeyOf},
+		{"gobreaker-syncmap", gobreakerPerKeyOf},
+	}
+	manyKeysPeers = []peer{
+		{"resilgen", resilgenBreakerManyKeysOf},
+		{"gobreaker-syncmap", gobreakerManyKeysOf},
+	}
+	cachePeers = []peer{
+		{"resilgen", resilgenCacheStringOf},
+		{"resilgen-int", resilgenCacheIntOf},
+		{"hand", handCacheOf},
+		{"failsafe-go", failsafeCacheOf},
+	}
+	guardedPeers = []peer{
+		{"resilgen", resilgenGuardedOf},
+		{"resilgen-nohistogram", resilgenGuardedNoHistogramOf},
+		{"composed-gobreaker", composedGuardedOf},
+		{"failsafe-go", failsafeGuardedOf},
+	}
 	timeoutPeers = []peer{
 		{"resilgen", resilgenTimeoutOf},
 		{"hand", handTimeoutOf},
@@ -72,6 +92,9 @@ var (
 	}
 	ratePeers = []peer{
 		{"resilgen", resilgenRateLimitOf},
+		{"resilgen-smooth", resilgenRateSmoothOf},
+		{"resilgen-fixed", resilgenRateFixedOf},
+		{"resilgen-rolling", resilgenRateRollingOf},
 		{"x-time-rate-allow", xtimeAllowOf},
 		{"x-time-rate-wait", xtimeWaitOf},
 		{"uber", uberOf},
@@ -89,13 +112,17 @@ var (
 	}
 	hedgePeers = []peer{
 		{"resilgen", resilgenHedgeOf},
+		{"resilgen-percentile", resilgenHedgePercentileOf},
+		{"timer", handHedgeOf},
 		{"failsafe-go", failsafeHedgeOf},
 		{"r8e", r8eHedgeOf},
 	}
 	adaptivePeers = []peer{
 		{"resilgen-throttle", resilgenThrottleOf},
 		{"resilgen-concurrency", resilgenConcurrencyOf},
+		{"resilgen-vegas", resilgenVegasOf},
 		{"failsafe-go", failsafeAdaptiveOf},
+		{"failsafe-go-throttler", failsafeThrottleOf},
 		{"platinummonkey-vegas", platinumVegasOf},
 		{"r8e", r8eAdaptiveOf},
 	}
@@ -226,10 +253,42 @@ func BenchmarkFallback(b *testing.B)        { happy(b, fallbackPeers) }
 func BenchmarkHedge(b *testing.B)           { happy(b, hedgePeers) }
 func BenchmarkAdaptiveLimiter(b *testing.B) { happy(b, adaptivePeers) }
 func BenchmarkFullStack(b *testing.B)       { happy(b, fullPeers) }
+func BenchmarkGuarded(b *testing.B)         { happy(b, guardedPeers) }
+
+// BenchmarkManyKeys: a breaker for each of ten thousand keys, all known.
+func BenchmarkManyKeys(b *testing.B) {
+	for _, p := range manyKeysPeers {
+		b.Run(p.name, func(b *testing.B) { serial(b, context.Background(), warm(p, len(manyKeys))) })
+	}
+}
+
+// warm makes a Service that has seen every key, thrice.
+func warm(p peer, keys int) Service {
+	s := p.wrap(newOK())
+	for i := range 3 * keys {
+		s.Do(context.Background(), base+i)
+	}
+	return s
+}
+
+// BenchmarkCacheHit: every call is answered without an execution.
+func BenchmarkCacheHit(b *testing.B)         { cacheHit(b, serial) }
+func BenchmarkParallelCacheHit(b *testing.B) { cacheHit(b, parallel) }
+
+func cacheHit(b *testing.B, run func(*testing.B, context.Context, Service)) {
+	for _, p := range cachePeers {
+		b.Run(p.name, func(b *testing.B) { run(b, context.Background(), warm(p, len(keys))) })
+	}
+}
 
 func BenchmarkParallelBreaker(b *testing.B)     { happyParallel(b, breakerPeers) }
 func BenchmarkParallelBulkhead(b *testing.B)    { happyParallel(b, bulkheadPeers) }
 func BenchmarkParallelRateLimiter(b *testing.B) { happyParallel(b, ratePeers) }
+func BenchmarkParallelRetry(b *testing.B)       { happyParallel(b, retryPeers) }
+func BenchmarkParallelTimeout(b *testing.B)     { happyParallel(b, timeoutPeers[:1]) }
+func BenchmarkParallelAdaptive(b *testing.B)    { happyParallel(b, adaptivePeers) }
+func BenchmarkParallelGuarded(b *testing.B)     { happyParallel(b, guardedPeers) }
+func BenchmarkParallelDirect(b *testing.B)      { parallel(b, context.Background(), newOK()) }
 func BenchmarkParallelFullStack(b *testing.B)   { happyParallel(b, fullPeers) }
 
 func BenchmarkTimeout(b *testing.B) {
@@ -338,7 +397,7 @@ func BenchmarkFallbackUsed(b *testing.B) {
 
 func all() map[string][]peer {
 	return map[string][]peer{
-		"retry": retryPeers, "breaker": breakerPeers, "perKey": perKeyPeers, "timeout": timeoutPeers, "bulkhead": bulkheadPeers,
+		"retry": retryPeers, "breaker": breakerPeers, "perKey": perKeyPeers, "manyKeys": manyKeysPeers, "guarded": guardedPeers, "timeout": timeoutPeers, "bulkhead": bulkheadPeers,
 		"rate": ratePeers, "fallback": fallbackPeers, "hedge": hedgePeers, "adaptive": adaptivePeers,
 		"full": fullPeers, "empty": emptyPeers,
 	}
@@ -382,6 +441,23 @@ func TestBreakersOpen(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			c := &counting{next: newFail()}
 			trip(t, p.wrap(c), c)
+		})
+	}
+}
+
+func TestCachesAnswer(t *testing.T) {
+	for _, p := range cachePeers {
+		t.Run(p.name, func(t *testing.T) {
+			c := &counting{next: newOK()}
+			s := p.wrap(c)
+			for i := range 100 {
+				if v, err := s.Do(context.Background(), i); v != i%len(keys)+1 || err != nil {
+					t.Fatalf("Do(%d) = %d, %v", i, v, err)
+				}
+			}
+			if n := c.calls.Load(); n != int64(len(keys)) {
+				t.Errorf("%d executions for %d keys", n, len(keys))
+			}
 		})
 	}
 }

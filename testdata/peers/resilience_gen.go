@@ -362,6 +362,126 @@ func (g *ResilientRateLimit) Unwrap() Service {
 	return g.next
 }
 
+// ResilientRateLimitSmooth is a [Service] that calls another one under the
+// policies of resilience.yaml:
+//
+//	Do  1000000000 in 1s; at worst unbounded: no timeout
+//
+// It is safe for concurrent use if the Service it calls is.
+type ResilientRateLimitSmooth struct {
+	next Service
+
+	do *resilience.Guard
+}
+
+var _ Service = (*ResilientRateLimitSmooth)(nil)
+
+// NewResilientRateLimitSmooth puts next under the policies of resilience.yaml.
+func NewResilientRateLimitSmooth(rt *resilience.Runtime, next Service) (*ResilientRateLimitSmooth, error) {
+	w := rt.Wrap("peers.RateLimitSmooth", next)
+	g := &ResilientRateLimitSmooth{next: next}
+	g.do = w.Guard("Do", resilience.Policy{
+		RateLimit: resilience.RateLimit{Mode: resilience.SmoothLimit, Limit: 1000000000},
+	})
+	return g, w.Err()
+}
+
+// Do calls the wrapped Service, no more than 1000000000 in 1s.
+func (g *ResilientRateLimitSmooth) Do(ctx context.Context, n int) (n2 int, err error) {
+	call := g.do.Begin(ctx)
+	defer call.End()
+	if call.Next() {
+		n2, err = g.next.Do(call.Context(), n)
+		call.Record(err)
+	}
+	return n2, call.Err()
+}
+
+// Unwrap returns the wrapped Service.
+func (g *ResilientRateLimitSmooth) Unwrap() Service {
+	return g.next
+}
+
+// ResilientRateLimitFixed is a [Service] that calls another one under the
+// policies of resilience.yaml:
+//
+//	Do  1000000000 in 1s; at worst unbounded: no timeout
+//
+// It is safe for concurrent use if the Service it calls is.
+type ResilientRateLimitFixed struct {
+	next Service
+
+	do *resilience.Guard
+}
+
+var _ Service = (*ResilientRateLimitFixed)(nil)
+
+// NewResilientRateLimitFixed puts next under the policies of resilience.yaml.
+func NewResilientRateLimitFixed(rt *resilience.Runtime, next Service) (*ResilientRateLimitFixed, error) {
+	w := rt.Wrap("peers.RateLimitFixed", next)
+	g := &ResilientRateLimitFixed{next: next}
+	g.do = w.Guard("Do", resilience.Policy{
+		RateLimit: resilience.RateLimit{Mode: resilience.FixedLimit, Limit: 1000000000},
+	})
+	return g, w.Err()
+}
+
+// Do calls the wrapped Service, no more than 1000000000 in 1s.
+func (g *ResilientRateLimitFixed) Do(ctx context.Context, n int) (n2 int, err error) {
+	call := g.do.Begin(ctx)
+	defer call.End()
+	if call.Next() {
+		n2, err = g.next.Do(call.Context(), n)
+		call.Record(err)
+	}
+	return n2, call.Err()
+}
+
+// Unwrap returns the wrapped Service.
+func (g *ResilientRateLimitFixed) Unwrap() Service {
+	return g.next
+}
+
+// ResilientRateLimitRolling is a [Service] that calls another one under the
+// policies of resilience.yaml:
+//
+//	Do  1000000 in 1ms; at worst unbounded: no timeout
+//
+// It is safe for concurrent use if the Service it calls is.
+type ResilientRateLimitRolling struct {
+	next Service
+
+	do *resilience.Guard
+}
+
+var _ Service = (*ResilientRateLimitRolling)(nil)
+
+// NewResilientRateLimitRolling puts next under the policies of resilience.yaml.
+func NewResilientRateLimitRolling(rt *resilience.Runtime, next Service) (*ResilientRateLimitRolling, error) {
+	w := rt.Wrap("peers.RateLimitRolling", next)
+	g := &ResilientRateLimitRolling{next: next}
+	g.do = w.Guard("Do", resilience.Policy{
+		RateLimit: resilience.RateLimit{Mode: resilience.RollingLimit, Limit: 1000000, Period: time.Millisecond},
+	})
+	return g, w.Err()
+}
+
+// Do calls the wrapped Service, no more than 1000000 in 1ms.
+func (g *ResilientRateLimitRolling) Do(ctx context.Context, n int) (n2 int, err error) {
+	call := g.do.Begin(ctx)
+	defer call.End()
+	if call.Next() {
+		n2, err = g.next.Do(call.Context(), n)
+		call.Record(err)
+	}
+	return n2, call.Err()
+}
+
+// Unwrap returns the wrapped Service.
+func (g *ResilientRateLimitRolling) Unwrap() Service {
+	return g.next
+}
+
 // ResilientThrottle is a [Service] that calls another one under the policies of
 // resilience.yaml:
 //
@@ -439,6 +559,196 @@ func (g *ResilientConcurrency) Do(ctx context.Context, n int) (n2 int, err error
 
 // Unwrap returns the wrapped Service.
 func (g *ResilientConcurrency) Unwrap() Service {
+	return g.next
+}
+
+// ResilientConcurrencyVegas is a [Service] that calls another one under the
+// policies of resilience.yaml:
+//
+//	Do  adaptive concurrency; at worst unbounded: no timeout
+//
+// It is safe for concurrent use if the Service it calls is.
+type ResilientConcurrencyVegas struct {
+	next Service
+
+	do *resilience.Guard
+}
+
+var _ Service = (*ResilientConcurrencyVegas)(nil)
+
+// NewResilientConcurrencyVegas puts next under the policies of resilience.yaml.
+func NewResilientConcurrencyVegas(rt *resilience.Runtime, next Service) (*ResilientConcurrencyVegas, error) {
+	w := rt.Wrap("peers.ConcurrencyVegas", next)
+	g := &ResilientConcurrencyVegas{next: next}
+	g.do = w.Guard("Do", resilience.Policy{
+		Adaptive: resilience.Adaptive{Mode: resilience.Concurrency, Algorithm: resilience.Vegas},
+	})
+	return g, w.Err()
+}
+
+// Do calls the wrapped Service, as many at a time as its latency allows.
+func (g *ResilientConcurrencyVegas) Do(ctx context.Context, n int) (n2 int, err error) {
+	call := g.do.Begin(ctx)
+	defer call.End()
+	if call.Next() {
+		n2, err = g.next.Do(call.Context(), n)
+		call.Record(err)
+	}
+	return n2, call.Err()
+}
+
+// Unwrap returns the wrapped Service.
+func (g *ResilientConcurrencyVegas) Unwrap() Service {
+	return g.next
+}
+
+// ResilientCacheString is a [Service] that calls another one under the policies
+// of resilience.yaml:
+//
+//	Do  kept 1h by keyOf(n); at worst unbounded: no timeout
+//
+// It is safe for concurrent use if the Service it calls is.
+type ResilientCacheString struct {
+	next Service
+
+	do      *resilience.Guard
+	doCache *resilience.Cache[string, int]
+}
+
+var _ Service = (*ResilientCacheString)(nil)
+
+// NewResilientCacheString puts next under the policies of resilience.yaml.
+func NewResilientCacheString(rt *resilience.Runtime, next Service) (*ResilientCacheString, error) {
+	w := rt.Wrap("peers.CacheString", next)
+	g := &ResilientCacheString{next: next}
+	g.do = w.Guard("Do", resilience.Policy{
+		Caching: resilience.Caching{TTL: time.Hour},
+	})
+	g.doCache = resilience.NewCache[string, int](g.do)
+	return g, w.Err()
+}
+
+// Do calls the wrapped Service. Results are kept for 1h by keyOf(n).
+func (g *ResilientCacheString) Do(ctx context.Context, n int) (n2 int, err error) {
+	key := keyOf(n)
+	if kept, ok := g.doCache.Get(key); ok {
+		return kept, nil
+	}
+	kept, call := g.doCache.Fill(ctx, key, func(ctx context.Context) (int, resilience.Outcome) {
+		return g.doUncached(ctx, n)
+	})
+	return kept, call.Err()
+}
+
+// doUncached is Do behind its cache.
+func (g *ResilientCacheString) doUncached(ctx context.Context, n int) (n2 int, _ resilience.Outcome) {
+	var err error
+	call := g.do.Begin(ctx)
+	defer call.End()
+	if call.Next() {
+		n2, err = g.next.Do(call.Context(), n)
+		call.Record(err)
+	}
+	return n2, call.Outcome()
+}
+
+// Unwrap returns the wrapped Service.
+func (g *ResilientCacheString) Unwrap() Service {
+	return g.next
+}
+
+// ResilientCacheInt is a [Service] that calls another one under the policies of
+// resilience.yaml:
+//
+//	Do  kept 1h by n & 7; at worst unbounded: no timeout
+//
+// It is safe for concurrent use if the Service it calls is.
+type ResilientCacheInt struct {
+	next Service
+
+	do      *resilience.Guard
+	doCache *resilience.Cache[int, int]
+}
+
+var _ Service = (*ResilientCacheInt)(nil)
+
+// NewResilientCacheInt puts next under the policies of resilience.yaml.
+func NewResilientCacheInt(rt *resilience.Runtime, next Service) (*ResilientCacheInt, error) {
+	w := rt.Wrap("peers.CacheInt", next)
+	g := &ResilientCacheInt{next: next}
+	g.do = w.Guard("Do", resilience.Policy{
+		Caching: resilience.Caching{TTL: time.Hour},
+	})
+	g.doCache = resilience.NewCache[int, int](g.do)
+	return g, w.Err()
+}
+
+// Do calls the wrapped Service. Results are kept for 1h by n & 7.
+func (g *ResilientCacheInt) Do(ctx context.Context, n int) (n2 int, err error) {
+	key := n & 7
+	if kept, ok := g.doCache.Get(key); ok {
+		return kept, nil
+	}
+	kept, call := g.doCache.Fill(ctx, key, func(ctx context.Context) (int, resilience.Outcome) {
+		return g.doUncached(ctx, n)
+	})
+	return kept, call.Err()
+}
+
+// doUncached is Do behind its cache.
+func (g *ResilientCacheInt) doUncached(ctx context.Context, n int) (n2 int, _ resilience.Outcome) {
+	var err error
+	call := g.do.Begin(ctx)
+	defer call.End()
+	if call.Next() {
+		n2, err = g.next.Do(call.Context(), n)
+		call.Record(err)
+	}
+	return n2, call.Outcome()
+}
+
+// Unwrap returns the wrapped Service.
+func (g *ResilientCacheInt) Unwrap() Service {
+	return g.next
+}
+
+// ResilientBreakerManyKeys is a [Service] that calls another one under the
+// policies of resilience.yaml:
+//
+//	Do  a breaker for each manyKeyOf(n); at worst unbounded: no timeout
+//
+// It is safe for concurrent use if the Service it calls is.
+type ResilientBreakerManyKeys struct {
+	next Service
+
+	do *resilience.Guard
+}
+
+var _ Service = (*ResilientBreakerManyKeys)(nil)
+
+// NewResilientBreakerManyKeys puts next under the policies of resilience.yaml.
+func NewResilientBreakerManyKeys(rt *resilience.Runtime, next Service) (*ResilientBreakerManyKeys, error) {
+	w := rt.Wrap("peers.BreakerManyKeys", next)
+	g := &ResilientBreakerManyKeys{next: next}
+	g.do = w.Guard("Do", resilience.Policy{
+		Breaker: resilience.Breaker{ConsecutiveFailures: 5, OpenDuration: time.Hour, PerKey: true, MaxKeys: 10000},
+	})
+	return g, w.Err()
+}
+
+// Do calls the wrapped Service, while the breaker of manyKeyOf(n) lets it.
+func (g *ResilientBreakerManyKeys) Do(ctx context.Context, n int) (n2 int, err error) {
+	call := g.do.BeginKey(ctx, manyKeyOf(n))
+	defer call.End()
+	if call.Next() {
+		n2, err = g.next.Do(call.Context(), n)
+		call.Record(err)
+	}
+	return n2, call.Err()
+}
+
+// Unwrap returns the wrapped Service.
+func (g *ResilientBreakerManyKeys) Unwrap() Service {
 	return g.next
 }
 
@@ -564,6 +874,90 @@ func (g *ResilientHedge) Do(ctx context.Context, n int) (n2 int, err error) {
 
 // Unwrap returns the wrapped Service.
 func (g *ResilientHedge) Unwrap() Service {
+	return g.next
+}
+
+// ResilientHedgePercentile is a [Service] that calls another one under the
+// policies of resilience.yaml:
+//
+//	Do  hedged at p99.9; at worst unbounded: no timeout
+//
+// It is safe for concurrent use if the Service it calls is.
+type ResilientHedgePercentile struct {
+	next Service
+
+	do *resilience.Guard
+}
+
+var _ Service = (*ResilientHedgePercentile)(nil)
+
+// NewResilientHedgePercentile puts next under the policies of resilience.yaml.
+func NewResilientHedgePercentile(rt *resilience.Runtime, next Service) (*ResilientHedgePercentile, error) {
+	w := rt.Wrap("peers.HedgePercentile", next)
+	g := &ResilientHedgePercentile{next: next}
+	g.do = w.Guard("Do", resilience.Policy{
+		Hedge: resilience.Hedge{Percentile: 99.9, Warmup: 10000},
+	})
+	return g, w.Err()
+}
+
+// Do calls the wrapped Service, and once more if it fails or has not answered
+// after as long as 99.9% take.
+func (g *ResilientHedgePercentile) Do(ctx context.Context, n int) (n2 int, err error) {
+	call := g.do.Begin(ctx)
+	defer call.End()
+	n2, err = resilience.Hedged(&call, func(ctx context.Context) (int, error) {
+		return g.next.Do(ctx, n)
+	})
+	return n2, err
+}
+
+// Unwrap returns the wrapped Service.
+func (g *ResilientHedgePercentile) Unwrap() Service {
+	return g.next
+}
+
+// ResilientGuarded is a [Service] that calls another one under the policies of
+// resilience.yaml:
+//
+//	Do  1s in all, breaker, 1000000000 in 1s, 1024 at a time; at worst 1s
+//
+// It is safe for concurrent use if the Service it calls is.
+type ResilientGuarded struct {
+	next Service
+
+	do *resilience.Guard
+}
+
+var _ Service = (*ResilientGuarded)(nil)
+
+// NewResilientGuarded puts next under the policies of resilience.yaml.
+func NewResilientGuarded(rt *resilience.Runtime, next Service) (*ResilientGuarded, error) {
+	w := rt.Wrap("peers.Guarded", next)
+	g := &ResilientGuarded{next: next}
+	g.do = w.Guard("Do", resilience.Policy{
+		Timeout:   resilience.Timeout{Total: time.Second},
+		Breaker:   resilience.Breaker{Window: resilience.Window{Type: resilience.TimeWindow, Duration: 10 * time.Second}, SlowCallDuration: 500 * time.Millisecond, OpenDuration: time.Hour},
+		RateLimit: resilience.RateLimit{Limit: 1000000000},
+		Bulkhead:  resilience.Bulkhead{MaxConcurrent: 1024},
+	})
+	return g, w.Err()
+}
+
+// Do calls the wrapped Service, within 1s in all, while the breaker lets it, no
+// more than 1000000000 in 1s, no more than 1024 at a time.
+func (g *ResilientGuarded) Do(ctx context.Context, n int) (n2 int, err error) {
+	call := g.do.Begin(ctx)
+	defer call.End()
+	if call.Next() {
+		n2, err = g.next.Do(call.Context(), n)
+		call.Record(err)
+	}
+	return n2, call.Err()
+}
+
+// Unwrap returns the wrapped Service.
+func (g *ResilientGuarded) Unwrap() Service {
 	return g.next
 }
 
