@@ -39,9 +39,9 @@ type breaker struct {
 	tally      atomic.Pointer[tally]     // takes successes of the window
 	generation atomic.Uint64             // changes with every transition
 	streak     atomic.Int64              // failures in a row, for a success to reset without the lock
-	rejected   atomic.Int64
-	windowed   atomic.Bool  // outcomes are put into the window
-	slow       atomic.Int64 // conf.SlowCallDuration
+	rejected   atomic.Int64              // calls of methods that are not among countedBy
+	windowed   atomic.Bool               // outcomes are put into the window
+	slow       atomic.Int64              // conf.SlowCallDuration
 
 	keyUse // of one that is kept for a key
 
@@ -65,6 +65,8 @@ type breaker struct {
 	rejection   *rejection
 	timer       *time.Timer     // of AutoHalfOpen
 	cause       context.Context // of the call that holds mu
+	countedBy   []*methodStats  // of the methods that share it; of one that is kept for a key, none
+	forgotten   int64           // rejections before the last reset
 }
 
 // withDefaults fills in what was not given.
@@ -154,7 +156,6 @@ func (b *breaker) allow(ctx context.Context, clock func() time.Duration) (permit
 	}
 	now := clock()
 	if r := b.turned.Load(); r != nil && (r.forced || now < r.until) {
-		b.rejected.Add(1)
 		return permit{}, r
 	}
 	return b.allowSlow(ctx, now)
@@ -164,7 +165,6 @@ func (b *breaker) allowSlow(ctx context.Context, now time.Duration) (permit, *re
 	b.lock(ctx)
 	defer b.unlock()
 	if b.mode == ForcedOpen {
-		b.rejected.Add(1)
 		return permit{}, b.rejection
 	}
 	b.expire(now)
@@ -177,7 +177,6 @@ func (b *breaker) allowSlow(ctx context.Context, now time.Duration) (permit, *re
 	if b.state == StateClosed || b.mode != Enforce {
 		return permit{generation: b.generation.Load()}, nil
 	}
-	b.rejected.Add(1)
 	return permit{}, b.rejection
 }
 

@@ -89,8 +89,9 @@ func (c *Call) mayRepeat() bool {
 // refused ends the call with ErrBudgetExhausted, beside what was to be retried.
 func (c *Call) refused(besides error) {
 	c.kinds |= KindBudgetExhausted
-	if s := c.plan.stats; s != nil {
-		s.rejections[budgetPart].Add(1)
+	if c.plan.stats != nil {
+		c.countRejection()
+		c.turned = budgetPart
 	}
 	if c.listened() {
 		c.tell(Event{Kind: Rejected, By: partNames[budgetPart], Err: ErrBudgetExhausted})

@@ -43,6 +43,7 @@ type Call struct {
 	holds    holding
 	phase    phase
 	ended    part // the policy that ended the call
+	turned   part // that rejected an attempt, until that is counted
 	unwanted bool
 	plain    bool // last wraps nothing, and has none of the methods we know
 	once     bool // executing it again might do the work twice
@@ -148,10 +149,9 @@ func (c *Call) next() bool {
 			c.finish()
 			return false
 		}
+		c.countRejection()
 	}
-	if c.attempts++; c.attempts > 1 && p.stats != nil {
-		p.stats.retries.Add(1)
-	}
+	c.attempts++
 	c.phase = running
 	if p != nil && p.timed {
 		c.limit()
@@ -262,6 +262,9 @@ func (c *Call) admit() bool {
 func (c *Call) ask() bool {
 	p, turned := c.breaker.allow(c.caller, sinceEpoch)
 	if turned != nil {
+		if c.plan.stats == nil || c.plan.keys != nil { // else it asks the statistics
+			c.breaker.rejected.Add(1)
+		}
 		c.rejected(breakerPart, KindCircuitOpen, turned)
 		return false
 	}
@@ -337,8 +340,10 @@ func (c *Call) turnedAway(by part, err error) {
 func (c *Call) rejected(by part, kind Kind, reason error) {
 	c.kinds, c.unwanted = kind, false
 	c.stop(by, reason)
-	if s := c.plan.stats; s != nil {
-		s.rejections[by].Add(1)
+	if c.plan.stats != nil {
+		if c.turned = by; c.races { // a hedge, which ends no call
+			c.countRejection()
+		}
 	}
 	if c.listened() {
 		c.tell(Event{Kind: Rejected, By: partNames[by], Err: reason})

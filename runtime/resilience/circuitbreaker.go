@@ -61,7 +61,7 @@ func (c *CircuitBreaker) Snapshot() BreakerSnapshot {
 	}
 	s := BreakerSnapshot{
 		Name: b.name, State: state, Mode: b.mode, Calls: sum.calls, Failures: sum.failures, Slow: sum.slow, SlowFailures: sum.both,
-		Consecutive: int(b.streak.Load()), Rejected: b.rejected.Load(), Openings: b.openings, Transitions: b.transitions,
+		Consecutive: int(b.streak.Load()), Rejected: b.rejections() - b.forgotten, Openings: b.openings, Transitions: b.transitions,
 	}
 	spent := b.times(now)
 	s.Closed, s.Open, s.HalfOpen = spent[StateClosed], spent[StateOpen], spent[StateHalfOpen]
@@ -72,6 +72,25 @@ func (c *CircuitBreaker) Snapshot() BreakerSnapshot {
 		}
 	}
 	return s
+}
+
+// rejections is how many attempts were ever rejected. Those of a method are in
+// its statistics already. b.mu is held.
+func (b *breaker) rejections() int64 {
+	n := b.rejected.Load()
+	for _, s := range b.countedBy {
+		n += s.rejected(breakerPart)
+	}
+	return n
+}
+
+// countBy has the rejections of a method counted by its statistics alone.
+func (b *breaker) countBy(s *methodStats) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s != nil && !slices.Contains(b.countedBy, s) {
+		b.countedBy = append(b.countedBy, s)
+	}
 }
 
 // look returns the state as the next caller would find it, and what the window
@@ -104,7 +123,7 @@ func (c *CircuitBreaker) Reset() {
 	c.set(unforced, func(b *breaker) {
 		b.forget()
 		b.close(sinceEpoch(), "")
-		b.rejected.Store(0)
+		b.forgotten = b.rejections()
 		b.openings, b.transitions = 0, 0
 		clear(b.spent[:])
 		if b.conf.InitialState == StateOpen && b.mode != ForcedOpen {

@@ -9,7 +9,8 @@ import (
 
 // methodStats are the statistics of one guard, which outlive its plans. A call
 // that simply succeeds writes no more than it must: with histograms begun and
-// one bucket, without them only succeeded; everything else is derived.
+// one bucket, without them only succeeded. Another one adds to one of ends, or of
+// turned, and to retries if it has any; everything else is derived.
 //
 // No counter ever falls, which a scraper would take for a restart: who ends a
 // call that did not succeed says so before it adds to what that is taken off,
@@ -20,12 +21,10 @@ type methodStats struct {
 	until   atomic.Int64           // of the present slice, since epoch
 	present atomic.Pointer[minute] // where durations are counted now
 
-	failed, rejected, canceled   atomic.Int64 // outcomes
-	unattempted                  atomic.Int64 // of these, the delegate was never called; with histograms
-	tried                        atomic.Int64 // the others; without histograms
-	mended, exhausted            atomic.Int64
+	ends                         [numEnds]atomic.Int64
+	turned                       [len(partNames)]atomic.Int64 // calls that were never attempted, by who rejected them
+	rejections                   [len(partNames)]atomic.Int64 // of attempts of other calls
 	retries, timeouts, fallbacks atomic.Int64
-	rejections                   [len(partNames)]atomic.Int64
 	recorded, ignored            atomic.Int64 // by the breaker
 
 	mu      sync.Mutex
@@ -56,14 +55,25 @@ func stripeOf(c *Call) uint32 {
 
 func (s *methodStats) begin(c *Call) { s.stripes[stripeOf(c)].begun.Add(1) }
 
+// end is how a call ended that neither succeeded at once nor was rejected without
+// an attempt.
+type end uint8
+
+const (
+	mended      end = iota // success after retries
+	failed                 // after one attempt
+	exhausted              // after more
+	canceled               // its caller left
+	failedEarly            // before any attempt
+	leftEarly
+	numEnds
+)
+
 // recent is what is kept of the last hour.
 type recent struct {
 	tens    [6]slice
 	minutes [60]slice
 }
-
-// rejections are the kinds of calls that a part of the policy did not admit.
-const rejections = KindCircuitOpen | KindBulkheadFull | KindRateLimited | KindBudgetExhausted
 
 const slotWidth = 10 * time.Second
 
@@ -105,13 +115,23 @@ func newMethodStats(rt *Runtime) *methodStats {
 
 // succeed counts a call that succeeds now.
 func (s *methodStats) succeed(c *Call, now time.Duration) {
-	if s.times {
+	if c.attempts > 1 {
+		s.repeated(c)
+		s.ends[mended].Add(1)
+	}
+	switch {
+	case s.times:
 		s.took(c, now)
-	} else {
+	case c.attempts <= 1:
 		s.stripes[stripeOf(c)].succeeded.Add(1)
 	}
-	if c.attempts > 1 {
-		s.mended.Add(1)
+}
+
+// repeated counts the retries of a call that is over. A hedge counts when it
+// begins.
+func (s *methodStats) repeated(c *Call) {
+	if c.plan.hedge == nil {
+		s.retries.Add(int64(c.attempts - 1))
 	}
 }
 
@@ -129,33 +149,57 @@ func (s *methodStats) took(c *Call, now time.Duration) {
 // a panic or Goexit.
 func (s *methodStats) ended(c *Call, vanished bool) {
 	switch {
-	case !vanished && c.why() == nil:
+	case vanished:
+	case c.why() == nil:
 		s.succeed(c, sinceEpoch())
 		return
-	case !vanished && c.kinds&(KindCanceled|KindCallerDeadline) != 0 && c.callerLeft():
-		s.canceled.Add(1)
-	case !vanished && c.attempts == 0 && c.kinds&rejections != 0:
-		s.rejected.Add(1)
-	default:
-		s.failed.Add(1)
-		if c.attempts > 1 {
-			s.exhausted.Add(1)
-		}
-	}
-	if c.attempts == 0 { // a breaker may reject a million times a second: no look at the clock
-		if s.times {
-			s.unattempted.Add(1)
-		}
+	case c.turned != noPart && c.attempts == 0: // maybe a million times a second: no look at the clock
+		s.turned[c.turned].Add(1)
 		return
 	}
-	switch now := sinceEpoch(); {
+	c.countRejection()
+	if c.attempts > 1 {
+		s.repeated(c)
+	}
+	n := s.ends[c.ending(vanished)].Add(1)
+	switch {
+	case c.attempts == 0:
 	case s.times:
-		s.took(c, now)
-	default:
-		s.tried.Add(1)
-		if now >= time.Duration(s.until.Load()) {
+		s.took(c, sinceEpoch())
+	case n%looksEvery == 0:
+		if now := sinceEpoch(); now >= time.Duration(s.until.Load()) {
 			s.turn(now)
 		}
+	}
+}
+
+// looksEvery is how many calls fail in one way before one looks whether the
+// present slice is over, where no histogram needs the clock.
+const looksEvery = 16
+
+// ending says how a call ended that did not succeed.
+func (c *Call) ending(vanished bool) end {
+	left := !vanished && c.kinds&(KindCanceled|KindCallerDeadline) != 0 && c.callerLeft()
+	switch {
+	case left && c.attempts == 0:
+		return leftEarly
+	case left:
+		return canceled
+	case c.attempts == 0:
+		return failedEarly
+	case c.attempts == 1:
+		return failed
+	}
+	return exhausted
+}
+
+// countRejection counts the latest rejection of an attempt, unless that is
+// done. It is put off until the call goes on or ends: one that was never
+// attempted counts as rejected with it.
+func (c *Call) countRejection() {
+	if c.turned != noPart {
+		c.plan.stats.rejections[c.turned].Add(1)
+		c.turned = noPart
 	}
 }
 
@@ -171,29 +215,41 @@ func (s *methodStats) told(o outcome) {
 
 // total returns the counters, and how many calls are in flight. s.mu is held.
 func (s *methodStats) total() (c Counters, inFlight int64) {
-	ended, unattempted := s.drained, s.unattempted.Load()
+	done := s.drained // calls in histograms, or that succeeded at once
 	for i := range s.stripes {
-		ended += s.stripes[i].succeeded.Load()
+		done += s.stripes[i].succeeded.Load()
 	}
 	if s.two != nil {
-		ended += s.two[0].sum() + s.two[1].sum()
+		done += s.two[0].sum() + s.two[1].sum()
+	}
+	var ends [numEnds]int64
+	for e := range ends {
+		ends[e] = s.ends[e].Load()
 	}
 	c = Counters{
-		Failure: s.failed.Load(), Rejected: s.rejected.Load(), Canceled: s.canceled.Load(),
-		SuccessRetried: s.mended.Load(), FailureRetried: s.exhausted.Load(),
+		Failure:        ends[failed] + ends[exhausted] + ends[failedEarly],
+		Canceled:       ends[canceled] + ends[leftEarly],
+		SuccessRetried: ends[mended], FailureRetried: ends[exhausted],
 		Retries: s.retries.Load(), Timeouts: s.timeouts.Load(), Fallbacks: s.fallbacks.Load(),
 	}
-	for p := range s.rejections {
+	for p := range s.turned {
+		c.Rejected += s.turned[p].Load()
 		c.Rejections += s.rejections[p].Load()
 	}
+	c.Rejections += c.Rejected
+	others := ends[failed] + ends[exhausted] + ends[canceled] // that were attempted
 	if !s.times {
-		c.Success, c.Attempts = ended, ended+s.tried.Load()+c.Retries
+		c.Success = done + ends[mended]
+		c.Attempts = c.Success + others + c.Retries
 		return c, 0
 	}
-	s.success = max(s.success, ended+unattempted-c.Failure-c.Rejected-c.Canceled)
-	c.Success, c.Attempts = s.success, ended+c.Retries
-	return c, s.begun() - ended - unattempted
+	s.success = max(s.success, done-others)
+	c.Success, c.Attempts = s.success, done+c.Retries
+	return c, s.begun() - done - ends[failedEarly] - ends[leftEarly] - c.Rejected
 }
+
+// rejected is how many attempts a part did not admit.
+func (s *methodStats) rejected(by part) int64 { return s.turned[by].Load() + s.rejections[by].Load() }
 
 func (s *methodStats) begun() (n int64) {
 	for i := range s.stripes {

@@ -114,12 +114,14 @@ func (rt *Runtime) breakerFor(g *Guard, p *Policy) (*breaker, *keyedBreakers) {
 	}
 	if old := rt.breakers[name]; old != nil {
 		old.reconfigure(conf, rate)
+		old.countBy(g.stats)
 		return old, nil
 	}
 	if rt.breakers == nil {
 		rt.breakers = map[string]*breaker{}
 	}
 	b := newBreaker(name, conf, rate, rt.observer)
+	b.countBy(g.stats)
 	rt.breakers[name] = b
 	return b, nil
 }

@@ -34,8 +34,9 @@ type MethodStats struct {
 	Latency  Latency // zero without histograms
 
 	// Slices of ten seconds and of minutes, oldest first; the last of each is the
-	// present one. Without histograms a call that needs no clock does not cut
-	// them, and what it counts is in the slice that was last looked at.
+	// present one. Without histograms only Stats, and now and then a call that
+	// failed, looks whether one is over: what is counted meanwhile is in the slice
+	// that was last looked at.
 	TenSeconds, Minutes []Slice
 }
 
@@ -111,7 +112,7 @@ func (s *methodStats) snapshot(g *Guard) MethodStats {
 	}
 	m.Rejected = map[string]int64{}
 	for p := range s.rejections {
-		if n := s.rejections[p].Load(); n > 0 {
+		if n := s.rejected(part(p)); n > 0 {
 			m.Rejected[partNames[p]] = n
 		}
 	}

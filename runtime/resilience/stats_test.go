@@ -102,6 +102,23 @@ var counting = map[string]struct {
 		RetryOn: Matcher{Any: true, Kinds: KindCircuitOpen}, RetryAfter: RetryAfter{Ignore: true}}, Breaker: Breaker{ConsecutiveFailures: 1}},
 		func(ctx context.Context, g *Guard) { fallible(ctx, g, errPeer) },
 		Counters{Failure: 1, Attempts: 1, Rejections: 2}, map[string]int64{"circuitBreaker": 2}, Verdicts{Failure: 1}},
+	"retry until the breaker lets it": {Policy{Retry: Retry{MaxAttempts: 3, Backoff: Backoff{Strategy: Constant, InitialDelay: 3 * time.Second, Jitter: NoJitter},
+		RetryOn: Matcher{Any: true, Kinds: KindCircuitOpen}, RetryAfter: RetryAfter{Ignore: true}}, Breaker: Breaker{ConsecutiveFailures: 1, InitialState: StateOpen}},
+		func(ctx context.Context, g *Guard) { fallible(ctx, g, nil) },
+		Counters{Success: 1, Attempts: 1, Rejections: 2}, map[string]int64{"circuitBreaker": 2}, Verdicts{Success: 1}},
+	"no budget for another try": {Policy{Retry: Retry{MaxAttempts: 3, Backoff: Backoff{Strategy: NoBackoff}, RetryOn: Matcher{Any: true, Kinds: KindCircuitOpen}},
+		Budget: Budget{Ratio: 0.1, MinConcurrency: None}, Breaker: Breaker{InitialState: StateOpen}},
+		func(ctx context.Context, g *Guard) { fallible(ctx, g, nil) },
+		Counters{Rejected: 1, Rejections: 2}, map[string]int64{"circuitBreaker": 1, "retry.budget": 1}, Verdicts{}},
+	"rejected, and no time for another try": {Policy{Retry: Retry{MaxAttempts: 3, Backoff: Backoff{InitialDelay: time.Second}, MaxDuration: time.Millisecond,
+		RetryOn: Matcher{Any: true, Kinds: KindCircuitOpen}}, Breaker: Breaker{InitialState: StateOpen}},
+		func(ctx context.Context, g *Guard) { fallible(ctx, g, nil) },
+		Counters{Rejected: 1, Rejections: 1}, map[string]int64{"circuitBreaker": 1}, Verdicts{}},
+	"a rejected hedge": {Policy{Hedge: Hedge{Delay: time.Second}, Bulkhead: Bulkhead{MaxConcurrent: 1}}, func(ctx context.Context, g *Guard) {
+		call := g.Begin(ctx)
+		defer call.End()
+		_, _ = Hedged(&call, func(ctx context.Context) (int, error) { time.Sleep(3 * time.Second); return 0, nil })
+	}, Counters{Success: 1, Attempts: 1, Rejections: 1}, map[string]int64{"bulkhead": 1}, Verdicts{}},
 	"bulkhead": {Policy{Bulkhead: Bulkhead{MaxConcurrent: 1}}, func(ctx context.Context, g *Guard) {
 		_ = Try(ctx, g, func(ctx context.Context) error { fallible(ctx, g, nil); return nil })
 	}, Counters{Success: 1, Rejected: 1, Attempts: 1, Rejections: 1}, map[string]int64{"bulkhead": 1}, Verdicts{}},
@@ -132,6 +149,64 @@ func TestStats(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestRejectionsOfASharedBreaker are those of all its methods, of which a reset
+// takes nothing.
+func TestRejectionsOfASharedBreaker(t *testing.T) {
+	for mode, o := range map[string]Options{"statistics": {}, "none": {DisableStats: true}} {
+		t.Run(mode, func(t *testing.T) {
+			rt, err := Open(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := rt.Wrap("pay.Gateway", 1)
+			p := Policy{Breaker: Breaker{Name: "peer", InitialState: StateOpen, OpenDuration: time.Hour}}
+			guards := []*Guard{w.Guard("Charge", p), w.Guard("Refund", p)}
+			call := func() {
+				for _, g := range guards {
+					fallible(t.Context(), g, nil)
+				}
+			}
+			call()
+			call()
+			b := rt.Breaker("peer")
+			if n := b.Snapshot().Rejected; n != 4 {
+				t.Errorf("%d rejected, want 4", n)
+			}
+			b.Reset()
+			call()
+			if n := b.Snapshot().Rejected; n != 2 {
+				t.Errorf("%d rejected since the reset, want 2", n)
+			}
+			for _, m := range rt.Stats().Methods {
+				if m.Total.Rejected != 3 || m.Rejected["circuitBreaker"] != 3 {
+					t.Errorf("%s: %+v, %v, want 3 rejected", m.Name, m.Total, m.Rejected)
+				}
+			}
+		})
+	}
+}
+
+// TestSlicesWithoutHistograms: failures in good number find out that a slice is
+// over.
+func TestSlicesWithoutHistograms(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rt, g := kept(t, Options{DisableHistograms: true}, Policy{Retry: hurried(1)})
+		align()
+		for range 3 {
+			for range 2 * looksEvery {
+				fallible(t.Context(), g, errPeer)
+			}
+			time.Sleep(10 * time.Second)
+		}
+		slices := rt.Stats().Methods[0].TenSeconds
+		for i, want := range []int64{3 * looksEvery, 2 * looksEvery, looksEvery, 0} { // the first look of each comes late
+			if len(slices) != 4 || slices[i].Failure != want {
+				t.Fatalf("%+v", slices)
+			}
+		}
+	})
 }
 
 // added sums slices up.
