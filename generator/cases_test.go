@@ -44,7 +44,11 @@ func TestEveryRuleFiresAndHolds(t *testing.T) {
 }
 
 func example(e lint.Example) *txtar.Archive {
-	return &txtar.Archive{Files: []txtar.File{{Name: "resilience.yaml", Data: []byte(e.YAML())}, {Name: "p.go", Data: []byte(e.Source())}}}
+	a := &txtar.Archive{Files: []txtar.File{{Name: "resilience.yaml", Data: []byte(e.YAML())}, {Name: "p.go", Data: []byte(e.Source())}}}
+	if e.Overrides != "" {
+		a.Files = append(a.Files, txtar.File{Name: "overrides.yaml", Data: []byte("version: 1\n" + strings.TrimSpace(e.Overrides) + "\n")})
+	}
+	return a
 }
 
 // lintAll generates in each of dirs, lints them together, and returns what is
@@ -63,12 +67,35 @@ func lintAll(t *testing.T, dirs []string, loader string) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	list = append(list, lintOverrides(t, dirs)...)
 	found := map[string]string{}
 	for _, e := range list {
 		dir := filepath.Dir(e.Pos.File)
 		found[dir] += weight(e) + ": " + strings.ReplaceAll(e.Error(), dir+string(filepath.Separator), "") + "\n"
 	}
 	return found
+}
+
+// lintOverrides returns what is said about the overrides files in dirs, each for
+// the policies beside it.
+func lintOverrides(t *testing.T, dirs []string) (list policy.Errors) {
+	t.Helper()
+	for _, dir := range dirs {
+		path := filepath.Join(dir, "overrides.yaml")
+		if _, err := os.Stat(path); err != nil {
+			continue
+		}
+		said, err := Lint(context.Background(), Config{Overrides: []string{path}}, []string{dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range said {
+			if e.Pos.File == path {
+				list = append(list, e)
+			}
+		}
+	}
+	return list
 }
 
 func weight(e *policy.Error) string {

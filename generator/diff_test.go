@@ -2,6 +2,7 @@ package generator
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,8 +63,29 @@ func TestDiffTurnsAround(t *testing.T) {
 		{"{circuitBreaker: {}}", "{circuitBreaker: {ignoreOn: [HTTP429]}}"},
 		{"{bulkhead: {maxConcurrent: 5}}", "{bulkhead: {maxConcurrent: 6}}"},
 		{"{bulkhead: {maxQueue: 5, maxWait: 1ms}}", "{bulkhead: {maxWait: 1ms}}"},
+		{"{idempotent: true, retry: {budget: {ratio: 0.1}}}", "{idempotent: true, retry: {}}"},
+		{"{idempotent: true, retry: {budget: {ratio: 0.1}}}", "{idempotent: true, retry: {budget: {ratio: 0.3}}}"},
+		{"{idempotent: true, retry: {budget: {minConcurrency: 1}}}", "{idempotent: true, retry: {budget: {minConcurrency: 10}}}"},
+		{"{idempotent: true, hedge: {maxHedges: 1, delay: 50ms}}", "{idempotent: true, hedge: {maxHedges: 2, delay: 50ms}}"},
+		{"{idempotent: true, hedge: {delay: 50ms}}", "{idempotent: true, hedge: {delay: 5ms}}"},
+		{"{idempotent: true, hedge: {percentile: 99}}", "{idempotent: true, hedge: {percentile: 90}}"},
+		{"{idempotent: true, hedge: {warmup: 100}}", "{idempotent: true, hedge: {warmup: 10}}"},
+		{"{rateLimit: {limit: 5}}", "none"},
+		{"{rateLimit: {limit: 5}}", "{rateLimit: {limit: 5, maxWait: 1s}}"},
+		{"{rateLimit: {limit: 5, period: 2s}}", "{rateLimit: {limit: 5}}"},
+		{"{rateLimit: {limit: 5, burst: 1}}", "{rateLimit: {limit: 5}}"},
+		{"{rateLimit: {limit: 5}}", "{rateLimit: {limit: 5, scope: call}}"},
+		{"{adaptive: {k: 1.5}}", "{adaptive: {}}"},
+		{"{adaptive: {maxRejectionRatio: 0.95}}", "{adaptive: {}}"},
+		{"{adaptive: {mode: concurrency, maxLimit: 50}}", "{adaptive: {mode: concurrency}}"},
+		{"{adaptive: {mode: concurrency}}", "{adaptive: {mode: concurrency, minLimit: 5}}"},
+		{"{cache: {ttl: 1m, key: \"id\"}}", "none"},
+		{"{cache: {ttl: 2m, key: \"id\"}}", "{cache: {ttl: 1m, key: \"id\"}}"},
+		{"{cache: {ttl: 1m, key: \"id\", staleOnError: 1h}}", "{cache: {ttl: 1m, key: \"id\"}}"},
+		{"none", "{chaos: {latency: 1s}}"},
+		{"{chaos: {latency: 1s}}", "{chaos: {latency: 1s, injectionRatio: 0.01}}"},
 	} {
-		dir := filepath.Join(root, string(rune('a'+n)))
+		dir := filepath.Join(root, fmt.Sprint("p", n))
 		strong, weak := []byte(lint.Example{Policy: "{methods: {Charge: " + pair[0] + "}}"}.YAML()), []byte(lint.Example{Policy: "{methods: {Charge: " + pair[1] + "}}"}.YAML())
 		for now, old := range map[string][]byte{string(weak): strong, string(strong): weak} {
 			a := example(lint.Example{})
@@ -79,6 +101,28 @@ func TestDiffTurnsAround(t *testing.T) {
 			}
 			if len(list) != 1 || list[0].Kind != want {
 				t.Errorf("from\n%sto\n%sgot %v, want %s", old, now, list, want)
+			}
+		}
+	}
+}
+
+// What says the same in another way is neither.
+func TestDiffOtherWays(t *testing.T) {
+	dir := filepath.Join(newModule(t), "a")
+	for _, pair := range [][2]string{
+		{"{idempotent: true, hedge: {delay: 50ms}}", "{idempotent: true, hedge: {percentile: 90}}"},
+		{"{rateLimit: {limit: 5}}", "{rateLimit: {limit: 5, mode: fixed}}"},
+		{"{adaptive: {}}", "{adaptive: {window: 1m}}"},
+	} {
+		a := example(lint.Example{Policy: pair[1]})
+		unpack(t, dir, a)
+		list, err := Diff(context.Background(), Config{Dir: dir}, map[string][]byte{"resilience.yaml": []byte(lint.Example{Policy: pair[0]}.YAML())})
+		if err != nil || len(list) == 0 {
+			t.Fatal(list, err)
+		}
+		for _, c := range list {
+			if c.Kind != Other {
+				t.Errorf("from %s to %s: %v", pair[0], pair[1], c)
 			}
 		}
 	}

@@ -30,6 +30,8 @@ type Config struct {
 	Dir     string
 	Warn    func(*policy.Error) // called for each warning; may be nil
 	Lenient bool                // errors of judgement are warnings
+	// Overrides are overrides files that Lint holds against the policies.
+	Overrides []string
 	// Loader says who reads packages: "packages" is the go command, "fast" is
 	// what does without it, and "" the fast one where it is sure.
 	Loader string

@@ -14,7 +14,6 @@ import (
 
 // lint runs the checks on a method and its policy.
 func (r *resolver) lint(i *policy.Interface, out *templates.Method, sig *types.Signature, e *policy.Effective) {
-	r.ignorable(e)
 	named := slices.ContainsFunc(i.LeaveOut, func(n policy.Name) bool { return n.Text == out.Name })
 	for _, f := range lint.Run(&lint.Method{Policy: e, Sig: sig, Ctx: out.Ctx, Err: out.Err, LeaveOut: i.LeaveOutAll || named}) {
 		if rule, _ := lint.Lookup(f.ID); rule.Severity < lint.Warning && !f.Error {
@@ -45,9 +44,9 @@ func (r *resolver) warn(e *policy.Effective, id, key, msg string) {
 	}
 }
 
-// ignorable refuses a lint key that silences nothing.
-func (r *resolver) ignorable(e *policy.Effective) {
-	for _, n := range e.Ignored() {
+// ignorable refuses lint keys for what is no check, or no matter of judgement.
+func (r *resolver) ignorable() {
+	for _, n := range r.file.Ignored() {
 		rule, known := lint.Lookup(n.Text)
 		switch {
 		case !known:
@@ -135,15 +134,11 @@ func (r *resolver) renamed(i *policy.Interface, w *templates.Wrapper, name strin
 // ignoresNothing warns of lint keys that silence nothing. Checks that did not
 // run may still have found something.
 func (r *resolver) ignoresNothing(deep bool) {
-	for _, g := range r.guarded {
-		for _, e := range g.methods {
-			for _, n := range e.IgnoresNothing() {
-				if rule, _ := lint.Lookup(n.Text); rule.Command == "" || deep && rule.Command == "lint" {
-					d := r.file.Error(n.Pos, "", "lint.ignore", n.Text+" finds nothing here: take the key away, so that it hides nothing later")
-					d.Warning = true
-					r.errs = append(r.errs, d)
-				}
-			}
+	for _, n := range r.file.IgnoresNothing() {
+		if rule, _ := lint.Lookup(n.Text); rule.Command == "" || deep && rule.Command == "lint" {
+			d := r.file.Error(n.Pos, "", "lint.ignore", n.Text+" finds nothing here: take the key away, so that it hides nothing later")
+			d.Warning = true
+			r.errs = append(r.errs, d)
 		}
 	}
 }

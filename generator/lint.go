@@ -22,7 +22,7 @@ import (
 // Lint returns everything there is to say about the policies in dirs, errors,
 // warnings and notes, sorted by position. It looks at the Go code of the modules
 // around them, too, which takes more time than generating. The error is about
-// what could not be read; of c only Lenient and Loader count.
+// what could not be read; of c Lenient, Loader and Overrides count.
 func Lint(ctx context.Context, c Config, dirs []string) (policy.Errors, error) {
 	var list policy.Errors
 	var all []*resolution
@@ -42,10 +42,14 @@ func Lint(ctx context.Context, c Config, dirs []string) (policy.Errors, error) {
 	if err := inCode(ctx, all); err != nil {
 		return nil, err
 	}
-	for _, one := range all {
-		list = append(list, one.complaints(true)...)
+	found, err := overridden(c.Overrides, all)
+	if err != nil {
+		return nil, err
 	}
-	return list.Sorted(), nil
+	for _, one := range all {
+		found = append(found, one.complaints(true)...)
+	}
+	return append(list, found...).Sorted(), nil
 }
 
 func lintDir(ctx context.Context, c Config) (*resolution, error) {

@@ -115,6 +115,7 @@ func (r *resolver) complain(pos policy.Pos, id, key, msg string) {
 func (r *resolver) run() *templates.File {
 	out := &templates.File{Package: r.pkg.Name, Path: r.pkg.Path, Sources: strings.Join(r.file.Sources, ", ")}
 	r.predeclared()
+	r.ignorable()
 	var found []*goInterface
 	for _, i := range r.file.Interfaces {
 		if r.full() {

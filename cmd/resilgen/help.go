@@ -31,7 +31,9 @@ Prints everything there is to say about the policies in dirs, or here; ./...
 means all packages of the module below: what generate says, notes, and what
 takes a look at the code of the module: retries that multiply, wrappers made for
 each request, fallbacks that call themselves or wait for ever, calls past the
-wrapper. Exit code 1: there is an error; with -strict, or a warning.
+wrapper. With -overrides it also says what a service with these policies would
+refuse of an overrides file, and which breakers it makes forget what they have
+seen. Exit code 1: there is an error; with -strict, or a warning.
 `,
 	"diff": `usage: resilgen diff [flags] [revision or file] [dirs]
 

@@ -13,6 +13,10 @@ import (
 func (env *environment) lintFlags() *flag.FlagSet {
 	flags := env.flags("lint")
 	flags.BoolVar(&env.sarif, "sarif", false, "print findings as SARIF 2.1.0, for code scanning, on standard output")
+	flags.Func("overrides", "an overrides `file` that a service is to follow; may be given several times", func(name string) error {
+		env.overrides = append(env.overrides, name)
+		return nil
+	})
 	return flags
 }
 
@@ -31,7 +35,7 @@ func lintVerb(ctx context.Context, env *environment, args []string) error {
 		return err
 	}
 	env.status.say("reading the code around %d packages", len(dirs))
-	found, err := generator.Lint(ctx, generator.Config{Lenient: env.lenient, Loader: env.loader}, dirs)
+	found, err := generator.Lint(ctx, generator.Config{Lenient: env.lenient, Loader: env.loader, Overrides: env.overrides}, dirs)
 	if err != nil {
 		return cmp.Or(ctx.Err(), err)
 	}

@@ -19,14 +19,15 @@ type environment struct {
 	stdout, stderr     io.Writer
 	status             *status
 	colorOut, colorErr bool
-	all                bool   // print every complaint
-	json               bool   // print complaints as JSON
-	strict             bool   // warnings are errors
-	lenient            bool   // errors of judgement are warnings
-	loader             string // who reads packages, see generator.Config
-	sarif              bool   // print findings as SARIF
-	failOn             string // the changes that fail a run
-	prune              bool   // remove what has no policies any more
+	all                bool     // print every complaint
+	json               bool     // print complaints as JSON
+	strict             bool     // warnings are errors
+	lenient            bool     // errors of judgement are warnings
+	loader             string   // who reads packages, see generator.Config
+	sarif              bool     // print findings as SARIF
+	overrides          []string // overrides files to look at
+	failOn             string   // the changes that fail a run
+	prune              bool     // remove what has no policies any more
 	warnings, orphans  int
 	made               map[string]bool // paths of generated files, changed or not
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/resilgen/resilgen/generator/policy"
 )
 
 func consecutiveInert(m *Method) string {
@@ -21,7 +23,8 @@ func consecutiveInert(m *Method) string {
 }
 
 func windowNeverFull(m *Method) string {
-	window, rate := m.Policy.Dur("circuitBreaker.window.duration"), m.Policy.Float("expectedRate")
+	window := m.Policy.Dur("circuitBreaker.window.duration")
+	rate, who := callRate(m.Policy)
 	minimum := m.Policy.Int("circuitBreaker.minimumCalls")
 	if window == 0 || rate == 0 || m.Policy.Int("circuitBreaker.consecutiveFailures") > 0 {
 		return ""
@@ -30,8 +33,27 @@ func windowNeverFull(m *Method) string {
 	if rate >= need {
 		return ""
 	}
-	return fmt.Sprintf("a window of %v needs minimumCalls %d, %.3g calls a second, and expectedRate is %v: the breaker can never open; lower minimumCalls to %d or lengthen the window to %.0fs",
-		window, minimum, need, rate, max(int(rate*window.Seconds()), 1), math.Ceil(float64(minimum)/rate))
+	return fmt.Sprintf("a window of %v needs minimumCalls %d, %.3g calls a second, and %s %.3g: the breaker can never open; lower minimumCalls to %d or lengthen the window to %.0fs",
+		window, minimum, need, who, rate, max(int(rate*window.Seconds()), 1), math.Ceil(float64(minimum)/rate))
+}
+
+// callRate is how many executions a second can be expected, 0 if nothing says
+// so, and who says it: the rate limit lets through no more. One that counts by
+// cost or by key, or that others share, says nothing of executions; one of calls
+// says nothing where a call is repeated.
+func callRate(e *policy.Effective) (float64, string) {
+	rate, who := e.Float("expectedRate"), "expectedRate is"
+	_, byCost := e.Given("rateLimit.cost")
+	_, byKey := e.Given("rateLimit.perKey")
+	perCall := e.Str("rateLimit.scope") == "call" && executions(e) > 1
+	if !e.Has("rateLimit") || byCost || byKey || perCall || e.Int("rateLimit.limit") == 0 {
+		return rate, who
+	}
+	limit := float64(e.Int("rateLimit.limit")) / e.Dur("rateLimit.period").Seconds()
+	if rate == 0 || limit < rate {
+		return limit, "the rate limit lets through"
+	}
+	return rate, who
 }
 
 func windowBelowAttempts(m *Method) string {
@@ -114,8 +136,16 @@ func panicCounts(m *Method) string {
 const countable = 10_000
 
 func manyKeys(m *Method) string {
-	if n := m.Policy.Int("circuitBreaker.maxKeys"); n > countable {
-		return fmt.Sprintf("up to %d breakers, one a key: as a label of a metric the key makes as many series", n)
+	return tooMany(m.Policy.Int("circuitBreaker.maxKeys"), "breakers")
+}
+
+func manyLimits(m *Method) string {
+	return tooMany(m.Policy.Int("rateLimit.maxKeys"), "limiters")
+}
+
+func tooMany(n int, what string) string {
+	if n <= countable {
+		return ""
 	}
-	return ""
+	return fmt.Sprintf("up to %d %s, one a key: as a label of a metric the key makes as many series", n, what)
 }

@@ -37,6 +37,8 @@ const (
 	moreIsStronger
 	// onIsStronger is for parts and for what is true or false.
 	onIsStronger
+	// offIsStronger is for what does harm where it is on.
+	offIsStronger
 	// stepsAreStronger is for an enum: each of the values in steps is stronger
 	// than the one before.
 	stepsAreStronger
@@ -48,12 +50,36 @@ var weights = map[string]weight{
 	"adaptive":                   onIsStronger,
 	"adaptive.k":                 moreIsWeaker,
 	"adaptive.maxRejectionRatio": moreIsStronger,
+	"adaptive.initialLimit":      moreIsWeaker,
+	"adaptive.minLimit":          moreIsWeaker,
 	"adaptive.maxLimit":          moreIsWeaker,
 
-	"rateLimit":        onIsStronger,
-	"rateLimit.limit":  moreIsWeaker,
-	"rateLimit.period": moreIsStronger,
-	"rateLimit.burst":  moreIsWeaker,
+	"rateLimit":         onIsStronger,
+	"rateLimit.limit":   moreIsWeaker,
+	"rateLimit.period":  moreIsStronger,
+	"rateLimit.burst":   moreIsWeaker,
+	"rateLimit.maxWait": moreIsWeaker,
+	"rateLimit.scope":   stepsAreStronger,
+
+	"retry.budget":                onIsStronger,
+	"retry.budget.ratio":          moreIsWeaker,
+	"retry.budget.minConcurrency": moreIsWeaker,
+
+	"hedge.maxHedges":  moreIsWeaker,
+	"hedge.delay":      moreIsStronger,
+	"hedge.percentile": moreIsStronger,
+	"hedge.warmup":     moreIsStronger,
+
+	"cache":              onIsStronger,
+	"cache.ttl":          moreIsStronger,
+	"cache.maxEntries":   moreIsStronger,
+	"cache.staleOnError": moreIsStronger,
+
+	"chaos":                offIsStronger,
+	"chaos.injectionRatio": moreIsWeaker,
+	"chaos.latency":        moreIsWeaker,
+
+	"health.register": onIsStronger,
 
 	"timeout":         onIsStronger,
 	"timeout.total":   moreIsWeaker,
@@ -101,7 +127,12 @@ var steps = map[string][]string{
 	"retry.backoff.strategy": {"none"},
 	"retry.backoff.jitter":   {"none"},
 	"circuitBreaker.mode":    {"disabled", "shadow"},
+	"rateLimit.scope":        {"call"},
 }
+
+// alternatives are keys that others replace: without one there is not no limit,
+// but another way to say it.
+var alternatives = []string{"hedge.delay", "hedge.percentile", "hedge.warmup"}
 
 // Compare returns what changed from one policy of a method to another, in the
 // order of the table of keys. A part that came or went is one change.
@@ -110,11 +141,13 @@ func Compare(before, now *policy.Effective) []Change {
 	for _, k := range policy.Keys() {
 		part, _, inPart := strings.Cut(k.Path, ".")
 		switch {
-		case k.Type == policy.Section || k.Hint:
-		case k.Type == policy.Part:
-			if before.Has(k.Path) != now.Has(k.Path) {
+		case k.Hint:
+		case k.Type == policy.Part || k.Path == budget:
+			if has(before, k.Path) != has(now, k.Path) {
 				list = append(list, partChange(k, before, now))
 			}
+		case k.Type == policy.Section:
+		case strings.HasPrefix(k.Path, budget+".") && has(before, budget) != has(now, budget):
 		case inPart && isPart(part) && before.Has(part) != now.Has(part):
 		default:
 			if c, changed := keyChange(k, before, now); changed {
@@ -125,17 +158,31 @@ func Compare(before, now *policy.Effective) []Change {
 	return list
 }
 
+// budget is a part of its own, though it stands under retry: a hedge draws from
+// it, too.
+const budget = "retry.budget"
+
+func has(e *policy.Effective, part string) bool {
+	if part == budget {
+		return e.Budgeted()
+	}
+	return e.Has(part)
+}
+
 func isPart(name string) bool { return slices.Contains(policy.Parts(), name) }
 
 func partChange(k *policy.Key, before, now *policy.Effective) Change {
 	c := Change{Kind: Other, Key: k.Path, Old: "on", Pos: now.Pos}
-	if now.Has(k.Path) {
+	if has(now, k.Path) {
 		c.Old, c.New = "", "on"
 		v, _ := now.Given(k.Path)
 		c.Pos = at(v, now)
 	}
-	if weights[k.Path] == onIsStronger {
-		c.Kind = direction(now.Has(k.Path), before.Has(k.Path))
+	switch weights[k.Path] {
+	case onIsStronger:
+		c.Kind = direction(has(now, k.Path), has(before, k.Path))
+	case offIsStronger:
+		c.Kind = direction(has(before, k.Path), has(now, k.Path))
 	}
 	return c
 }
@@ -155,6 +202,9 @@ func keyChange(k *policy.Key, before, now *policy.Effective) (Change, bool) {
 	derived := a.Origin == byDefault && b.Origin == byDefault // from what changed elsewhere
 	if c.Old == c.New || derived {
 		return c, false
+	}
+	if hadIt != hasIt && slices.Contains(alternatives, k.Path) {
+		return c, true
 	}
 	switch weights[k.Path] {
 	case moreIsWeaker:

@@ -80,6 +80,9 @@ func (e Example) text(fence string) string {
 	}
 	_, yaml, _ := strings.Cut(e.YAML(), "\n")
 	text := block("yaml", yaml)
+	if e.Overrides != "" {
+		text += "\n" + block("yaml", "# overrides.yaml\n"+strings.TrimSpace(e.Overrides)+"\n")
+	}
 	if e.Go != "" {
 		text += "\n" + block("go", strings.TrimSpace(e.Go)+"\n")
 	}

@@ -141,7 +141,7 @@ func declares(iface *types.TypeName, fn *types.Func) bool {
 func (s *search) multiplied(w *Wrapper) {
 	for _, e := range w.Methods {
 		for _, t := range w.concrete {
-			if n := s.methodOf(t, e.Method); n != nil && e.Has("retry") {
+			if n := s.methodOf(t, e.Method); n != nil && executions(e) > 1 {
 				s.multiply(w, e, n)
 			}
 		}
@@ -155,11 +155,10 @@ func (s *search) multiply(w *Wrapper, e *policy.Effective, n *node) {
 			return true
 		}
 		below := inner.policy(u.callee.Name())
-		if below == nil || below == e || !below.Has("retry") {
+		if below == nil || below == e {
 			return false
 		}
-		a, b := e.Int("retry.maxAttempts"), below.Int("retry.maxAttempts")
-		if a > 1 && b > 1 {
+		if a, b := executions(e), executions(below); b > 1 {
 			s.report("RG012", false, u.pos, w, e, "%s.%s is wrapped and calls %s.%s, which is wrapped too: %d × %d = %d executions",
 				w.Key, e.Method, inner.Key, below.Method, a, b, a*b)
 		}

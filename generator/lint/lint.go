@@ -76,9 +76,11 @@ var checks = []Check{
 	{ID: "RG043", Part: "circuitBreaker", Error: true, Find: ignoreCoversRecord},
 	{ID: "RG004", Part: "retry", Find: retryWithoutTimeout},
 	{ID: "RG004", Part: "bulkhead", Find: queueWithoutTimeout},
+	{ID: "RG004", Part: "hedge", Find: hedgeWithoutTimeout},
 	{ID: "RG006", Part: "retry", Find: maxDurationInert},
 	{ID: "RG007", Part: "bulkhead", Find: abandonedKeepSlots},
 	{ID: "RG013", Part: "retry", Find: manyAttempts},
+	{ID: "RG013", Part: "retry", Find: budgetOff},
 	{ID: "RG014", Part: "retry", Find: noPause},
 	{ID: "RG015", Part: "retry", Find: noJitter},
 	{ID: "RG017", Part: "retry", Error: true, Find: retryOnAbsent},
@@ -96,18 +98,26 @@ var checks = []Check{
 	{ID: "RG044", Part: "fallback", Find: silentLoss},
 	{ID: "RG050", Part: "bulkhead", Find: waitAboveTotal},
 	{ID: "RG051", Part: "bulkhead", Find: queueWithoutWait},
+	{ID: "RG052", Part: "hedge", Find: hedgesReject},
 	{ID: "RG053", Part: "rateLimit", Find: limitWaitAboveTotal},
 	{ID: "RG054", Part: "rateLimit", Error: true, Find: noRate},
 	{ID: "RG055", Part: "bulkhead", Find: neverFull},
 	{ID: "RG056", Part: "adaptive", Error: true, Find: limitsDecrease},
+	{ID: "RG062", Part: "hedge", Find: hedgeTooLate},
+	{ID: "RG063", Part: "hedge", Error: true, Find: lastHedgeTooLate},
+	{ID: "RG064", Part: "hedge", Find: hedgesWhenCold},
+	{ID: "RG065", Part: "hedge", Find: hedgeWithoutBudget},
 	{ID: "RG083", Part: "timeout", Find: sharedWithAbandoned},
+	{ID: "RG083", Part: "hedge", Find: sharedWithHedges},
 	{ID: "RG083", Part: "cache", Find: sharedWithOthers},
 	{ID: "RG083", Part: "retry", Find: runsAgain},
 	{ID: "RG084", Part: "retry", Find: droppedIsClosed},
+	{ID: "RG084", Part: "hedge", Find: beatenIsClosed},
 	{ID: "RG087", Part: "fallback", Find: zeroIsNil},
 	{ID: "RG088", Part: "circuitBreaker", Find: panicCounts},
 	{ID: "RG096", Part: "chaos", Error: true, Find: muchChaos},
 	{ID: "RG097", Part: "circuitBreaker", Find: manyKeys},
+	{ID: "RG097", Part: "rateLimit", Find: manyLimits},
 }
 
 // Run returns what is wrong with m. Parts that cannot act are dropped from its
@@ -511,10 +521,14 @@ func thresholdAbovePermitted(m *Method) string {
 }
 
 func oneCallOpens(m *Method) string {
-	if !m.Policy.Has("retry") {
+	what, attempts := "retry.maxAttempts", m.Policy.Int("retry.maxAttempts")
+	switch {
+	case m.Policy.Has("hedge"):
+		what, attempts = "hedge.maxHedges + 1 =", executions(m.Policy)
+	case !m.Policy.Has("retry"):
 		return ""
 	}
-	attempts, needed := m.Policy.Int("retry.maxAttempts"), m.Policy.Int("circuitBreaker.minimumCalls")
+	needed := m.Policy.Int("circuitBreaker.minimumCalls")
 	if c := m.Policy.Int("circuitBreaker.consecutiveFailures"); c > 0 {
 		if needed == 0 { // no rate decides
 			needed = c
@@ -525,7 +539,7 @@ func oneCallOpens(m *Method) string {
 		needed = min(needed, size)
 	}
 	if attempts >= needed {
-		return fmt.Sprintf("retry.maxAttempts %d reaches the %d failures that open the breaker: one call can open it for everybody", attempts, needed)
+		return fmt.Sprintf("%s %d reaches the %d failures that open the breaker: one call can open it for everybody", what, attempts, needed)
 	}
 	return ""
 }

@@ -26,9 +26,12 @@ func limitWaitAboveTotal(m *Method) string {
 	if total > 0 && wait >= total {
 		return fmt.Sprintf("rateLimit.maxWait %v is no less than timeout.total %v: who waits so long cannot run", wait, total)
 	}
-	attempts := m.Policy.Int("retry.maxAttempts")
-	if n := atOnce(m); m.Policy.Has("retry") && wait == 0 && n < attempts && m.Policy.Str("rateLimit.scope") == "attempt" {
-		return fmt.Sprintf("rateLimit lets %d through at once, and one call makes up to %d attempts: the limiter ends its retries, and those of others", n, attempts)
+	attempts, part := executions(m.Policy), "retries"
+	if m.Policy.Has("hedge") {
+		part = "hedges"
+	}
+	if n := atOnce(m); wait == 0 && attempts > 1 && n > 0 && n < attempts && m.Policy.Str("rateLimit.scope") == "attempt" {
+		return fmt.Sprintf("rateLimit lets %d through at once, and one call makes up to %d attempts: the limiter ends its %s, and those of others", n, attempts, part)
 	}
 	return ""
 }
@@ -45,7 +48,10 @@ func atOnce(m *Method) int {
 // long each takes, and here also what came at once.
 func neverFull(m *Method) string {
 	e := m.Policy
-	each, slots := PerAttempt(e), e.Int("bulkhead.maxConcurrent")
+	each, slots, how := PerAttempt(e), e.Int("bulkhead.maxConcurrent"), "for at most"
+	if p99 := e.Dur("p99"); p99 > 0 && (each == 0 || p99 < each) {
+		each, how = p99, "at p99 for"
+	}
 	_, byCost := e.Given("rateLimit.cost")
 	_, byKey := e.Given("rateLimit.perKey")
 	if each == 0 || byCost || byKey || !e.Has("rateLimit") || e.Str("rateLimit.scope") != "attempt" || e.Str("bulkhead.name") != "" {
@@ -58,5 +64,5 @@ func neverFull(m *Method) string {
 	if float64(slots) < n {
 		return ""
 	}
-	return fmt.Sprintf("bulkhead.maxConcurrent %d is never reached: the rate limit lets no more than %.0f be in flight, each for at most %v", slots, n, each)
+	return fmt.Sprintf("bulkhead.maxConcurrent %d is never reached: the rate limit lets no more than %.0f be in flight, each %s %v", slots, n, how, each)
 }

@@ -54,7 +54,7 @@ func abandonedKeepSlots(m *Method) string {
 	if m.Policy.Str("timeout.mode") != "abandon" {
 		return ""
 	}
-	n := max(m.Policy.Int("retry.maxAttempts"), 1)
+	n := executions(m.Policy)
 	return fmt.Sprintf("abandoned calls keep their slots: one call may hold %d of the bulkhead's %d until its delegates return", n, m.Policy.Int("bulkhead.maxConcurrent"))
 }
 
@@ -112,25 +112,47 @@ func each(e *policy.Effective, do func(time.Duration)) {
 	}
 }
 
-// rejections are the matchers that only a part of the policy makes come true,
-// unless the delegate is wrapped too.
-var rejections = map[string]string{"CircuitOpen": "circuitBreaker", "BulkheadFull": "bulkhead"}
-
 // absent returns the parts that the list waits for in vain, "" if some entry
-// can match.
+// can match: a matcher of ours whose part is there, or of whose part nothing is
+// known. It is another matter where the delegate is wrapped too.
 func absent(m *Method, list policy.List) string {
 	var parts []string
 	for _, n := range list.Names {
-		part := rejections[n.Text]
-		if part == "" || m.Policy.Has(part) {
+		part := missing(m.Policy, n.Text)
+		if part == "" {
 			return ""
 		}
-		parts = append(parts, part)
+		if !slices.Contains(parts, part) {
+			parts = append(parts, part)
+		}
 	}
 	if list.Any {
 		return ""
 	}
 	return strings.Join(parts, " and no ")
+}
+
+// missing is the part that would make the matcher come true and that the policy
+// lacks, "" if it has one that does.
+func missing(e *policy.Effective, matcher string) string {
+	mode := e.Str("adaptive.mode")
+	part, has := "", false
+	switch matcher {
+	case "CircuitOpen":
+		part, has = "circuitBreaker", e.Has("circuitBreaker")
+	case "BulkheadFull":
+		part, has = "bulkhead", e.Has("bulkhead") || e.Has("adaptive") && mode == "concurrency"
+	case "RateLimited":
+		part, has = "rateLimit", e.Has("rateLimit") || e.Has("adaptive") && mode == "throttle"
+	case "BudgetExhausted":
+		part, has = "retry.budget", e.Budgeted()
+	case "Timeout":
+		part, has = "timeout", e.Has("timeout")
+	}
+	if has {
+		return ""
+	}
+	return part
 }
 
 func retryOnAbsent(m *Method) string {
@@ -151,19 +173,66 @@ func applyOnAbsent(m *Method) string {
 	return fmt.Sprintf("applyOn names %s alone, and the policy has no %s: the fallback never answers", list, parts)
 }
 
+// sleepsBelowOpen looks at each rejection that retryOn names: when a call can
+// get through again, and whether retries come then.
 func sleepsBelowOpen(m *Method) string {
-	if !m.Policy.Has("circuitBreaker") || !m.Policy.List("retry.retryOn").Has("CircuitOpen") {
+	e, list := m.Policy, m.Policy.List("retry.retryOn")
+	if e.Int("retry.maxAttempts") < 2 {
 		return ""
 	}
-	open, most := m.Policy.Dur("circuitBreaker.openDuration"), m.Policy.Dur("retry.retryAfter.max")
-	honored := m.Policy.Bool("retry.retryAfter.honor")
-	switch sum := allSleeps(m.Policy); {
-	case honored && open > most:
-		return fmt.Sprintf("retryOn names CircuitOpen, but the breaker asks for a wait of up to %v and retryAfter.max is %v: the call ends there", open, most)
-	case !honored && sum < open:
-		return fmt.Sprintf("retryOn names CircuitOpen, but all sleeps together, %v, are shorter than openDuration %v: the retries are rejected too", sum, open)
+	if e.Has("circuitBreaker") && list.Has("CircuitOpen") {
+		if msg := tooSoon(e, "CircuitOpen", "the breaker", "openDuration", e.Dur("circuitBreaker.openDuration")); msg != "" {
+			return msg
+		}
+	}
+	if e.Has("rateLimit") && list.Has("RateLimited") {
+		if msg := tooSoon(e, "RateLimited", "the limiter", "the time to the next permit,", nextPermit(e)); msg != "" {
+			return msg
+		}
+	}
+	if e.Has("bulkhead") && list.Has("BulkheadFull") {
+		return slotTooLate(e)
 	}
 	return ""
+}
+
+// tooSoon says why retries of a rejection do not come as late as it takes.
+func tooSoon(e *policy.Effective, matcher, who, what string, until time.Duration) string {
+	sum, most := allSleeps(e), e.Dur("retry.retryAfter.max")
+	honored := e.Bool("retry.retryAfter.honor")
+	switch {
+	case honored && until > most:
+		return fmt.Sprintf("retryOn names %s, but %s asks for a wait of up to %v and retryAfter.max is %v: the call ends there", matcher, who, until, most)
+	case !honored && sum < until:
+		return fmt.Sprintf("retryOn names %s, but all sleeps together, %v, are shorter than %s %v: the retries are rejected too", matcher, sum, what, until)
+	}
+	return ""
+}
+
+// nextPermit is how long a rejected call may be away from a permit.
+func nextPermit(e *policy.Effective) time.Duration {
+	period := e.Dur("rateLimit.period")
+	switch e.Str("rateLimit.mode") {
+	case "token", "smooth":
+		return period / time.Duration(max(e.Int("rateLimit.limit"), 1))
+	}
+	return period
+}
+
+// slotTooLate compares the sleeps with the time in which one slot of a full
+// bulkhead comes free, as far as it is known how long calls take.
+func slotTooLate(e *policy.Effective) string {
+	latency, what := e.Dur("p99"), "p99"
+	if latency == 0 {
+		latency, what = PerAttempt(e), "the attempt limit"
+	}
+	slots := e.Int("bulkhead.maxConcurrent")
+	each := latency / time.Duration(max(slots, 1))
+	sum := allSleeps(e) + time.Duration(e.Int("retry.maxAttempts")-1)*e.Dur("bulkhead.maxWait")
+	if sum >= each {
+		return ""
+	}
+	return fmt.Sprintf("retryOn names BulkheadFull, but all sleeps and waits together, %v, are shorter than the %v in which one of %d slots comes free at %s %v", sum, each, slots, what, latency)
 }
 
 func outlastsLease(m *Method) string {

@@ -54,6 +54,8 @@ type Example struct {
 	// Go is the package; "" is one with the interface Gateway and its method
 	// Charge(ctx context.Context, id string) (int, error).
 	Go string
+	// Overrides is an overrides file without its first line, "" for none.
+	Overrides string
 }
 
 // YAML returns the policy as a file.

@@ -14,7 +14,7 @@ var breakerRules = []Rule{
 		Fires: Example{Policy: "{circuitBreaker: {window: {size: 20}, minimumCalls: 100}}"},
 		Holds: Example{Policy: "{circuitBreaker: {window: {size: 100}, minimumCalls: 20}}"}},
 	{ID: "RG023", Doc: "the window fills at the expected rate", Severity: Warning,
-		Why:   "Outcomes leave a time window before enough are in it, so the breaker of a quiet method never opens. It is there in every review and does nothing in the outage.",
+		Why:   "Outcomes leave a time window before enough are in it, so the breaker of a quiet method, or of one behind a rate limit, never opens. It is there in every review and does nothing in the outage.",
 		Fires: Example{Policy: "{expectedRate: 2, circuitBreaker: {window: {type: time, duration: 10s}, minimumCalls: 100}}"},
 		Holds: Example{Policy: "{expectedRate: 2, circuitBreaker: {window: {type: time, duration: 60s}, minimumCalls: 20}}"}},
 	{ID: "RG024", Doc: "the window outlasts attempts", Severity: Warning,

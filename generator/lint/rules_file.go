@@ -47,6 +47,16 @@ interfaces:
 		Why:   "A policy that nothing names is one that somebody believes in. Usually the entry that was to use it says another name.",
 		Fires: Example{Policy: "policies:\n  batch: {timeout: {total: 1m}}\ninterfaces:\n  Gateway: none"},
 		Holds: Example{Policy: "policies:\n  batch: {timeout: {total: 1m}}\ninterfaces:\n  Gateway: {use: batch}"}},
+	{ID: "RG099", Doc: "overrides act, and reset nothing", Severity: Fact, Milder: true, Command: "lint -overrides",
+		Why: "A service refuses an overrides file whole for one key that is compiled in, or for a part that the generated policy lacks, in the night in which the file was to help. A window of another shape begins empty: the breaker that was about to open starts to count anew.",
+		Fires: Example{Policy: "{circuitBreaker: {window: {size: 100}}}", Overrides: `
+interfaces:
+  p.Gateway: {circuitBreaker: {name: db, window: {size: 50}}}
+`},
+		Holds: Example{Policy: "{circuitBreaker: {window: {size: 100}}}", Overrides: `
+interfaces:
+  p.Gateway: {circuitBreaker: {failureRateThreshold: 30, openDuration: 1m}}
+`}},
 	{ID: "RG09A", Doc: "generated names are nobody else's", Severity: Fact, Milder: true,
 		Why: "Two entries that generate one name are refused. Where the package has the name already, the generated one gets a number, and whoever writes the usual name gets another type than the wrapper.",
 		Fires: Example{Policy: "{timeout: {attempt: 1s}}", Go: `

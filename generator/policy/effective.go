@@ -112,21 +112,6 @@ func (e *Effective) Ignores(id string) (reason string, ok bool) {
 	return reason, ok
 }
 
-// IgnoresNothing returns the checks that lint keys leave out and that, so far,
-// have found nothing there, each with the place.
-func (e *Effective) IgnoresNothing() []Name {
-	return slices.DeleteFunc(e.Ignored(), func(n Name) bool { return e.file.ignoresUsed[n.Pos] })
-}
-
-// Ignored returns the checks that lint keys leave out, each with the place.
-func (e *Effective) Ignored() []Name {
-	var list []Name
-	for _, i := range e.lint {
-		list = append(list, Name{Text: i.id, Pos: i.pos})
-	}
-	return list
-}
-
 // Given returns what a source or a built-in policy says about the key. This is
 // what a generated literal holds: the rest is for the preset in force and the
 // defaults.

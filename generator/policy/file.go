@@ -28,6 +28,7 @@ type File struct {
 	policies  []*namedPolicy
 	sources   []*source
 
+	lint        []ignore     // for all of the file
 	ignoresUsed map[Pos]bool // the lint keys that silenced something
 }
 
@@ -104,6 +105,33 @@ func (f *File) inUse(i ignore) {
 	f.ignoresUsed[i.pos] = true
 }
 
+// Ignored returns the checks that lint keys of the file leave out, each with
+// the place: for all of it, in policies, interfaces, methods.
+func (f *File) Ignored() []Name {
+	all := slices.Clone(f.lint)
+	for _, p := range f.policies {
+		all = append(all, p.entry.lint...)
+	}
+	for _, i := range f.Interfaces {
+		for _, l := range i.layers {
+			all = append(all, l.lint...)
+		}
+		for _, m := range i.methods {
+			all = append(all, m.entry.lint...)
+		}
+	}
+	list := make([]Name, len(all))
+	for n, i := range all {
+		list[n] = Name{Text: i.id, Pos: i.pos}
+	}
+	return list
+}
+
+// IgnoresNothing returns those that, so far, have found nothing there.
+func (f *File) IgnoresNothing() []Name {
+	return slices.DeleteFunc(f.Ignored(), func(n Name) bool { return f.ignoresUsed[n.Pos] })
+}
+
 func (f *File) list(name string) *list {
 	for _, l := range f.errors {
 		if l.name.Text == name {
@@ -166,6 +194,10 @@ func (r *reader) fileValue(f *File, k *Key, n *yaml.Node) {
 		f.RetryAfterOf = r.word(k, n)
 	case "permanent":
 		f.permanent = r.ownErrors(k.Path, n)
+	case "lint":
+		e := &entry{}
+		r.lint(e, n)
+		f.lint = e.lint
 	case "errors":
 		r.each(k, n, func(p pair) { r.errorList(f, p) })
 	case "policies":

@@ -16,6 +16,7 @@ func (f *File) Format() []byte {
 	if f.Preset != "" {
 		root.child("preset").text = f.Preset
 	}
+	root.ignores(f.lint)
 	for _, l := range f.errors {
 		root.child("errors").child(l.name.Text).text = flow(l.items)
 	}
@@ -101,7 +102,11 @@ func (t *tree) entry(e *entry) {
 		}
 		at.text = v.text()
 	}
-	for _, i := range e.lint {
+	t.ignores(e.lint)
+}
+
+func (t *tree) ignores(list []ignore) {
+	for _, i := range list {
 		t.child("lint").child("ignore").child(i.id).text = strconv.QuoteToASCII(i.reason)
 	}
 }

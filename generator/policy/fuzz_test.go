@@ -41,8 +41,8 @@ func meaning(f *File) []string {
 				}
 				lines = append(lines, fmt.Sprint(v.Key.Path, " ", text, v.None))
 			}
-			for _, id := range e.Ignored() {
-				lines = append(lines, id.Text)
+			for _, i := range e.lint {
+				lines = append(lines, i.id)
 			}
 		}
 		for _, err := range errs {

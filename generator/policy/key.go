@@ -211,6 +211,18 @@ func (k *Key) complete() {
 // name returns the last element of the path.
 func (k *Key) name() string { return k.Path[strings.LastIndexByte(k.Path, '.')+1:] }
 
+// PartOf returns the part that an override of the key acts on, retry.budget being
+// one of its own; "" for a key beside the parts.
+func (k *Key) PartOf() string {
+	switch {
+	case inBudget(k.Path):
+		return "retry.budget"
+	case k.Type == Part:
+		return k.Path
+	}
+	return k.within
+}
+
 // part returns the part that the key belongs to, "" for a key beside the parts.
 func (k *Key) part() string { return k.within }
 

@@ -18,7 +18,7 @@ type merged struct {
 
 // clear forgets the layers so far: none, or a use of its own.
 func (m *merged) clear() {
-	m.values, m.lint = make(map[string]Value), nil
+	m.values, m.lint = make(map[string]Value), slices.Clone(m.file.lint)
 }
 
 // clone returns a copy to merge more over.

@@ -85,7 +85,7 @@ func (o *overridesReader) fileKey(p pair) {
 	case k.Path == "interfaces":
 		o.each(k, p.value, o.iface)
 	default:
-		o.errorf(p.key, p.name, compiledIn)
+		o.add(o.at(p.key), "RG099", p.name, compiledIn)
 	}
 }
 
@@ -115,10 +115,10 @@ func (o *overridesReader) entryOf(name string, n *yaml.Node, place Place) {
 				o.methods(name, m)
 			}
 		case p.name == "lint":
-			o.errorf(p.key, p.name, compiledIn)
+			o.add(o.at(p.key), "RG099", p.name, compiledIn)
 		default:
 			o.entryKey(e, p, "", place, func(p pair) bool {
-				o.errorf(p.key, p.name, compiledIn)
+				o.add(o.at(p.key), "RG099", p.name, compiledIn)
 				return true
 			})
 		}
@@ -176,7 +176,7 @@ func (o *overridesReader) value(name string, v Value) {
 	}
 	switch {
 	case !k.RunTime:
-		o.add(v.Pos, "", k.Path, compiledIn)
+		o.add(v.Pos, "RG099", k.Path, compiledIn)
 	case k.Type == Part && v.None:
 		say(k.Path, none)
 	case k.Type == Part:

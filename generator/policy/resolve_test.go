@@ -183,8 +183,8 @@ func TestAccessors(t *testing.T) {
 	if why, ok := e.Ignores("RG02B"); !ok || why != "why" {
 		t.Errorf("Ignores = %q, %v", why, ok)
 	}
-	if _, ok := e.Ignores("RG001"); ok || len(e.Ignored()) != 1 {
-		t.Errorf("Ignored = %v", e.Ignored())
+	if _, ok := e.Ignores("RG001"); ok || len(e.lint) != 1 {
+		t.Errorf("lint = %v", e.lint)
 	}
 }
 

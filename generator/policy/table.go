@@ -62,8 +62,8 @@ func interfaceKeys() []*Key {
 		{Path: "methods", Type: structural, written: "mapping of methods to entries or `none`", Since: first, Places: InInterface,
 			Doc:     "Entries for methods: names, globs with `*` and `?`, and lists of them separated by commas. `none` passes the method through.",
 			Example: "methods: {Charge: {idempotent: true}, \"Get*, List*\": {retry: {maxAttempts: 4}}, Balance: none}"},
-		{Path: "lint", Type: structural, written: "mapping", Since: first,
-			Doc:     "Checks to be left out here, each with the reason.",
+		{Path: "lint", Type: structural, written: "mapping", Since: first, Places: InFile | inEntry,
+			Doc:     "Checks to be left out here, each with the reason: in the whole file, in every method that uses a policy, in an interface, in a method.",
 			Example: "lint: {ignore: {RG02B: \"one caller only\"}}"},
 	}
 }

@@ -33,7 +33,7 @@ func rateLimitKeys() []*Key {
 			Doc: "How many permits a call takes instead of one: a Go expression over the method's parameters, an integer; none at 0 or less. What costs more than there can be at once is paid in instalments by who is first in line, if `maxWait` is long enough.", Example: "cost: \"req.Tokens\""},
 		{Path: "rateLimit.perKey", Type: Expression, Since: first, Unset: none, GoField: "RateLimit.PerKey",
 			Doc: "One limiter for each value of a Go expression over the method's parameters, a string.", Example: "perKey: \"req.Tenant\""},
-		{Path: "rateLimit.maxKeys", Type: Int, Since: first, min: 1, max: 10_000_000, def: "1000", GoField: "RateLimit.MaxKeys",
+		{Path: "rateLimit.maxKeys", Type: Int, Since: first, min: 1, max: 10_000_000, rangeID: "RG032", noneID: "RG032", def: "1000", GoField: "RateLimit.MaxKeys",
 			needs: []need{{path: "rateLimit.perKey"}},
 			Doc:   "Limiters kept at a time. Roughly the least recently used goes, of those that are in nobody's use and have every permit back; if there is none, one shared limiter serves the rest.", Example: "maxKeys: 200"},
 	}

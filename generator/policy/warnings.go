@@ -1,5 +1,7 @@
 package policy
 
+import "slices"
+
 // Warnings returns what is legal and probably not meant: a list that replaces
 // an inherited one (RG093), a policy that nothing uses (RG098) and a file that
 // is about no interface.
@@ -53,7 +55,7 @@ func (f *File) unused() Errors {
 	}
 	var warns Errors
 	for _, p := range f.policies {
-		m := merged{file: f, lint: p.entry.lint}
+		m := merged{file: f, lint: slices.Concat(f.lint, p.entry.lint)}
 		if used[p.name.Text] || m.ignores("RG098") {
 			continue
 		}
