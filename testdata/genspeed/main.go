@@ -4,6 +4,8 @@
 //
 //	go run ./testdata/genspeed -resilgen bin/resilgen -gobin DIR
 //
+//	go run ./testdata/genspeed -resilgen bin/resilgen -lint
+//
 // DIR holds gowrap, moq and mockery; a tool that is missing is left out.
 package main
 
@@ -35,7 +37,15 @@ func main() {
 	resilgen := flag.String("resilgen", "bin/resilgen", "the command to be timed")
 	gobin := flag.String("gobin", "", "directory of the other tools")
 	runs := flag.Int("n", 15, "runs of each")
+	lint := flag.Bool("lint", false, "time resilgen lint alone, with the graph of calls")
 	flag.Parse()
+	if *lint {
+		if err := lintSpeed(*resilgen, *runs); err != nil {
+			fmt.Fprintln(os.Stderr, "genspeed:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(*resilgen, *gobin, *runs); err != nil {
 		fmt.Fprintln(os.Stderr, "genspeed:", err)
 		os.Exit(1)
