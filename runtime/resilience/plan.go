@@ -225,7 +225,7 @@ func (g *Guard) agree(p *Policy, other *Guard, q *Policy) error {
 	case name != theirs || !p.Breaker.set() || !q.Breaker.set():
 	case !shared || !theyShare:
 		return fmt.Errorf("%s: circuitBreaker %q is the name of another one, in %s", g.name, name, other.name)
-	case breakerNumbers(p) != breakerNumbers(q):
+	case !sameBreaker(p, q):
 		return fmt.Errorf("%s: circuitBreaker %q has other numbers in %s", g.name, name, other.name)
 	}
 	return nil
@@ -234,27 +234,49 @@ func (g *Guard) agree(p *Policy, other *Guard, q *Policy) error {
 // shares reports whether names are one that was given.
 func shares(name, other string) bool { return name != "" && name == other }
 
-// breakerNumbers is what two guards must agree in that share a breaker.
-func breakerNumbers(p *Policy) string {
-	conf := &p.Breaker
-	return fmt.Sprint(conf.byRate(), conf.PerKey, numbers(conf.under(presets[p.Preset].breaker)))
+// sameBreaker reports whether two guards may share a breaker.
+func sameBreaker(p, q *Policy) bool {
+	return p.Breaker.byRate() == q.Breaker.byRate() &&
+		numbersOf(p.Breaker.under(presets[p.Preset].breaker)) == numbersOf(q.Breaker.under(presets[q.Preset].breaker))
 }
 
-// numbers is what makes two breakers the same: all but the matchers, which
+// breakerValues are the fields of a [Breaker] but the matchers, whose funcs
+// cannot be compared.
+type breakerValues struct {
+	on           bool
+	name         string
+	scope        Scope
+	window       Window
+	minimumCalls int
+	failureRate  float64
+	consecutive  int
+	slowCall     time.Duration
+	slowRate     float64
+	openDuration time.Duration
+	openBackoff  OpenBackoff
+	autoHalfOpen bool
+	halfOpen     HalfOpen
+	initialState State
+	mode         BreakerMode
+	perKey       bool
+	maxKeys      int
+}
+
+func (b *Breaker) values() breakerValues {
+	return breakerValues{b.On, b.Name, b.Scope, b.Window, b.MinimumCalls, b.FailureRateThreshold, b.ConsecutiveFailures, b.SlowCallDuration,
+		b.SlowCallRateThreshold, b.OpenDuration, b.OpenBackoff, b.AutoHalfOpen, b.HalfOpen, b.InitialState, b.Mode, b.PerKey, b.MaxKeys}
+}
+
+// numbersOf is what makes two breakers the same: all but the matchers, which
 // belong to the method.
-func numbers(b Breaker) string {
+func numbersOf(b Breaker) breakerValues {
 	b = b.withDefaults()
-	b.RecordOn, b.IgnoreOn, b.Scope, b.Name, b.On = Matcher{}, Matcher{}, 0, "", false
-	return fmt.Sprintf("%+v", b)
+	b.Scope, b.Name, b.On = 0, "", false
+	return b.values()
 }
 
 func (b *Breaker) set() bool {
-	if b.On || b.RecordOn.given() || b.IgnoreOn.given() {
-		return true
-	}
-	bare := *b // without funcs it can be compared
-	bare.RecordOn, bare.IgnoreOn = Matcher{}, Matcher{}
-	return fmt.Sprint(bare) != fmt.Sprint(Breaker{})
+	return b.RecordOn.given() || b.IgnoreOn.given() || b.values() != breakerValues{}
 }
 
 // under returns b with what it leaves open taken from the preset.

@@ -17,7 +17,7 @@ func (b *breaker) reconfigure(conf Breaker, rate bool) {
 	conf = conf.withDefaults()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.rate == rate && numbers(b.conf) == numbers(conf) {
+	if b.rate == rate && numbersOf(b.conf) == numbersOf(conf) {
 		return
 	}
 	if b.state == StateClosed {
