@@ -322,8 +322,10 @@ func (b *breaker) to(s State, at time.Duration, reason string) {
 	from, counts := b.shown(), b.counted()
 	b.disarm()
 	b.spent[b.state] += max(at-b.since, 0)
+	if s != b.state { // closing a closed breaker is none
+		b.transitions++
+	}
 	b.state, b.since, b.probing = s, at, 0
-	b.transitions++
 	b.generation.Add(1)
 	b.publish()
 	if reason != "" {

@@ -135,3 +135,28 @@ func TestRateModeWithoutARateIsRefused(t *testing.T) {
 		t.Error("rate mode with lone consecutiveFailures")
 	}
 }
+
+// TestTransitionsAreChanges has an operator close what is closed, open what is
+// open, and reset: a transition is counted where there is one.
+func TestTransitionsAreChanges(t *testing.T) {
+	g := mustGuard(t, Policy{Breaker: Breaker{ConsecutiveFailures: 1}})
+	b := g.rt.Breakers()[0]
+	counted := func(what string, want int64) {
+		t.Helper()
+		if got := b.Snapshot().Transitions; got != want {
+			t.Errorf("%s: %d transitions, want %d", what, got, want)
+		}
+	}
+	b.Close()
+	b.Close()
+	counted("closed twice while closed", 0)
+	_ = Try(t.Context(), g, func(context.Context) error { return errPeer })
+	counted("opened by a failure", 1)
+	b.Close()
+	counted("closed by hand", 2)
+	b.ForceOpen()
+	b.Close()
+	counted("forced open and closed: the state beneath stayed closed", 2)
+	b.Reset()
+	counted("reset", 0)
+}
