@@ -127,7 +127,7 @@ func body(w *Wrapper, m *Method) []jen.Code {
 		last[m.Err] = jen.Id(m.Call).Dot("Outcome").Call()
 		return append(lines, jen.Return(last...))
 	case m.Fallback != (Answer{}):
-		lines = append(lines, jen.If(wantsFallback(m)).Block(answer(w, m)...))
+		lines = append(lines, jen.If(wantsFallback(m)).Block(append(dropped(m), answer(w, m)...)...))
 	}
 	if !m.Hedge {
 		last[m.Err] = jen.Id(m.Call).Dot("Err").Call()
@@ -162,7 +162,8 @@ func rewind(m *Method, p Var) *jen.Statement {
 	return call
 }
 
-// dropped closes what the attempt before returned and nobody wanted.
+// dropped closes what the attempt before returned and nobody wanted: another
+// attempt follows, or the fallback.
 func dropped(m *Method) []jen.Code {
 	if !m.Loop || m.RetryResult == nil {
 		return nil
