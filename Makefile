@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check nested cover fuzz bench docs conformance corpus peers genspeed
+.PHONY: help demo test check nested cover fuzz bench docs conformance corpus peers genspeed soak
 
 FUZZTIME ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -39,6 +39,7 @@ nested:
 	cd testdata/conformance && GOWORK=off $(CURDIR)/bin/resilgen check ./...
 	cd testdata/corpus && GOWORK=off go vet .
 	cd runtime/resiliencegrpc && export GOWORK=off && go vet . && go test . && go mod tidy -diff
+	cd testdata/soak && export GOWORK=off && go vet -tags resilience_chaos . && $(CURDIR)/bin/resilgen check .
 	cd testdata/histogram && export GOWORK=off && go vet . && go test .
 
 cover: ## statement coverage of the rooms that have a goal
@@ -59,6 +60,11 @@ docs: ## write the reference and the JSON Schema from the table of keys
 
 conformance: ## what the suites of other systems assert, and a count of it
 	cd testdata/conformance && export GOWORK=off && test -z "$$(gofmt -l .)" && go vet ./... && go test -count=1
+
+# Callers, delegates and events count too, and nothing may be left behind.
+SOAK ?= 10m
+soak: ## everything at once under the race detector for SOAK: each count adds up
+	cd testdata/soak && GOWORK=off go test -race -tags resilience_chaos -count=1 -timeout 0 -v -soak $(SOAK) .
 
 # Interfaces of the standard library, and every probe from outside and in place.
 # CORPUS_ONLY=. takes every module of the list, some minutes and 3 GB.
