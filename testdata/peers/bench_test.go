@@ -112,7 +112,6 @@ var (
 	}
 	hedgePeers = []peer{
 		{"resilgen", resilgenHedgeOf},
-		{"resilgen-percentile", resilgenHedgePercentileOf},
 		{"timer", handHedgeOf},
 		{"failsafe-go", failsafeHedgeOf},
 		{"r8e", r8eHedgeOf},

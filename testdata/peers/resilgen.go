@@ -70,7 +70,6 @@ var (
 	resilgenCacheIntOf           = generated(NewResilientCacheInt)
 	resilgenFallbackOf           = generated(NewResilientFallback)
 	resilgenHedgeOf              = generated(NewResilientHedge)
-	resilgenHedgePercentileOf    = generated(NewResilientHedgePercentile)
 	resilgenBudgetOf             = generated(NewResilientBudget)
 	resilgenFullOf               = generated(NewResilientFull)
 	resilgenFullHistogramOf      = under(resilience.Options{}, NewResilientFull)

@@ -877,46 +877,6 @@ func (g *ResilientHedge) Unwrap() Service {
 	return g.next
 }
 
-// ResilientHedgePercentile is a [Service] that calls another one under the
-// policies of resilience.yaml:
-//
-//	Do  hedged at p99.9; at worst unbounded: no timeout
-//
-// It is safe for concurrent use if the Service it calls is.
-type ResilientHedgePercentile struct {
-	next Service
-
-	do *resilience.Guard
-}
-
-var _ Service = (*ResilientHedgePercentile)(nil)
-
-// NewResilientHedgePercentile puts next under the policies of resilience.yaml.
-func NewResilientHedgePercentile(rt *resilience.Runtime, next Service) (*ResilientHedgePercentile, error) {
-	w := rt.Wrap("peers.HedgePercentile", next)
-	g := &ResilientHedgePercentile{next: next}
-	g.do = w.Guard("Do", resilience.Policy{
-		Hedge: resilience.Hedge{Percentile: 99.9, Warmup: 10000},
-	})
-	return g, w.Err()
-}
-
-// Do calls the wrapped Service, and once more if it fails or has not answered
-// after as long as 99.9% take.
-func (g *ResilientHedgePercentile) Do(ctx context.Context, n int) (n2 int, err error) {
-	call := g.do.Begin(ctx)
-	defer call.End()
-	n2, err = resilience.Hedged(&call, func(ctx context.Context) (int, error) {
-		return g.next.Do(ctx, n)
-	})
-	return n2, err
-}
-
-// Unwrap returns the wrapped Service.
-func (g *ResilientHedgePercentile) Unwrap() Service {
-	return g.next
-}
-
 // ResilientGuarded is a [Service] that calls another one under the policies of
 // resilience.yaml:
 //
