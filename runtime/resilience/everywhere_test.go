@@ -230,6 +230,8 @@ func TestHappyPathsAllocateNothing(t *testing.T) {
 		{"bulkhead", Policy{Bulkhead: Bulkhead{MaxConcurrent: 10, MaxWait: time.Second}}, 0},
 		{"stack", Policy{Retry: Retry{On: true}, Breaker: Breaker{On: true}, Bulkhead: Bulkhead{On: true}, Fallback: Fallback{On: true}}, 0},
 		{"stack with timeout", Policy{Timeout: Timeout{Total: time.Hour}, Retry: Retry{On: true}, Breaker: Breaker{On: true}, Bulkhead: Bulkhead{On: true}}, 1},
+		{"everything that guards an attempt", Policy{Timeout: Timeout{Total: time.Hour}, Breaker: Breaker{Window: Window{Type: TimeWindow}, SlowCallDuration: time.Second},
+			RateLimit: RateLimit{Limit: 1_000_000}, Bulkhead: Bulkhead{On: true}, Adaptive: Adaptive{On: true}}, 1},
 		{"open", Policy{Timeout: Timeout{Open: time.Hour}}, 1},
 	} {
 		g := mustGuard(t, c.p)

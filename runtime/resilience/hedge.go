@@ -44,7 +44,8 @@ func HedgedResult[T any](c *Call, f func(context.Context) (T, error), record fun
 		c.RecordResult(err, false, err == nil && record != nil && record(v))
 		return v, c.Err()
 	}
-	r := &race[T]{f: f, judge: record}
+	r := raceOf[T](c.plan.hedge)
+	r.f, r.judge = f, record
 	r.enter(c)
 	defer r.leave() // the first attempt may panic
 	return r.run(c)
@@ -54,6 +55,7 @@ func HedgedResult[T any](c *Call, f func(context.Context) (T, error), record fun
 type hedging struct {
 	conf      Hedge // every default filled in
 	latencies *latencies
+	races     sync.Pool // of *race, that needed no hedge; without their timers, which may belong to a bubble
 }
 
 func (h *Hedge) set() bool { return *h != Hedge{} && *h != Hedge{KeepContext: true} }
@@ -74,7 +76,7 @@ func (g *Guard) hedging(conf Hedge) *hedging {
 	if l := g.latencies; l == nil || l.percentile != conf.Percentile || l.warmup != int64(conf.Warmup) {
 		g.latencies = &latencies{percentile: conf.Percentile, warmup: int64(conf.Warmup)}
 	}
-	return &hedging{conf, g.latencies}
+	return &hedging{conf: conf, latencies: g.latencies}
 }
 
 // delay returns when the next attempt is due; false while too little is known.
@@ -94,8 +96,8 @@ type race[T any] struct {
 	f       func(context.Context) (T, error)
 	judge   func(T) bool // nil: every result is fine
 	like    origin
+	bell    func() // fire
 	primary *lazyContext
-	own     lazyContext // primary, where no timeout made one
 	delay   time.Duration
 	begun   time.Duration // only if latencies are learned
 
@@ -105,7 +107,19 @@ type race[T any] struct {
 	left  int32      // hedges that may still begin
 	over  bool       // an attempt won or died
 	won   bool
+	quiet bool // the timer will not fire
 	ended bool // all attempts have; of the caller's goroutine
+}
+
+// raceOf returns a race to enter: one that has served another call, if there is
+// one.
+func raceOf[T any](h *hedging) *race[T] {
+	if r, ok := h.races.Get().(*race[T]); ok {
+		return r
+	}
+	r := new(race[T])
+	r.bell = r.fire
+	return r
 }
 
 // rivals are the hedges of a race. Its mutex guards the rest, too.
@@ -153,9 +167,8 @@ func (r *race[T]) enter(c *Call) {
 	h := c.plan.hedge
 	c.races = true
 	r.like = origin{c.plan, c.caller, c.breaker, c.limiter, c.cost, c.start, c.due, c.holds}
-	if c.lazy == nil {
-		r.own.parent, r.own.due, r.own.outlives = c.caller, never, h.conf.KeepContext
-		c.lazy = &r.own
+	if c.lazy == nil { // the delegate may keep it, so that it serves one call
+		c.lazy = &lazyContext{parent: c.caller, due: never, outlives: h.conf.KeepContext}
 		c.holds |= holdsContext
 	}
 	r.primary = c.lazy
@@ -164,12 +177,13 @@ func (r *race[T]) enter(c *Call) {
 	}
 	delay, known := h.delay()
 	if !known {
+		r.quiet = true
 		return
 	}
 	r.left, r.delay = int32(h.conf.MaxHedges), delay
 	if delay > 0 {
 		r.mu.Lock() // the timer may fire before it is known here
-		r.timer = time.AfterFunc(delay, r.fire)
+		r.timer = time.AfterFunc(delay, r.bell)
 		r.mu.Unlock()
 		return
 	}
@@ -233,7 +247,7 @@ func (r *race[T]) hedged() *rivals[T] {
 func (r *race[T]) close() {
 	r.left = 0
 	if r.timer != nil {
-		r.timer.Stop()
+		r.quiet = r.timer.Stop() || r.quiet
 	}
 }
 
@@ -453,9 +467,15 @@ func (r *race[T]) run(c *Call) (T, error) {
 	return v, c.Err()
 }
 
-// leave ends what still runs after a panic of the caller's goroutine.
+// leave ends what still runs after a panic of the caller's goroutine. A race that
+// nobody else knows of waits for another call.
 func (r *race[T]) leave() {
 	if r.ended {
+		if r.rest == nil && r.quiet {
+			h := r.like.plan.hedge
+			*r = race[T]{bell: r.bell}
+			h.races.Put(r)
+		}
 		return
 	}
 	r.mu.Lock()

@@ -708,9 +708,42 @@ func (t tracked) Close() error { t.closed.Add(1); return nil }
 
 func TestHedgeNotFiredAllocates(t *testing.T) {
 	g := mustGuard(t, hedgeOf(1, time.Hour))
-	if n := testing.AllocsPerRun(100, func() { hedgeNotFired(g) }); n > 4 { // the race, the timer, its func and f
-		t.Errorf("%v allocations", n)
+	least := testing.AllocsPerRun(1, func() { hedgeNotFired(g) })
+	for range 50 { // the race detector has pools lose something now and then
+		least = min(least, testing.AllocsPerRun(1, func() { hedgeNotFired(g) }))
 	}
+	if least > 3 { // the timer, the context and f
+		t.Errorf("%v allocations", least)
+	}
+}
+
+// TestRacesServeMoreThanOneCall: what one call left does not show in the next.
+func TestRacesServeMoreThanOneCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := mustGuard(t, hedgeOf(2, time.Second))
+		for n := range 30 {
+			var begun atomic.Int64
+			call := g.Begin(t.Context())
+			v, err := Hedged(&call, func(ctx context.Context) (int, error) {
+				number := begun.Add(1)
+				if n%3 == 1 && number == 1 { // the hedge answers
+					return 0, hang(ctx)
+				}
+				if n%3 == 2 { // every attempt fails
+					return -n, errPeer
+				}
+				return n, nil
+			})
+			call.End()
+			want := [3]int64{1, 2, 3}[n%3]
+			if n%3 == 2 && errors.Is(err, errPeer) && v == -n {
+				err, v = nil, n
+			}
+			if v != n || err != nil || begun.Load() != want {
+				t.Fatalf("call %d: %d, %v, %d attempts, want %d", n, v, err, begun.Load(), want)
+			}
+		}
+	})
 }
 
 func hedgeNotFired(g *Guard) {
