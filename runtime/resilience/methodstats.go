@@ -17,11 +17,10 @@ import (
 // and total reads in the opposite order and never tells less than before.
 type methodStats struct {
 	times   bool // keeps histograms
-	stripes [2]stripe
+	stripes [4]stripe
 	until   atomic.Int64           // of the present slice, since epoch
 	present atomic.Pointer[minute] // where durations are counted now
 
-	ends                         [numEnds]atomic.Int64
 	turned                       [len(partNames)]atomic.Int64 // calls that were never attempted, by who rejected them
 	rejections                   [len(partNames)]atomic.Int64 // of attempts of other calls
 	retries, timeouts, fallbacks atomic.Int64
@@ -41,19 +40,23 @@ type methodStats struct {
 type stripe struct {
 	begun     atomic.Int64 // with histograms
 	succeeded atomic.Int64 // without
-	_         [48]byte
+	ends      [numEnds]atomic.Int64
 }
 
 // minute has a histogram for each of two cores.
 type minute [2]histogram
 
 // stripeOf spreads calls: those at the same time are on different stacks. It is
-// Fibonacci hashing (Knuth, The Art of Computer Programming, vol. 3, 6.4).
-func stripeOf(c *Call) uint32 {
-	return uint32(uintptr(unsafe.Pointer(c))>>10) * 0x9e3779b1 >> 31
-}
+// Fibonacci hashing (Knuth, The Art of Computer Programming, vol. 3, 6.4). Two of
+// them meet in one of four stripes less often than in one of two; of a histogram
+// there are no more.
+func (s *methodStats) stripeOf(c *Call) *stripe { return &s.stripes[placeOf(c)>>30] }
 
-func (s *methodStats) begin(c *Call) { s.stripes[stripeOf(c)].begun.Add(1) }
+func (m *minute) stripeOf(c *Call) *histogram { return &m[placeOf(c)>>31] }
+
+func placeOf(c *Call) uint32 { return uint32(uintptr(unsafe.Pointer(c))>>10) * 0x9e3779b1 }
+
+func (s *methodStats) begin(c *Call) { s.stripeOf(c).begun.Add(1) }
 
 // end is how a call ended that neither succeeded at once nor was rejected without
 // an attempt.
@@ -66,7 +69,7 @@ const (
 	canceled               // its caller left
 	failedEarly            // before any attempt
 	leftEarly
-	numEnds
+	numEnds // six: a stripe has 64 bytes
 )
 
 // recent is what is kept of the last hour.
@@ -117,13 +120,13 @@ func newMethodStats(rt *Runtime) *methodStats {
 func (s *methodStats) succeed(c *Call, now time.Duration) {
 	if c.attempts > 1 {
 		s.repeated(c)
-		s.ends[mended].Add(1)
+		s.stripeOf(c).ends[mended].Add(1)
 	}
 	switch {
 	case s.times:
 		s.took(c, now)
 	case c.attempts <= 1:
-		s.stripes[stripeOf(c)].succeeded.Add(1)
+		s.stripeOf(c).succeeded.Add(1)
 	}
 }
 
@@ -142,7 +145,7 @@ func (s *methodStats) took(c *Call, now time.Duration) {
 		s.turn(now)
 		m = s.present.Load()
 	}
-	m[stripeOf(c)][logBucket(now-c.start)].Add(1)
+	m.stripeOf(c)[logBucket(now-c.start)].Add(1)
 }
 
 // ended counts a call that did not simply succeed; one that vanished ended by
@@ -161,7 +164,7 @@ func (s *methodStats) ended(c *Call, vanished bool) {
 	if c.attempts > 1 {
 		s.repeated(c)
 	}
-	n := s.ends[c.ending(vanished)].Add(1)
+	n := s.stripeOf(c).ends[c.ending(vanished)].Add(1)
 	switch {
 	case c.attempts == 0:
 	case s.times:
@@ -223,8 +226,10 @@ func (s *methodStats) total() (c Counters, inFlight int64) {
 		done += s.two[0].sum() + s.two[1].sum()
 	}
 	var ends [numEnds]int64
-	for e := range ends {
-		ends[e] = s.ends[e].Load()
+	for i := range s.stripes {
+		for e := range ends {
+			ends[e] += s.stripes[i].ends[e].Load()
+		}
 	}
 	c = Counters{
 		Failure:        ends[failed] + ends[exhausted] + ends[failedEarly],
