@@ -117,7 +117,7 @@ var counting = map[string]struct {
 	"a rejected hedge": {Policy{Hedge: Hedge{Delay: time.Second}, Bulkhead: Bulkhead{MaxConcurrent: 1}}, func(ctx context.Context, g *Guard) {
 		call := g.Begin(ctx)
 		defer call.End()
-		_, _ = Hedged(&call, func(ctx context.Context) (int, error) { time.Sleep(3 * time.Second); return 0, nil })
+		_, _ = Hedged(&call, func(context.Context) (int, error) { time.Sleep(3 * time.Second); return 0, nil })
 	}, Counters{Success: 1, Attempts: 1, Rejections: 1}, map[string]int64{"bulkhead": 1}, Verdicts{}},
 	"bulkhead": {Policy{Bulkhead: Bulkhead{MaxConcurrent: 1}}, func(ctx context.Context, g *Guard) {
 		_ = Try(ctx, g, func(ctx context.Context) error { fallible(ctx, g, nil); return nil })
