@@ -185,17 +185,23 @@ func (rt *Runtime) find(name string) *breaker {
 // Breakers returns every breaker, sorted by name.
 func (rt *Runtime) Breakers() []*CircuitBreaker {
 	root, _ := rt.root()
-	root.mu.Lock()
-	defer root.mu.Unlock()
 	var list []*CircuitBreaker
-	for _, b := range root.breakers {
+	for _, b := range root.allBreakers() {
 		list = append(list, &CircuitBreaker{root, b})
 	}
-	for _, keys := range root.keyed {
-		for _, b := range keys.list() {
-			list = append(list, &CircuitBreaker{root, b})
-		}
-	}
 	slices.SortFunc(list, func(a, b *CircuitBreaker) int { return strings.Compare(a.b.name, b.b.name) })
+	return list
+}
+
+// allBreakers returns every breaker, in no order.
+func (rt *Runtime) allBreakers() (list []*breaker) {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	for _, b := range rt.breakers {
+		list = append(list, b)
+	}
+	for _, keys := range rt.keyed {
+		list = append(list, keys.list()...)
+	}
 	return list
 }

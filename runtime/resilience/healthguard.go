@@ -1,6 +1,9 @@
 package resilience
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // guardReading is how a guard does.
 type guardReading struct {
@@ -94,9 +97,41 @@ func (rt *Runtime) enlist(g *Guard) error {
 	if err := rt.add(g); err != nil || !health.Register {
 		return err
 	}
-	c := Component{Name: g.name, Kind: "component", Criticality: Degradable, Guard: g, FailOn: health.FailOn}
+	return rt.announce(g)
+}
+
+// announce makes g a component of the health, once somebody asks for that. A
+// program that never does gets along without the code of it: nothing but
+// [Runtime.Health] refers to that, so that the linker leaves it out.
+func (rt *Runtime) announce(g *Guard) error {
+	rt.mu.Lock()
+	register, closed := rt.guardHealth, rt.closed
+	taken := slices.ContainsFunc(rt.awaitHealth, func(other *Guard) bool { return other.name == g.name })
+	if register == nil && !closed && !taken && g.name != "" {
+		rt.awaitHealth = append(rt.awaitHealth, g)
+	}
+	rt.mu.Unlock()
+	reason := ""
+	switch {
+	case register != nil:
+		return register(g)
+	case g.name == "":
+		reason = "it needs a name"
+	case closed:
+		reason = "the registry is closed"
+	case taken:
+		reason = "the name is taken"
+	default:
+		return nil
+	}
+	return fmt.Errorf("health: component %q: %s", g.name, reason)
+}
+
+// guard adds a guard as its policy says.
+func (h *HealthRegistry) guard(g *Guard) error {
+	c := Component{Name: g.name, Kind: "component", Criticality: Degradable, Guard: g, FailOn: g.policy.Health.FailOn}
 	if c.FailOn == FailOpen {
 		c.Criticality = Critical
 	}
-	return rt.Health().Register(c)
+	return h.Register(c)
 }

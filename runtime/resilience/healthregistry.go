@@ -49,16 +49,27 @@ var errHealthClosed = errors.New("health: closed")
 // Health returns the registry of the Runtime.
 func (rt *Runtime) Health() *HealthRegistry {
 	root, _ := rt.root() // Open and the constructors report the error
-	root.mu.Lock()
-	defer root.mu.Unlock()
-	if root.health == nil {
-		h := &HealthRegistry{rt: root, told: make(chan struct{}), wake: make(chan struct{}, 1)}
-		h.ctx, h.cancel = context.WithCancel(context.Background())
-		h.published.Store(&HealthSnapshot{})
-		h.changed.Add(1)
-		root.health = h
+	root.healthMade.Do(root.makeHealth)
+	return root.health.(*HealthRegistry)
+}
+
+// makeHealth makes the registry, with the guards that wait for it.
+func (rt *Runtime) makeHealth() {
+	h := &HealthRegistry{rt: rt, told: make(chan struct{}), wake: make(chan struct{}, 1)}
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	h.published.Store(&HealthSnapshot{})
+	h.changed.Add(1)
+	rt.health = h
+	rt.mu.Lock()
+	closed, waiting := rt.closed, rt.awaitHealth
+	rt.awaitHealth, rt.guardHealth, rt.closeHealth = nil, h.guard, h.Close
+	rt.mu.Unlock()
+	for _, g := range waiting {
+		_ = h.guard(g) // nothing else has its name yet
 	}
-	return root.health
+	if closed {
+		_ = h.Close() // nothing runs
+	}
 }
 
 // Register adds a component. It is an error if the name is taken, if what c

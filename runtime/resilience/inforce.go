@@ -58,24 +58,23 @@ func (r *inForce) of(g *Guard) *Policy {
 // about returns the overrides that act on g, the most specific last. What is
 // said of other guards reaches g before what is said as specifically of g.
 func (rt *Runtime) about(g *Guard, layer []Override) []Override {
-	type ranked struct {
-		Override
-		rank int
-	}
-	var list []ranked
+	var list []Override
+	var ranks []int // of list
 	for _, o := range layer {
-		if rank := 2*g.rank(o.Name) + 1; rank > 0 {
-			list = append(list, ranked{o, rank})
-		} else if rank := 2 * rt.shared(g, o); rank >= 0 {
-			list = append(list, ranked{o, rank})
+		rank := 2*g.rank(o.Name) + 1
+		if rank <= 0 {
+			rank = 2 * rt.shared(g, o)
 		}
+		if rank < 0 {
+			continue
+		}
+		i := len(list) // behind those that are no more specific
+		for i > 0 && ranks[i-1] > rank {
+			i--
+		}
+		list, ranks = slices.Insert(list, i, o), slices.Insert(ranks, i, rank)
 	}
-	slices.SortStableFunc(list, func(a, b ranked) int { return cmp.Compare(a.rank, b.rank) })
-	sorted := make([]Override, len(list))
-	for i, r := range list {
-		sorted[i] = r.Override
-	}
-	return sorted
+	return list
 }
 
 // shared is the rank of an override that acts on g because another guard, which

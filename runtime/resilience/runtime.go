@@ -31,13 +31,20 @@ type Runtime struct {
 	bulkheads map[string]*bulkhead
 	limiters  map[string]*limiter
 	limitKeys map[string]*keyedLimiters
-	health    *HealthRegistry
 	budgets   map[string]*budget
 	naming    sync.Mutex
 	named     map[string]*Guard // see API; under naming
 	streams   atomic.Uint64     // one for each call that draws random numbers
 	abandoned atomic.Int64      // delegates that run on
 	caches    []anyCache
+
+	// See announce. That health is a *HealthRegistry is not said here: types that
+	// an interface value leads to keep their methods in the binary.
+	health      any
+	healthMade  sync.Once // guards health
+	awaitHealth []*Guard
+	guardHealth func(*Guard) error
+	closeHealth func() error
 
 	environment []Override // from variables; see SetOverrides
 	overrides   overrides
@@ -95,8 +102,8 @@ func (rt *Runtime) tellNews() {
 	if rt.observer == nil {
 		return
 	}
-	for _, c := range rt.Breakers() {
-		c.b.news.tell()
+	for _, b := range rt.allBreakers() {
+		b.news.tell()
 	}
 }
 
@@ -123,7 +130,13 @@ func (rt *Runtime) Named(name string) *Runtime {
 func (rt *Runtime) Close() error {
 	root, err := rt.root()
 	root.stop()
-	return errors.Join(err, root.Health().Close())
+	root.mu.Lock()
+	end := root.closeHealth
+	root.mu.Unlock()
+	if end != nil {
+		err = errors.Join(err, end())
+	}
+	return err
 }
 
 // stop ends the guarding.

@@ -154,12 +154,16 @@ const (
 )
 
 // beside says when the setting acts.
+//
+//go:noinline
 func (s setting) beside(acts func(*Policy) bool) setting {
 	s.acts = acts
 	return s
 }
 
 // where says what the generated policy must have.
+//
+//go:noinline
 func (s setting) where(needs func(*Policy) bool) setting {
 	s.needs = needs
 	return s
@@ -170,6 +174,8 @@ func (s setting) where(needs func(*Policy) bool) setting {
 func bounded(p *Policy) bool { return p.Timeout.Total > 0 || p.Timeout.Attempt > 0 }
 
 // whole is an integer, not below least. unset is the word that takes it back.
+//
+//go:noinline
 func whole(key, def string, least int, unset string, field func(*Policy) *int) setting {
 	return setting{key: key, def: def,
 		get: func(p *Policy) string {
@@ -202,15 +208,20 @@ func whole(key, def string, least int, unset string, field func(*Policy) *int) s
 }
 
 // span is a duration above 0.
+//
+//go:noinline
 func span(key, def, unset string, field func(*Policy) *time.Duration) setting {
 	return duration(key, def, unset, 1, field)
 }
 
 // delay is a duration that may be 0.
+//
+//go:noinline
 func delay(key, def, unset string, field func(*Policy) *time.Duration) setting {
 	return duration(key, def, unset, 0, field)
 }
 
+//go:noinline
 func duration(key, def, unset string, least time.Duration, field func(*Policy) *time.Duration) setting {
 	return setting{key: key, def: def,
 		get: func(p *Policy) string {
@@ -246,6 +257,8 @@ func duration(key, def, unset string, least time.Duration, field func(*Policy) *
 
 // number is a fraction from least to most; where that is 100 a percentage,
 // which is never 0.
+//
+//go:noinline
 func number(key, def string, least, most float64, field func(*Policy) *float64) setting {
 	return setting{key: key, def: def,
 		get: func(p *Policy) string {
@@ -285,6 +298,8 @@ func rangeText(least, most float64) string {
 }
 
 // word is one of several, by its number; "" is none of them.
+//
+//go:noinline
 func word[E ~uint8](key, def string, field func(*Policy) *E, words []string) setting {
 	return setting{key: key, def: def,
 		get: func(p *Policy) string {

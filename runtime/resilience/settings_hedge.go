@@ -25,6 +25,8 @@ func byDelay(p *Policy) { p.Hedge.Delay = 0 }
 func learns(p *Policy) bool { return p.Hedge.Delay == 0 }
 
 // instead has a value that is given take the place of others.
+//
+//go:noinline
 func (s setting) instead(replaced func(*Policy)) setting {
 	set := s.set
 	s.set = func(p *Policy, text string) error {
