@@ -75,6 +75,9 @@ func (rt *Runtime) override(variable, key, value string, err error) error {
 // others are somebody else's: Kubernetes sets RESILIENCE_SERVICE_HOST for a
 // service of that name.
 func (rt *Runtime) setKey(name, value string) error {
+	if !resembles(name) {
+		return nil
+	}
 	for i := range settings {
 		if s := &settings[i]; s.part() != "" && name == variable(s.key) {
 			return rt.override(name, s.key, value, s.set(&Policy{}, value))
@@ -96,6 +99,14 @@ func (rt *Runtime) setKey(name, value string) error {
 		}
 	}
 	return nil
+}
+
+// resembles reports whether a name may be nearly one of ours. Two mistakes leave
+// one of three pieces as it is. A process may have thousands of variables, and to
+// compare each with every key takes long.
+func resembles(name string) bool {
+	name = bare(name)
+	return strings.Contains(name, "RESI") || strings.Contains(name, "LIE") || strings.Contains(name, "NCE")
 }
 
 // bare is a name without underscores, which people put between words.
