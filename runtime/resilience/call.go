@@ -329,7 +329,9 @@ func (c *Call) turnedAway(by part, err error) {
 			c.stop(by, c.caller.Err())
 		}
 	case err == errMaxDuration:
-		c.stop(retryPart, nil)
+		if c.exhausted(); c.ended == noPart { // else that is why there is no other attempt
+			c.stop(retryPart, nil)
+		}
 	default:
 		c.kinds = KindTimeout | KindTransient
 		c.stop(timeoutPart, &timeoutError{"timeout.total", c.plan.total, nil})

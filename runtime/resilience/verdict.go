@@ -146,10 +146,12 @@ func (c *Call) verdict(o outcome, now time.Duration) {
 func (c *Call) outcome(record bool) outcome {
 	conf := &c.plan.Breaker
 	switch {
-	case c.last == nil && record && c.kinds&floor == 0:
-		return outcomeFailure
-	case c.last == nil:
+	case c.last == nil && !record:
 		return outcomeSuccess
+	case c.last == nil && c.kinds&floor != 0: // the caller left
+		return outcomeIgnored
+	case c.last == nil:
+		return outcomeFailure
 	case conf.IgnoreOn.matches(c.last, c.kinds):
 		return outcomeIgnored
 	case conf.RecordOn.names(c.last, c.kinds):
@@ -237,9 +239,15 @@ func (c *Call) retryable() bool {
 	return r.RetryOn.Any && c.kinds&floor == 0
 }
 
+// exhausted ends a call that would be tried again if it could. Where the only
+// attempt was late, that was the timeout's doing.
 func (c *Call) exhausted() {
-	if c.unwanted && c.plan.Retry.FailOnExhaustedResult {
+	_, late := c.last.(*timeoutError)
+	switch {
+	case c.unwanted && c.plan.Retry.FailOnExhaustedResult:
 		c.stop(retryPart, ErrUnwantedResult)
+	case late && c.attempts == 1 && c.reason == nil:
+		c.stop(timeoutPart, nil)
 	}
 }
 
