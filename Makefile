@@ -16,12 +16,12 @@ demo: ## the same load against a misbehaving gateway, bare and wrapped
 	@bin/demo bin/gateway
 
 test: ## run every test
-	go test ./...
+	go test ./... ./testdata/histories
 
 check: nested ## vet, staticcheck, revive, formatting, races, generated files and docs up to date, nested modules
-	go vet ./...
-	go run $(STATICCHECK) ./...
-	go run $(REVIVE) -config revive.toml ./...
+	go vet ./... ./testdata/histories
+	go run $(STATICCHECK) ./... ./testdata/histories
+	go run $(REVIVE) -config revive.toml ./... ./testdata/histories
 	.ci/generated.sh $(STATICCHECK) $(REVIVE)
 	@test -z "$$(gofmt -l cmd examples generator runtime templates)" || { gofmt -l cmd examples generator runtime templates; exit 1; }
 	go run ./cmd/resilgen check ./examples/...
@@ -45,12 +45,16 @@ nested:
 cover: ## statement coverage of the rooms that have a goal
 	go test -cover ./runtime/resilience ./generator/policy
 
-fuzz: ## fuzz what reads policies, and names and expressions in generated code, FUZZTIME each
+# CI has ten seconds for each.
+HISTORIES ?= $(if $(filter 10s,$(FUZZTIME)),2000,100000)
+
+fuzz: ## fuzz what reads policies, and names and expressions in generated code, FUZZTIME each; 100,000 random histories
 	go test -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZTIME) ./generator/policy
 	go test -run '^$$' -fuzz FuzzAnnotations -fuzztime $(FUZZTIME) ./generator
 	go test -run '^$$' -fuzz FuzzNames -fuzztime $(FUZZTIME) ./generator
 	go test -run '^$$' -fuzz FuzzExpressions -fuzztime $(FUZZTIME) ./generator
 	go test -run '^$$' -fuzz FuzzFile -fuzztime $(FUZZTIME) ./runtime/overrides
+	go test -run TestHistories -count=1 -timeout 0 ./testdata/histories -first 10000 -pairs $(HISTORIES)
 
 bench: ## benchmarks of the runtime
 	go test -run '^$$' -bench . -benchmem ./runtime/...

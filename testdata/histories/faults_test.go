@@ -1,0 +1,59 @@
+package histories
+
+import (
+	"slices"
+	"testing"
+)
+
+// faults are what the model gets wrong when it is told to. A harness that finds
+// nothing proves nothing, unless it finds these.
+var faults = []string{
+	"a fallback for permanent errors",
+	"a rate must be more than its threshold",
+	"a sleep past the caller's deadline",
+	"an attempt too many",
+	"an ignored probe decides",
+	"ignored outcomes are successes",
+	"minimumCalls is off by one",
+	"permanent errors are retried",
+	"the attempt outlives the total",
+	"the budget is never used up",
+	"the cap does not hold after jitter",
+	"the last who waits is served first",
+	"the open duration does not grow",
+	"the window survives the closing",
+}
+
+// does reports whether the model is to get that wrong.
+func (m *model) does(fault string) bool {
+	if !slices.Contains(faults, fault) {
+		panic("no such fault: " + fault)
+	}
+	return m.wrong == fault
+}
+
+// TestFaultsAreFound puts each fault into the model and plays histories until
+// one tells: within as many as CI plays.
+func TestFaultsAreFound(t *testing.T) {
+	s := newStage(t)
+	left := slices.Clone(faults)
+	played := 0
+	for number := uint64(0); len(left) > 0 && played < 2000; number++ {
+		list, g := s.batch(t, number)
+		for _, h := range list {
+			played++
+			got := s.real(t, h, g)
+			left = slices.DeleteFunc(left, func(fault string) bool {
+				want, doubtful := modelled(t, h, fault)
+				found := !doubtful && difference(got, want) != ""
+				if found {
+					t.Logf("after %4d histories: %s", played, fault)
+				}
+				return found
+			})
+		}
+	}
+	for _, fault := range left {
+		t.Errorf("not found: %s", fault)
+	}
+}
