@@ -11,17 +11,20 @@ var faults = []string{
 	"a fallback for permanent errors",
 	"a rate must be more than its threshold",
 	"a sleep past the caller's deadline",
+	"a smooth limit begins full",
 	"an attempt too many",
 	"an ignored probe decides",
 	"ignored outcomes are successes",
 	"minimumCalls is off by one",
 	"permanent errors are retried",
+	"permits are not given back",
 	"the attempt outlives the total",
 	"the budget is never used up",
 	"the cap does not hold after jitter",
 	"the last who waits is served first",
 	"the open duration does not grow",
 	"the window survives the closing",
+	"who cannot be served in time waits",
 }
 
 // does reports whether the model is to get that wrong.

@@ -63,7 +63,8 @@ func newStage(t *testing.T) *stage { return &stage{newWorkshop(t), newShapes(t)}
 // batch is how many policies are generated at a time, in one file.
 const batch = 100
 
-// batch makes histories, without those whose policy the generator refuses.
+// batch makes histories, without those whose policy the generator refuses, or
+// gives a form that is not compiled.
 func (s *stage) batch(t *testing.T, number uint64) (list []history, g *generated) {
 	r := rand.New(rand.NewPCG(number, 1))
 	preset := [...]string{"", "", "", "production", "development"}[r.IntN(5)]
@@ -84,7 +85,7 @@ func (s *stage) batch(t *testing.T, number uint64) (list []history, g *generated
 		}
 		g, err := s.generate(t, text)
 		if err == nil {
-			return list, g
+			return slices.DeleteFunc(list, func(h history) bool { return s.shapes[g.body(h.entry)] == nil }), g
 		}
 		lines := refused(err)
 		if len(lines) == 0 {
@@ -121,8 +122,12 @@ func (s *stage) real(t *testing.T, h history, g *generated) []string {
 
 // seen is what can be seen of a Runtime in the end, in the words of the model.
 func seen(rt *resilience.Runtime, entry string, p resilience.Policy) (lines []string) {
-	if b := rt.Breaker("histories." + entry + ".Do"); b != nil {
-		lines = append(lines, "breaker: "+snapshot(b.Snapshot(), p))
+	for _, b := range rt.Breakers() {
+		key := strings.Trim(strings.TrimPrefix(b.Name(), "histories."+entry+".Do"), "[]")
+		lines = append(lines, strings.TrimSpace("breaker "+key)+": "+snapshot(b.Snapshot(), p))
+	}
+	for _, l := range rt.Limiters() {
+		lines = append(lines, fmt.Sprintf("limiter: %d waiting, next permit in %v", l.Waiting, l.RetryAfter))
 	}
 	if p.Bulkhead != (resilience.Bulkhead{}) {
 		lines = append(lines, fmt.Sprint("slots taken: ", taken(rt, p.Bulkhead)))
@@ -239,6 +244,9 @@ func (s *stage) play(t *testing.T, number uint64) (played, doubtful uint64) {
 			h, why = s.shrink(t, h, why)
 			t.Fatalf("a history of batch %d\n%s\nwith\n%s", number, why, h)
 		}
+	}
+	if len(list) < batch/2 {
+		t.Errorf("batch %d has only %d histories", number, len(list))
 	}
 	return uint64(len(list)), doubtful
 }

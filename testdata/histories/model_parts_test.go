@@ -160,11 +160,12 @@ type modelPermit struct {
 	probe bool
 }
 
-func (b *modelBreaker) init(m *model) {
-	b.model, b.state = m, "closed"
+func newModelBreaker(m *model) *modelBreaker {
+	b := &modelBreaker{model: m, state: "closed"}
 	if b.word("circuitBreaker.initialState", "") == "open" && b.mode() != "forcedOpen" {
 		b.open(time.Now())
 	}
+	return b
 }
 
 func (b *modelBreaker) mode() string { return b.word("circuitBreaker.mode", "enforce") }
@@ -209,7 +210,8 @@ func (b *modelBreaker) rejection() rejection {
 	if b.state != "open" || b.mode() == "forcedOpen" {
 		return rejection{error: resilience.ErrCircuitOpen}
 	}
-	return rejection{resilience.ErrCircuitOpen, b.opened.Add(b.openFor())}
+	again := b.opened.Add(b.openFor())
+	return rejection{resilience.ErrCircuitOpen, again, again.After(time.Now())}
 }
 
 // room is how many probes may be out.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -22,8 +23,9 @@ type model struct {
 	wrong string // a fault that is put in on purpose, see faults
 	next  Service
 
-	mu       sync.Mutex // of all below
-	breaker  modelBreaker
+	mu       sync.Mutex               // of all below
+	breakers map[string]*modelBreaker // by key, one without
+	limit    modelLimiter
 	slots    modelSlots
 	budget   modelBudget
 	streams  uint64
@@ -31,11 +33,29 @@ type model struct {
 }
 
 func newModel(c conf, next Service, wrong string) *model {
-	m := &model{conf: c, next: next, wrong: wrong}
-	m.breaker.init(m)
+	m := &model{conf: c, next: next, wrong: wrong, breakers: map[string]*modelBreaker{}}
+	if !c.has("circuitBreaker.perKey") {
+		m.breakerOf("")
+	}
+	m.limit.init(m)
 	m.slots.init(m)
 	m.budget.init(m)
 	return m
+}
+
+// breakerOf is the breaker that a key has.
+func (m *model) breakerOf(key string) *modelBreaker {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.has("circuitBreaker.perKey") {
+		key = ""
+	}
+	b := m.breakers[key]
+	if b == nil {
+		b = newModelBreaker(m)
+		m.breakers[key] = b
+	}
+	return b
 }
 
 // modelCall is a call in flight.
@@ -58,6 +78,7 @@ type modelCall struct {
 	late     bool      // it ended the attempt
 	slept    bool
 	repeats  bool // or waits to
+	charged  bool // for a try that was not turned away
 
 	prev   time.Duration
 	random uint64
@@ -156,7 +177,8 @@ func (m *model) err(c *modelCall) error {
 		return c.last
 	}
 	e := &gaveUp{policy: c.by, attempts: c.attempts, reason: c.reason, last: c.last}
-	if immutable := c.attempts == 0 && c.by == "circuitBreaker"; !immutable && (c.slept || m.timed()) {
+	immutable := c.attempts == 0 && (c.by == "circuitBreaker" || c.by == "rateLimit" && c.kinds.has("RateLimited") && m.span("rateLimit.maxWait", 0) == 0)
+	if !immutable && (c.slept || m.timed()) {
 		e.elapsed = time.Since(c.begun)
 	}
 	return e
@@ -197,7 +219,7 @@ func (c *modelCall) hasLeft() bool {
 // repeat is the retry.
 func (m *model) repeat(c *modelCall) {
 	most := 1
-	if m.has("retry") {
+	if m.has("retry") && m.mayRepeat(c) {
 		most = m.whole("retry.maxAttempts", m.byPreset(3, 5, 3))
 	}
 	for {
@@ -212,6 +234,11 @@ func (m *model) repeat(c *modelCall) {
 			return
 		}
 	}
+}
+
+// mayRepeat reports whether to execute the call twice does no more than once.
+func (m *model) mayRepeat(c *modelCall) bool {
+	return m.word("idempotent", "") != "cost > 0" || c.cost > 0
 }
 
 func (m *model) byPreset(none, production, development int) int {
@@ -305,22 +332,36 @@ func (m *model) leaves(c *modelCall) {
 // may mend what it came to.
 func (m *model) try(c *modelCall) (again bool) {
 	c.tries++
-	permit, ok := m.breaker.allow()
+	b := m.breakerOf(c.key)
+	permit, ok := b.allow()
 	if !ok {
-		return m.rejected(c, "circuitBreaker", "CircuitOpen", m.breaker.rejection())
+		return m.rejected(c, "circuitBreaker", "CircuitOpen", b.rejection())
 	}
-	switch why := m.slots.take(c); why {
-	case granted:
-		m.execute(c, permit)
-		return c.again(m)
+	paid, why := m.limit.take(c)
+	if why != granted {
+		return m.turnedAway(c, permit, "rateLimit", why)
+	}
+	if why := m.slots.take(c); why != granted {
+		m.limit.repay(c, paid)
+		return m.turnedAway(c, permit, "bulkhead", why)
+	}
+	m.execute(c, permit)
+	return c.again(m)
+}
+
+// turnedAway ends a try that a part behind the breaker did not let through.
+func (m *model) turnedAway(c *modelCall, p *modelPermit, by string, why refusal) (again bool) {
+	switch why {
 	case full:
-		permit.turnedAway(c, "BulkheadFull")
-		return m.rejected(c, "bulkhead", "BulkheadFull", resilience.ErrBulkheadFull)
-	default:
-		permit.turnedAway(c, "")
-		m.waited(c, "bulkhead", why)
-		return false
+		p.turnedAway(c, "BulkheadFull")
+		return m.rejected(c, by, "BulkheadFull", resilience.ErrBulkheadFull)
+	case limitedOut:
+		p.turnedAway(c, "RateLimited")
+		return m.rejected(c, by, "RateLimited", m.limit.rejection(c))
 	}
+	p.turnedAway(c, "")
+	m.waited(c, by, why)
+	return false
 }
 
 // rejected notes that a part rejected a try.
@@ -331,18 +372,15 @@ func (m *model) rejected(c *modelCall, by, kind string, reason error) (again boo
 	return m.has("retry") && named && !aborted
 }
 
-// rejection is why a part rejected a try, and when to come again; never if that
-// is zero.
+// rejection is why a part rejected a try, and when to come again.
 type rejection struct {
 	error
 	again time.Time
+	known bool
 }
 
-func (r rejection) Unwrap() error { return r.error }
-func (r rejection) RetryAfter() (time.Duration, bool) {
-	left := time.Until(r.again)
-	return left, left > 0
-}
+func (r rejection) Unwrap() error                     { return r.error }
+func (r rejection) RetryAfter() (time.Duration, bool) { return time.Until(r.again), r.known }
 
 // refusal is why something was not granted.
 type refusal int
@@ -350,6 +388,7 @@ type refusal int
 const (
 	granted refusal = iota
 	full
+	limitedOut
 	callerLeft
 	totalPassed
 	maxDurationPassed
@@ -664,8 +703,13 @@ func carry(n int, err error, panicked any, exited bool) (int, error) {
 func (m *model) state() (lines []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.has("circuitBreaker") {
-		lines = append(lines, "breaker: "+m.breaker.String())
+	for _, key := range slices.Sorted(maps.Keys(m.breakers)) {
+		if m.has("circuitBreaker") {
+			lines = append(lines, strings.TrimSpace("breaker "+key)+": "+m.breakers[key].String())
+		}
+	}
+	if m.has("rateLimit") {
+		lines = append(lines, "limiter: "+m.limit.String())
 	}
 	if m.has("bulkhead") {
 		lines = append(lines, fmt.Sprint("slots taken: ", m.slots.taken))

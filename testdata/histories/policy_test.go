@@ -238,7 +238,7 @@ func randomPolicy(r *rand.Rand) conf {
 		often int // in ten
 		give  func(*chooser)
 	}{
-		{7, (*chooser).repeat}, {5, (*chooser).timeout}, {6, (*chooser).breaker}, {4, (*chooser).bulkhead}, {3, (*chooser).fallback},
+		{7, (*chooser).repeat}, {5, (*chooser).timeout}, {6, (*chooser).breaker}, {4, (*chooser).bulkhead}, {3, (*chooser).limit}, {3, (*chooser).fallback},
 	} {
 		if c.IntN(10) < part.often {
 			part.give(c)
@@ -246,6 +246,11 @@ func randomPolicy(r *rand.Rand) conf {
 	}
 	if len(c.conf) == 2 {
 		c.set("circuitBreaker", "true")
+	}
+	if c.one(12) && c.has("circuitBreaker") && c.word("circuitBreaker", "") == "" {
+		c.set("circuitBreaker.perKey", "key")
+	} else if c.one(12) && c.has("retry") {
+		c.conf[1].value = "cost > 0"
 	}
 	return c.conf
 }
@@ -416,6 +421,33 @@ func (c *chooser) bulkhead() {
 		if c.one(2) {
 			c.set("bulkhead.maxQueue", 1+c.IntN(3))
 		}
+	}
+}
+
+// limit gives a rate limit, but none that grants several calls at one instant:
+// who of them is first at what comes next would be chance.
+func (c *chooser) limit() {
+	mode := c.pick("token", "smooth", "fixed", "rolling")
+	limit := 1 + c.IntN(5)
+	waits := c.one(2) && (c.word("retry.retryAfter.honor", "") == "false" || !strings.Contains(c.String(), "RateLimited"))
+	if mode == "fixed" && waits {
+		limit = 1
+	}
+	costs := limit > 2 && c.one(3) && !(waits && (c.has("bulkhead") || c.has("timeout.mode")))
+	c.set("rateLimit.mode", mode)
+	c.set("rateLimit.limit", limit)
+	c.set("rateLimit.period", time.Duration(limit)*c.spanOf(1, 40))
+	if mode == "token" && c.one(2) {
+		c.set("rateLimit.burst", limit+c.IntN(4))
+	}
+	if waits {
+		c.set("rateLimit.maxWait", c.spanOf(1, 100))
+	}
+	if c.one(4) {
+		c.set("rateLimit.scope", "call")
+	}
+	if costs {
+		c.set("rateLimit.cost", "cost")
 	}
 }
 
