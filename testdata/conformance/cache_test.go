@@ -64,8 +64,8 @@ func newCatalog(t *testing.T) (*ResilientCatalog, *catalog, *resilience.Runtime)
 	return g, next, rt
 }
 
-// Scenario 72: a fixed key, a key in the context, none.
-func TestScenario72KeysOfACache(t *testing.T) {
+// keysOfACache: a fixed key, a key in the context, none.
+func keysOfACache(t *testing.T) {
 	g, next, _ := newCatalog(t)
 	for range 2 {
 		if s, err := g.All(t.Context()); s != "all" || err != nil {
@@ -86,8 +86,8 @@ func TestScenario72KeysOfACache(t *testing.T) {
 	}
 }
 
-// Scenario 73: on a condition; never on an error.
-func TestScenario73WhatACacheKeeps(t *testing.T) {
+// whatACacheKeeps depends on a condition; it is never an error.
+func whatACacheKeeps(t *testing.T) {
 	g, next, _ := newCatalog(t)
 	for range 2 { // sold out, so not kept
 		if n, err := g.Find(t.Context(), "1"); n != 0 || err != nil {
@@ -109,9 +109,8 @@ func TestScenario73WhatACacheKeeps(t *testing.T) {
 	}
 }
 
-// Scenario 74: a cache outside a retry: three executions, and then a hit with
-// none.
-func TestScenario74CacheOutsideRetry(t *testing.T) {
+// cacheOutsideRetry: three executions, and then a hit with none.
+func cacheOutsideRetry(t *testing.T) {
 	g, next, rt := newCatalog(t)
 	next.failures = 2
 	for i, want := range []int{3, 3} {

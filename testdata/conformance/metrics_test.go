@@ -1,9 +1,9 @@
 package conformance
 
 import (
-	"errors"
 	"fmt"
-	"os"
+	"reflect"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,6 +32,7 @@ func (s *session) counts(want resilience.Counters) resilience.MethodStats {
 }
 
 var metricsCases = family{
+	"MP-MX-13": units,
 	"MP-MX-01": with(NewResilientMPMX01, func(s *session, script string) {
 		s.play(script)
 		m := s.counts(resilience.Counters{Success: 2, Failure: 4, Rejected: 1, Attempts: 6, Rejections: 1})
@@ -115,9 +116,39 @@ func (s *session) bulkhead(running, waiting int64) {
 	}
 }
 
-// exporter waits for a room that writes metrics.
-var exporter = missing{"exporter", func(t *testing.T) {
-	if _, err := os.Stat("../../runtime/ops"); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("runtime/ops is there now (%v): play the case", err)
+// units looks at every number of the statistics: what lasts is a time.Duration,
+// whose unit is its type, a share or a ratio is between 0 and 1 or called one, and
+// all others count.
+func units(t *testing.T) {
+	durations := 0
+	var look func(path string, of reflect.Type)
+	look = func(path string, of reflect.Type) {
+		switch {
+		case of == reflect.TypeFor[time.Duration]():
+			durations++
+		case of == reflect.TypeFor[time.Time]():
+		case of.Kind() == reflect.Slice || of.Kind() == reflect.Map:
+			look(path, of.Elem())
+		case of.Kind() == reflect.Struct:
+			for i := range of.NumField() {
+				look(path+"."+of.Field(i).Name, of.Field(i).Type)
+			}
+		case of.Kind() == reflect.Float32 || of.Kind() == reflect.Float64:
+			if !strings.HasSuffix(path, "Ratio") {
+				t.Errorf("%s: nobody knows its unit", path)
+			}
+		default:
+			for _, unit := range []string{"Nanos", "Micros", "Millis", "Seconds", "Latency", "Time", "After", "P50", "Mean"} {
+				if name := path[strings.LastIndex(path, ".")+1:]; strings.Contains(name, unit) && name != "Timeouts" {
+					t.Errorf("%s: a time that is a %v", path, of)
+				}
+			}
+		}
 	}
-}}
+	look("Stats", reflect.TypeFor[resilience.Stats]())
+	look("AdaptiveSnapshot", reflect.TypeFor[resilience.AdaptiveSnapshot]())
+	look("CacheSnapshot", reflect.TypeFor[resilience.CacheSnapshot]())
+	if durations < 10 {
+		t.Errorf("%d durations", durations)
+	}
+}

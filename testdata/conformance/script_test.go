@@ -126,6 +126,10 @@ func (s *session) see(name string) string {
 		return fmt.Sprint(s.peak)
 	case "fallbacks":
 		return fmt.Sprint(s.fallbacks)
+	case "busy":
+		return fmt.Sprint(s.slots().InFlight)
+	case "queued":
+		return fmt.Sprint(s.slots().Waiting)
 	case "repeated":
 		return fmt.Sprint(s.budget().Repeated)
 	case "refused":
@@ -207,6 +211,16 @@ func (s *session) budget() resilience.BudgetSnapshot {
 	list := s.rt.Budgets()
 	if len(list) != 1 {
 		s.t.Fatalf("%d budgets", len(list))
+	}
+	return list[0]
+}
+
+// slots are those of the one bulkhead of the case.
+func (s *session) slots() resilience.BulkheadSnapshot {
+	synctest.Wait()
+	list := s.rt.Stats().Bulkheads
+	if len(list) != 1 {
+		s.t.Fatalf("%d bulkheads", len(list))
 	}
 	return list[0]
 }

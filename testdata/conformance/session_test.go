@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -33,6 +34,7 @@ type session struct {
 	peak      int
 	fallbacks int
 	events    []resilience.Event
+	also      func(context.Context, resilience.Event) // observes too
 }
 
 // bubble runs f with a session that has wrapped nothing yet.
@@ -116,10 +118,14 @@ func all(parts ...func(*testing.T)) func(*testing.T) {
 }
 
 // observe keeps what the Runtime tells.
-func (s *session) observe(_ context.Context, e resilience.Event) {
+func (s *session) observe(ctx context.Context, e resilience.Event) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.events = append(s.events, e)
+	also := s.also
+	s.mu.Unlock()
+	if also != nil {
+		also(ctx, e)
+	}
 }
 
 // do is the session as a delegate.
@@ -167,21 +173,33 @@ type call struct {
 	gate   chan string   // releases a delegate that holds
 	done   chan struct{} // the caller has its answer
 
-	began  time.Time
-	took   time.Duration
-	value  int
-	err    error
-	died   any   // what it panicked with
-	cause  error // what the fallback was told
-	starts []time.Time
-	ends   []time.Time
+	began    time.Time
+	took     time.Duration
+	value    int
+	err      error
+	died     any // what it panicked with
+	returned bool
+	cause    error // what the fallback was told
+	starts   []time.Time
+	ends     []time.Time
 
 	mu     sync.Mutex
 	raised map[string]error // by the delegate
 }
 
-// start begins a call in a goroutine of its own.
+// start begins a call of that name in a goroutine of its own.
 func (s *session) start(name, plan string) *call {
+	c := s.launch(name, plan)
+	s.last = c
+	if name != "" {
+		s.calls[name] = c
+	}
+	return c
+}
+
+// launch is start for any number of goroutines: no step of a script finds the
+// call.
+func (s *session) launch(name, plan string) *call {
 	c := &call{name: name, plan: strings.Split(plan, ","), gate: make(chan string), done: make(chan struct{}), raised: map[string]error{}}
 	parent, stop := context.Background(), func() {}
 	if s.limit > 0 {
@@ -195,10 +213,6 @@ func (s *session) start(name, plan string) *call {
 		s.fallbacks++
 		c.cause = cause
 	})
-	s.last, s.calls[name] = c, c
-	if name == "" {
-		delete(s.calls, name)
-	}
 	do := s.do
 	go func() {
 		defer close(c.done)
@@ -207,6 +221,7 @@ func (s *session) start(name, plan string) *call {
 		c.began = time.Now()
 		defer func() { c.took = time.Since(c.began) }()
 		c.value, c.err = do(c.ctx)
+		c.returned = true
 	}()
 	return c
 }
@@ -238,8 +253,6 @@ func (c *call) perform(ctx context.Context, step string) (int, error) {
 	case "C":
 		c.cancel(nil)
 		step = "S"
-	case "P":
-		panic(step)
 	}
 	if what, d, ok := strings.Cut(step, "/"); ok {
 		select {
@@ -264,10 +277,16 @@ var failures = map[string]error{
 	"Unavailable": grpc.Unavailable, "PermissionDenied": grpc.PermissionDenied,
 	"E0": E0{}, "E1": E1{}, "E2": E2{},
 	"E0S": fmt.Errorf("wrapped: %w", E0{}), "E1S": fmt.Errorf("wrapped: %w", E1{}), "E2S": fmt.Errorf("wrapped: %w", E2{}),
-	"after": After{},
+	"after": After{}, "Trap": Trap, "Canceled": context.Canceled,
 }
 
 func (c *call) result(step string) (int, error) {
+	switch step {
+	case "P":
+		panic(step)
+	case "G":
+		runtime.Goexit()
+	}
 	if n, ok := successes[step]; ok {
 		return n, nil
 	}
@@ -293,6 +312,8 @@ func (c *call) outcome() string {
 	switch {
 	case c.died != nil:
 		return "panic"
+	case !c.returned:
+		return "goexit"
 	case c.err == nil && c.value == 1:
 		return "ok"
 	case c.err == nil && c.value == Answer:
