@@ -22,18 +22,20 @@ var rooms = map[string]struct {
 	mustNot  []string
 	alsoDeps bool // mustNot and may hold for all that is dragged in, too
 }{
-	"runtime/resilience": {nil, []string{"net/http", "expvar", "log", "reflect"}, true},
-	"runtime/overrides": {[]string{module + "/runtime/resilience", module + "/generator/policy", "gopkg.in/yaml.v3"},
+	"runtime/internal/clock": {nil, nil, true},
+	"runtime/resilience":     {[]string{module + "/runtime/internal/clock"}, []string{"net/http", "expvar", "log", "reflect"}, true},
+	"runtime/overrides": {[]string{module + "/runtime/resilience", module + "/runtime/internal/clock", module + "/generator/policy", "gopkg.in/yaml.v3"},
 		[]string{"net/http", "expvar"}, true},
 	"generator/policy":       {[]string{"gopkg.in/yaml.v3"}, []string{"go/types", "os"}, false},
 	"generator/lint":         {[]string{module + "/generator/policy"}, nil, false},
 	"templates":              {[]string{"github.com/dave/jennifer/jen"}, []string{"os"}, false},
 	"templates/starter":      {nil, []string{"os"}, false},
 	"generator/source":       {[]string{"golang.org/x/mod/modfile", "golang.org/x/mod/module"}, nil, false},
-	"runtime/resiliencetest": {[]string{module + "/runtime/resilience"}, []string{"net/http", "expvar", "log"}, true},
+	"runtime/simulation":     {[]string{module + "/runtime/resilience", module + "/runtime/internal/clock"}, []string{"net/http", "expvar", "log", "reflect", "testing"}, true},
+	"runtime/resiliencetest": {[]string{module + "/runtime/resilience", module + "/runtime/internal/clock"}, []string{"net/http", "expvar", "log"}, true},
 	"generator": {[]string{module + "/generator/policy", module + "/generator/source", module + "/generator/lint", module + "/templates",
 		"golang.org/x/tools/go/packages"}, nil, false},
-	"cmd/resilgen": {[]string{module + "/generator", module + "/generator/policy", module + "/templates/starter",
+	"cmd/resilgen": {[]string{module + "/generator", module + "/generator/policy", module + "/templates/starter", module + "/runtime/simulation",
 		"golang.org/x/term"}, nil, false},
 }
 

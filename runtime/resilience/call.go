@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"time"
+
+	"github.com/resilgen/resilgen/runtime/internal/clock"
 )
 
 // Call is one call through a [Guard]. It lives on the caller's stack and is
@@ -190,11 +192,10 @@ func (c *Call) acquire(key string) {
 	c.holds |= holdsKey
 }
 
-// epoch is where instants begin; a century ago, because a synctest bubble
-// lives before the start of its process.
-var epoch = time.Now().Add(-century)
+// epoch is where instants begin.
+var epoch = clock.Epoch
 
-const century = 100 * 365 * 24 * time.Hour
+const century = clock.Century
 
 // never is an instant that does not come.
 const never = math.MaxInt64
