@@ -22,6 +22,7 @@ var completions = map[string]string{
 	check) [ "${word#-}" = "$word" ] || COMPREPLY=($(compgen -W "CHECK" -- "$word")) ;;
 	lint) [ "${word#-}" = "$word" ] || COMPREPLY=($(compgen -W "LINT" -- "$word")) ;;
 	diff) [ "${word#-}" = "$word" ] || COMPREPLY=($(compgen -W "DIFF" -- "$word")) ;;
+	simulate) [ "${word#-}" = "$word" ] || COMPREPLY=($(compgen -W "SIMULATE" -- "$word")) ;;
 	completion) COMPREPLY=($(compgen -W "bash zsh fish" -- "$word")); return ;;
 	*) return ;;
 	esac
@@ -40,6 +41,7 @@ _resilgen() {
 	check) [[ $PREFIX == -* ]] && compadd -- CHECK || _files -/ ;;
 	lint) [[ $PREFIX == -* ]] && compadd -- LINT || _files -/ ;;
 	diff) [[ $PREFIX == -* ]] && compadd -- DIFF || _files -/ ;;
+	simulate) [[ $PREFIX == -* ]] && compadd -- SIMULATE || _files ;;
 	completion) compadd -- bash zsh fish ;;
 	esac
 }
@@ -56,6 +58,7 @@ complete -c resilgen -n '__fish_seen_subcommand_from generate' -a 'GENERATE (__f
 complete -c resilgen -n '__fish_seen_subcommand_from check' -a 'CHECK (__fish_complete_directories)'
 complete -c resilgen -n '__fish_seen_subcommand_from lint' -a 'LINT (__fish_complete_directories)'
 complete -c resilgen -n '__fish_seen_subcommand_from diff' -a 'DIFF (__fish_complete_directories)'
+complete -c resilgen -n '__fish_seen_subcommand_from simulate' -a 'SIMULATE (__fish_complete_path)'
 `,
 }
 
@@ -64,9 +67,10 @@ func completion(_ context.Context, env *environment, args []string) error {
 		return usageError{"completion wants bash, zsh or fish"}
 	}
 	generate, _ := env.generateFlags()
+	simulate, _ := env.simulateFlags()
 	script := strings.NewReplacer("VERBS", strings.Join(verbNames(), " "),
 		"GENERATE", flagNames(generate), "CHECK", flagNames(env.flags("check")),
-		"LINT", flagNames(env.lintFlags()), "DIFF", flagNames(env.diffFlags())).Replace(completions[args[0]])
+		"LINT", flagNames(env.lintFlags()), "DIFF", flagNames(env.diffFlags()), "SIMULATE", flagNames(simulate)).Replace(completions[args[0]])
 	_, err := fmt.Fprint(env.stdout, script)
 	return err
 }

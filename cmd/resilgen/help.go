@@ -53,6 +53,22 @@ interface it also tells which others (io.WriterTo) the package's own types have
 that a type assertion does not find behind the wrapper.
 The number of a check prints what it is about, why, and an example.
 `,
+	"simulate": `usage: resilgen simulate Interface.Method [flags]
+
+Sends a modelled load through the wrapper of the package here to a modelled
+callee, in virtual time, and prints what came of it: what callers got, how long
+it took, the load on the callee, and what the breaker did when. The generated
+code and the runtime are the real ones, compiled with the package, whether its
+generated files are there and up to date or not; nothing is written into it.
+The matchers of the policy (retryOn and its kin) are the package's own. Nothing
+else of it is called: fallbacks are counted, arguments and results are empty.
+
+A seed gives the same output each time. RESILIENCE_… variables act as they do in
+a service, so that RESILIENCE_RETRY_MAXATTEMPTS=2 tries another number, and
+RESILIENCE_ENABLED=false shows what happens without a policy.
+
+  resilgen simulate Gateway.Charge --arrivals 200/s --outage 30s --latency p50=20ms,p99=400ms --failures 5%
+`,
 	"schema": `usage: resilgen schema
 
 Prints the JSON Schema of policy files, for editors.
@@ -83,6 +99,8 @@ func (env *environment) help(verb string) {
 		flags = env.lintFlags()
 	case "diff":
 		flags = env.diffFlags()
+	case "simulate":
+		flags, _ = env.simulateFlags()
 	default:
 		return
 	}

@@ -45,6 +45,7 @@ const usage = `resilgen writes resilient wrappers around Go interfaces.
   resilgen lint [flags] [dirs]       every check, also those that look at the code around; -sarif for code scanning
   resilgen diff [flags] [revision]   what got weaker, stronger or other since a git revision, or another file
   resilgen explain Gateway[.Charge]  print effective policies, where each value comes from, the worst case
+  resilgen simulate Gateway.Charge   what a policy makes of a load and an outage, in virtual time, with the real runtime
   resilgen explain RG023             print what a check is about, with an example
   resilgen schema                    print the JSON Schema of policy files
   resilgen completion bash|zsh|fish  print a completion script
@@ -61,7 +62,8 @@ type verb func(ctx context.Context, env *environment, args []string) error
 func verbs() map[string]verb {
 	return map[string]verb{
 		"generate": generate, "check": check, "init": initialize, "explain": explain, "lint": lintVerb, "diff": changes,
-		"schema": schema, "completion": completion, "version": version,
+		"simulate": simulate,
+		"schema":   schema, "completion": completion, "version": version,
 	}
 }
 
@@ -144,7 +146,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 func (env *environment) call(ctx context.Context, name string, v verb, args []string) error {
 	for _, arg := range args {
 		switch {
-		case name == "generate" || name == "check" || name == "lint" || name == "diff":
+		case name == "generate" || name == "check" || name == "lint" || name == "diff" || name == "simulate":
 		case wantsHelp(arg):
 			env.help(name)
 			return nil
