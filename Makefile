@@ -1,12 +1,12 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check nested cover fuzz bench docs conformance corpus peers genspeed soak
+.PHONY: help demo test check nested cover fuzz bench docs simulate-check conformance corpus peers genspeed soak
 
 FUZZTIME ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 REVIVE := github.com/mgechev/revive@v1.16.0
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## the same load against a misbehaving gateway, bare and wrapped
 	go run ./cmd/resilgen generate ./examples/...
@@ -60,7 +60,10 @@ bench: ## benchmarks of the runtime
 	go test -run '^$$' -bench . -benchmem ./runtime/...
 
 docs: ## write the reference and the JSON Schema from the table of keys
-	go test -run IsUpToDate ./generator ./generator/policy ./runtime/resilience -update
+	go test -run IsUpToDate ./generator ./generator/policy ./runtime/resilience ./cmd/resilgen -update
+
+simulate-check: ## half a minute of real load each, held against resilgen simulate
+	go test -count=1 -v -run TestSimulateAgreesWithAServer ./examples/payments -real 30s
 
 conformance: ## what the suites of other systems assert, and a count of it
 	cd testdata/conformance && export GOWORK=off && test -z "$$(gofmt -l .)" && go vet ./... && go test -count=1
