@@ -92,7 +92,7 @@ func (f *overridesFile) resets(o policy.Override, means []named) {
 		return
 	}
 	if more > 0 {
-		msg += fmt.Sprintf(", and so for %d more methods", more)
+		msg += fmt.Sprintf("; %d more methods lose theirs", more)
 	}
 	f.say(o, o.Name+" "+o.Key, first.name, true, o.Key+" "+msg)
 }

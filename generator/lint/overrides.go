@@ -19,17 +19,23 @@ var shapes = map[string][]string{
 // Reset says which state is lost when the override takes the place of what the
 // policy says, "" if none is.
 func Reset(e *policy.Effective, o policy.Override) string {
-	if !slices.Contains(shapes[o.Key], e.Str("circuitBreaker.window.type")) {
+	who, span := "breaker", ""
+	switch {
+	case slices.Contains(shapes[o.Key], e.Str("circuitBreaker.window.type")):
+		span = seen(e)
+	case o.Key == "adaptive.window" && e.Str("adaptive.mode") == "throttle":
+		who, span = "throttle", e.Dur(o.Key).String()
+	default:
 		return ""
 	}
 	v, ok := e.Get(o.Key)
 	if before := text(v, ok); before != o.Value {
-		return fmt.Sprintf("%s → %s begins a new window, and the breaker forgets what it has seen of its last %s", before, o.Value, seen(e))
+		return fmt.Sprintf("%s → %s begins a new window, and the %s forgets what it has seen of the last %s", before, o.Value, who, span)
 	}
 	return ""
 }
 
-// seen is what the window holds.
+// seen is what the window of a breaker holds.
 func seen(e *policy.Effective) string {
 	if size := e.Int("circuitBreaker.window.size"); size > 0 {
 		return fmt.Sprintf("%d calls", size)

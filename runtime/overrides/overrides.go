@@ -46,7 +46,8 @@ type Options struct {
 // Watch puts the overrides of the file at path in force, and does so again when
 // the file changes: written in place, replaced, or behind a symbolic link that
 // is swapped, as config maps are. While the file is missing or wrong the last
-// good values stand. A Runtime has one file; call Watch when the wrappers have
+// good values stand, the health of the Runtime warns and its observer is told. A
+// Runtime has one file; call Watch when the wrappers have
 // been made, since names that there are not are wrong. They are looked for again
 // at each look.
 //
@@ -62,6 +63,7 @@ func Watch(rt *resilience.Runtime, path string, o Options) (stop func(), err err
 		cancel()
 		return nil, err
 	}
+	w.begun = true
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -87,6 +89,7 @@ type watcher struct {
 	path string
 	Options
 
+	begun  bool   // the first look is over: it waits for nothing
 	last   []byte // of the file; nil before it was read
 	failed string // what was reported of it; "" if it is in force
 }
@@ -104,6 +107,8 @@ func (w *watcher) look(ctx context.Context) error {
 	if err == nil {
 		w.last = data
 		err = w.apply(data)
+	} else {
+		w.rt.RefuseOverrides(err)
 	}
 	failed := ""
 	if err != nil {
@@ -130,7 +135,7 @@ func (w *watcher) read(ctx context.Context) ([]byte, error) {
 	}
 	defer func() { _ = f.Close() }() // nothing was written
 	now, err := content(f)
-	if err != nil || w.last == nil || bytes.Equal(now, w.last) {
+	if err != nil || !w.begun || w.last != nil && bytes.Equal(now, w.last) {
 		return now, err
 	}
 	for range 10 {
@@ -141,6 +146,9 @@ func (w *watcher) read(ctx context.Context) ([]byte, error) {
 		if now, err = content(f); err != nil || bytes.Equal(now, before) {
 			return now, err
 		}
+	}
+	if w.last == nil {
+		return nil, fmt.Errorf("%s: does not stay the same for %v", w.path, settleTime)
 	}
 	return w.last, nil
 }
@@ -176,6 +184,7 @@ func content(f *os.File) ([]byte, error) {
 func (w *watcher) apply(data []byte) error {
 	said, err := policy.ReadOverrides(policy.Input{Path: w.path, Data: data})
 	if err != nil {
+		w.rt.RefuseOverrides(err)
 		return err
 	}
 	list := make([]resilience.Override, len(said))

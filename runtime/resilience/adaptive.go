@@ -79,23 +79,39 @@ func (g *Guard) adaptiveFor(p *Policy) (*throttle, *steering) {
 		return nil, nil
 	case conf.Mode == Throttle:
 		if g.throttle == nil {
-			g.throttle = newThrottle(conf, sinceEpoch())
+			g.throttle = newThrottle(g.name, conf, sinceEpoch(), g.rt.observer)
 		}
 		g.throttle.reconfigure(conf)
 		return g.throttle, nil
 	}
 	if g.steering == nil {
-		g.steering = newSteering(conf)
+		g.steering = newSteering(g.name, conf, g.rt.observer)
 	}
 	g.steering.reconfigure(conf)
 	return nil, g.steering
+}
+
+// limitNews are the events of adaptive parts.
+func (rt *Runtime) limitNews() []*news {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	var list []*news
+	for _, g := range rt.guards {
+		switch {
+		case g.throttle != nil:
+			list = append(list, g.throttle.news)
+		case g.steering != nil:
+			list = append(list, g.steering.news)
+		}
+	}
+	return list
 }
 
 // adapt asks the adaptive part, and ends the call if that rejects it.
 func (c *Call) adapt() bool {
 	t, s := c.plan.throttle, c.plan.steering
 	switch {
-	case t != nil && (t.calm.Load() || !t.rejects(sinceEpoch(), c.chance())):
+	case t != nil && (t.calm.Load() || !t.rejects(c.caller, sinceEpoch(), c.chance())):
 	case t != nil:
 		c.turnedAway(adaptivePart, ErrRateLimited)
 		return false
@@ -128,11 +144,11 @@ func (c *Call) watched(o outcome, now time.Duration) {
 		if now == 0 {
 			now = sinceEpoch()
 		}
-		p.steering.sample(now-c.begun, o == outcomeFailure)
+		p.steering.sample(c.caller, now-c.begun, o == outcomeFailure)
 	case o == outcomeSuccess:
 		p.throttle.passed.Add(1)
 	default:
-		p.throttle.refused(sinceEpoch())
+		p.throttle.refused(c.caller, sinceEpoch())
 	}
 	c.leaveShare()
 }

@@ -3,6 +3,7 @@ package resilience
 import (
 	"bytes"
 	"container/heap"
+	"context"
 	"flag"
 	"fmt"
 	"math"
@@ -67,7 +68,7 @@ func (p *simulated) finish() (latency time.Duration) {
 	j := heap.Pop(&p.events).(*job)
 	p.now = j.done
 	p.working--
-	p.s.sample(p.now-j.began, false)
+	p.s.sample(context.Background(), p.now-j.began, false)
 	p.s.leave()
 	p.begin()
 	return p.now - j.began
@@ -90,7 +91,7 @@ const stretch = 15 * time.Second
 // simulate returns the readings under a demand of half more than the most that
 // the peer can serve.
 func simulate(conf Adaptive) []reading {
-	p := &simulated{s: newSteering(conf.withDefaults()), r: rand.New(rand.NewPCG(1, 2))}
+	p := &simulated{s: newSteering("a", conf.withDefaults(), nil), r: rand.New(rand.NewPCG(1, 2))}
 	gap := float64(service) / (1.5 * 60)
 	arrival := time.Duration(0)
 	var list []reading

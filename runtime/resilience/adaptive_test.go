@@ -77,10 +77,10 @@ func TestThrottle(t *testing.T) {
 // TestAcceptsAreDated: a year of success does not hide an outage.
 func TestAcceptsAreDated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		th := newThrottle(Adaptive{}.withDefaults(), sinceEpoch())
+		th := newThrottle("a", Adaptive{}.withDefaults(), sinceEpoch(), nil)
 		th.passed.Add(365 * 24 * 30) // one every two minutes
 		time.Sleep(365 * 24 * time.Hour)
-		th.refused(sinceEpoch())
+		th.refused(t.Context(), sinceEpoch())
 		if requests, accepts, _ := th.snapshot(); requests != 2 || accepts != 1 {
 			t.Errorf("%d requests, %d accepts in the window, want what came in two minutes", requests, accepts)
 		}

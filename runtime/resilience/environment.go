@@ -48,12 +48,14 @@ func (rt *Runtime) setVariable(name, value string) error {
 			return errors.New("want true or false")
 		}
 		rt.enabled[""] = on
+		rt.say(Event{Kind: OverrideApplied, Key: "enabled", Value: strconv.FormatBool(on), By: name})
 	case "RESILIENCE_PRESET":
 		p := slices.Index(presetWords, value)
 		if p < 0 {
 			return errors.New("want production, development or testing")
 		}
 		rt.preset, rt.pinned = Preset(p), true
+		rt.say(Event{Kind: OverrideApplied, Key: "preset", Value: value, By: name})
 	case "RESILIENCE_DISABLE":
 		return rt.override(name, disable, value, checkPartList(value))
 	case "RESILIENCE_DURABLE":
@@ -66,6 +68,7 @@ func (rt *Runtime) setVariable(name, value string) error {
 
 func (rt *Runtime) override(variable, key, value string, err error) error {
 	if err == nil {
+		rt.say(Event{Kind: OverrideApplied, Key: key, Value: value, By: variable})
 		rt.environment = append(rt.environment, Override{Key: key, Value: value, Origin: variable})
 	}
 	return err

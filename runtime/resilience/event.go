@@ -1,28 +1,39 @@
 package resilience
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
 )
 
-// Event is something that a guard or a breaker did. Fields that do not belong
-// to its kind are zero.
+// Event is something that a guard, a breaker, a component of the health or who
+// changes policies did. Fields that do not belong to its kind are zero.
 type Event struct {
 	Kind EventKind
 	Time time.Time
-	Name string // of the method, "payments.Gateway.Charge"; of a breaker's event the breaker's
+	// Name is that of the method, "payments.Gateway.Charge"; of a breaker's event
+	// the breaker's, of a change of the health the component's, of an override what
+	// it is about: an interface, a method, a glob, or "" for everything.
+	Name string
 
 	Attempt int           // executions of the delegate so far
 	Elapsed time.Duration // since the call began; 0 if no clock was read then
 	Delay   time.Duration // before the next attempt
-	By      string        // key of the part that did it: "retry", "timeout", "circuitBreaker"
-	Reason  string        // in words of a closed set, see [EventKind]
+	By      string        // key of the part that did it: "retry", "timeout", "circuitBreaker"; of an override where it comes from
+	Reason  string        // in words of a closed set, see [EventKind]; those of HealthChanged are for people
 	Err     error         // what failed, or why
 
 	From, To State  // of a breaker
 	Counts   Counts // of the state that the breaker left
 	Shadow   bool   // the breaker only reports: it rejects nothing
+
+	LimitFrom, LimitTo int // of the attempts in flight
+
+	HealthFrom, HealthTo HealthState
+	Flapping, Quiet      bool // as in a [HealthChange]
+
+	Key, Value string // of an override, as in an [Override]
 }
 
 // Counts are what a breaker had counted: of a closed one the calls in its
@@ -65,6 +76,26 @@ const (
 	// what it returned was dropped: Err, or a *[PanicError]. Reason is "Goexit" where
 	// it ended its goroutine.
 	AbandonedEnded
+	// LimitChanged: the limit of an adaptive part in mode concurrency moved
+	// LimitFrom one number LimitTo another; or one in mode throttle began, or ceased,
+	// to reject attempts, with the Counts of its window: Calls are all attempts,
+	// Failures those that the peer did not accept. Reason is "latency", "failures",
+	// "new numbers", "rejects some" or "rejects none".
+	LimitChanged
+	// OverrideApplied: Key of running policies has another Value, because of By: a
+	// place in an overrides file, a variable of the environment, "Runtime.Update",
+	// "Runtime.Disable", "Runtime.Apply" (Key is preset) or "Runtime.SetEnabled" (Key
+	// is enabled). Reason is "taken back" where there is no override any more.
+	OverrideApplied
+	// OverrideRefused: everything stays as it was, because of Err, which names the
+	// file:line:col of what a file says. With a Name of a guard that is new, the
+	// overrides are left out for it.
+	OverrideRefused
+	// HealthChanged: a component went from HealthFrom to HealthTo, or began to flap,
+	// because of Reason. By is the component at the root, if another one is. It is
+	// told when the change is seen: by [HealthRegistry.Snapshot], or within a second
+	// of it after [HealthRegistry.Start].
+	HealthChanged
 )
 
 // eventNames has a name for each kind. Who adds a kind adds its name here, its
@@ -80,6 +111,10 @@ var eventNames = [...]string{
 	BreakerTransition: "breaker transition",
 	BreakerReset:      "breaker reset",
 	AbandonedEnded:    "abandoned call ended",
+	LimitChanged:      "limit changed",
+	OverrideApplied:   "override applied",
+	OverrideRefused:   "override refused",
+	HealthChanged:     "health changed",
 }
 
 // String returns the kind in words: "attempt failed".
@@ -93,7 +128,7 @@ func (k EventKind) String() string {
 // String returns the event in one line, without its time.
 func (e Event) String() string {
 	var b strings.Builder
-	b.WriteString(e.Name + ": " + e.Kind.String())
+	b.WriteString(cmp.Or(e.Name, "everything") + ": " + e.Kind.String())
 	e.words(func(format string, args ...any) { fmt.Fprintf(&b, format, args...) })
 	return b.String()
 }
@@ -107,6 +142,16 @@ func (e *Event) words(say func(format string, args ...any)) {
 		say(", attempt %d in %v", e.Attempt+1, rounded(e.Delay))
 	case BreakerTransition:
 		say(", %v to %v", e.From, e.To)
+	case HealthChanged:
+		say(", %v to %v", e.HealthFrom, e.HealthTo)
+	case OverrideApplied:
+		say(", %s", e.Key)
+		if e.Value != "" {
+			say(" = %s", e.Value)
+		}
+	}
+	if e.LimitTo != 0 {
+		say(", %d to %d", e.LimitFrom, e.LimitTo)
 	}
 	if e.Shadow {
 		say(", shadow")

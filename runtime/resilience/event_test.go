@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -179,7 +180,9 @@ var eventCases = []eventCase{
 		"breaker transition, closed to open, consecutive failures (calls 0, failures 0, slow 0, in a row 1)",
 		"gave up, attempt 1: gateway: 503",
 		"breaker transition, open to half_open, openDuration passed",
+		"override applied, circuitBreaker.halfOpen.successThreshold = 1, by Runtime.Update",
 		"breaker transition, half_open to closed, new numbers (calls 1, failures 0, slow 0, in a row 0)",
+		"override applied, circuitBreaker.mode = forcedOpen, by Runtime.Update",
 		"breaker transition, closed to forced_open, new numbers"}},
 	{HedgeWon, "hedge", Policy{Hedge: Hedge{Delay: time.Second}}, func(t *testing.T, _ *Runtime, g *Guard) {
 		call := g.Begin(t.Context())
@@ -214,6 +217,131 @@ var eventCases = []eventCase{
 		late, lateCall, "abandoned call ended, attempt 1: gateway: 503",
 		late, lateCall, "abandoned call ended, attempt 1: panic: late",
 		late, lateCall, "abandoned call ended, attempt 1, Goexit"}},
+	{LimitChanged, "latency", Policy{Adaptive: Adaptive{Mode: Concurrency, InitialLimit: 10}}, func(t *testing.T, rt *Runtime, g *Guard) {
+		for _, d := range []time.Duration{time.Second, time.Second, time.Minute, time.Minute} {
+			together(t, 10, func() { _ = Try(t.Context(), g, func(context.Context) error { time.Sleep(d); return nil }) })
+		}
+		if err := rt.Update("pay.Charge", func(p *Policy) error { p.Adaptive.MaxLimit = 3; p.Adaptive.InitialLimit = 3; return nil }); err != nil {
+			t.Error(err)
+		}
+	}, []string{
+		"limit changed, 10 to 11, by adaptive, latency", "limit changed, 11 to 10, by adaptive, latency",
+		"override applied, adaptive.initialLimit = 3, by Runtime.Update", "override applied, adaptive.maxLimit = 3, by Runtime.Update",
+		"limit changed, 10 to 3, by adaptive, new numbers"}},
+	{LimitChanged, "failures", Policy{Adaptive: Adaptive{Mode: Concurrency, InitialLimit: 10}}, func(t *testing.T, _ *Runtime, g *Guard) {
+		for range 10 {
+			fallible(t.Context(), g, errPeer)
+		}
+	}, slices.Concat(slices.Repeat([]string{"attempt failed, attempt 1: gateway: 503", "gave up, attempt 1: gateway: 503"}, 9),
+		[]string{"attempt failed, attempt 1: gateway: 503", "limit changed, 10 to 9, by adaptive, failures", "gave up, attempt 1: gateway: 503"})},
+	{LimitChanged, "throttle", Policy{Adaptive: Adaptive{K: 1, MaxRejectionRatio: 0.001, Window: time.Minute}}, func(t *testing.T, _ *Runtime, g *Guard) {
+		fallible(t.Context(), g, nil)
+		fallible(t.Context(), g, errPeer)
+		time.Sleep(2 * time.Minute)
+		fallible(t.Context(), g, nil)
+	}, []string{
+		"attempt failed, attempt 1: gateway: 503", "limit changed, by adaptive, rejects some (calls 2, failures 1, slow 0, in a row 0)",
+		"gave up, attempt 1: gateway: 503", "limit changed, by adaptive, rejects none"}},
+	{OverrideApplied, "all who can", Policy{Retry: Retry{On: true}}, func(t *testing.T, rt *Runtime, _ *Guard) {
+		set := func(list ...Override) {
+			if err := rt.SetOverrides(list); err != nil {
+				t.Error(err)
+			}
+		}
+		set(Override{"", "retry.maxAttempts", "4", "o.yaml:2:3"}, Override{"pay.Charge", "retry.maxDuration", "1s", "o.yaml:3:3"})
+		set(Override{"", "retry.maxAttempts", "4", "o.yaml:7:7"}, Override{"pay.Charge", "retry.maxDuration", "2s", "o.yaml:8:3"})
+		set(Override{"", "retry.maxAttempts", "4", "o.yaml:7:7"})
+		set()
+		set()
+		rt.SetEnabled(false, "pay.Charge")
+		rt.SetEnabled(false, "pay.Charge")
+		rt.Apply(Production)
+		rt.Apply(Production)
+		rt.Apply(NoPreset)
+		if err := rt.Disable([]string{"retry"}); err != nil {
+			t.Error(err)
+		}
+	}, []string{
+		"override applied, retry.maxAttempts = 4, by o.yaml:2:3", "override applied, retry.maxDuration = 1s, by o.yaml:3:3",
+		"override applied, retry.maxDuration = 2s, by o.yaml:8:3", "override applied, retry.maxDuration, taken back", "override applied, retry.maxAttempts, taken back",
+		"override applied, enabled = false, by Runtime.SetEnabled", "override applied, preset = production, by Runtime.Apply", "override applied, preset, by Runtime.Apply, taken back",
+		"override applied, disable = retry, by Runtime.Disable"}},
+	{OverrideRefused, "by what is wrong", Policy{Retry: Retry{On: true}}, func(t *testing.T, rt *Runtime, _ *Guard) {
+		for _, err := range []error{
+			rt.SetOverrides([]Override{{"", "retry.maxAttempts", "0", "o.yaml:2:3"}}),
+			rt.SetOverrides([]Override{{"", "retry.maxAttempts", "0", "o.yaml:2:3"}}), // said once
+			rt.Update("pay.Charge", func(*Policy) error { return errPeer }),
+			rt.Update("pay.Refund", func(*Policy) error { return nil }),
+			rt.Disable([]string{"rety"}),
+		} {
+			if err == nil {
+				t.Error("not refused")
+			}
+		}
+		rt.RefuseOverrides(errors.New("o.yaml:1:1: not valid YAML"))
+		_ = rt.SetOverrides([]Override{{"pay.Refund", "retry.maxAttempts", "4", "o.yaml:2:3"}})
+		if err := rt.SetOverrides(nil); err != nil {
+			t.Error(err)
+		}
+		rt.RefuseOverrides(errors.New("o.yaml:1:1: not valid YAML"))
+	}, []string{
+		"override refused: o.yaml:2:3: retry.maxAttempts: must be ≥ 1 (is 0)", "override refused, by Runtime.Update: pay.Charge: gateway: 503",
+		`override refused, by Runtime.Update: there is no interface and no method "pay.Refund" with a policy`, "override refused: Runtime.Disable: disable: there is no part rety to take out, only timeout, retry, retry.budget, hedge, circuitBreaker, rateLimit, bulkhead, adaptive, chaos, fallback, cache",
+		"override refused: o.yaml:1:1: not valid YAML", `override refused: o.yaml:2:3: retry.maxAttempts: there is no interface and no method "pay.Refund" with a policy`,
+		"override refused: o.yaml:1:1: not valid YAML"}},
+	{OverrideRefused, "for a new guard", Policy{Breaker: Breaker{On: true}}, func(t *testing.T, rt *Runtime, _ *Guard) {
+		if err := rt.SetOverrides([]Override{{"", "circuitBreaker.minimumCalls", "60", "o.yaml:2:3"}}); err != nil {
+			t.Error(err)
+		}
+		if _, err := rt.Guard("pay.Refund", Policy{Breaker: Breaker{Window: Window{Size: 50}}}); err != nil {
+			t.Error(err)
+		}
+	}, []string{"override applied, circuitBreaker.minimumCalls = 60, by o.yaml:2:3",
+		"override refused: pay.Refund: circuitBreaker.minimumCalls: must not be greater than window.size"}},
+	{HealthChanged, "snapshot", Policy{Breaker: Breaker{ConsecutiveFailures: 1}, Health: Health{Register: true}}, func(t *testing.T, rt *Runtime, g *Guard) {
+		rt.Health().Snapshot()
+		fallible(t.Context(), g, errPeer)
+		time.Sleep(time.Second)
+		rt.Health().Snapshot()
+		rt.Health().Snapshot()
+	}, []string{
+		"health changed, starting to healthy", "attempt failed, attempt 1: gateway: 503",
+		"breaker transition, closed to open, consecutive failures (calls 0, failures 0, slow 0, in a row 1)",
+		"gave up, attempt 1: gateway: 503", "health changed, healthy to degraded, circuit open"}},
+	{HealthChanged, "started", Policy{Retry: Retry{On: true}}, func(t *testing.T, rt *Runtime, _ *Guard) {
+		h, ill := rt.Health(), atomic.Bool{}
+		for _, err := range []error{
+			h.Register(Component{Name: "db", FailAfter: 1, RecoverAfter: 1, Check: func(context.Context) error {
+				if ill.Load() {
+					return errPeer
+				}
+				return nil
+			}}),
+			h.Register(Component{Name: "store", DependsOn: []string{"db"}, Check: func(context.Context) error { return nil }}), h.Start(),
+		} {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		time.Sleep(5 * time.Second)
+		ill.Store(true)
+		time.Sleep(20 * time.Second)
+		if err := h.Maintain("db", "a new disk", time.Hour); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(5 * time.Second)
+	}, []string{"health changed, starting to healthy", "health changed, starting to healthy", "health changed, healthy to unhealthy, gateway: 503",
+		"health changed, unhealthy to maintenance, a new disk"}},
+}
+
+// together runs f in n goroutines of a bubble, and waits for all.
+func together(t *testing.T, n int, f func()) {
+	t.Helper()
+	var all sync.WaitGroup
+	for range n {
+		all.Go(f)
+	}
+	all.Wait()
 }
 
 const (
@@ -379,7 +507,8 @@ func TestBlockedObserverDropsWhatIsTooMuch(t *testing.T) {
 // TestObserverMayDoAnything has the observer change the Runtime, of which no
 // lock may be held.
 func TestObserverMayDoAnything(t *testing.T) {
-	rt, g, l := heard(t, Policy{Retry: Retry{MaxAttempts: 2, Backoff: Backoff{Strategy: NoBackoff}}, Breaker: Breaker{ConsecutiveFailures: 1}})
+	rt, g, l := heard(t, Policy{Retry: Retry{MaxAttempts: 2, Backoff: Backoff{Strategy: NoBackoff}}, Breaker: Breaker{ConsecutiveFailures: 1}, Health: Health{Register: true},
+		Adaptive: Adaptive{Mode: Concurrency, InitialLimit: 10}})
 	nested := 0
 	l.then = func(Event) {
 		if nested++; nested > 20 {
@@ -388,6 +517,11 @@ func TestObserverMayDoAnything(t *testing.T) {
 		rt.Breakers()
 		rt.Breaker("pay.Charge").Snapshot()
 		rt.SetEnabled(true)
+		rt.Health().Snapshot()
+		rt.Explain("")
+		_ = rt.SetOverrides([]Override{{Key: "adaptive.maxLimit", Value: fmt.Sprint(20 + nested)}})
+		_ = rt.Disable([]string{"rety"})
+		rt.RefuseOverrides(errPeer)
 		rt.Apply(Preset(nested % 3))
 		rt.Breaker("pay.Charge").Reset()
 		fallible(context.Background(), g, errPeer)
@@ -424,6 +558,13 @@ func TestRing(t *testing.T) {
 	if events, dropped := NewRing(0).Events(); len(events) != 0 || dropped != 0 {
 		t.Errorf("%v, %d dropped", events, dropped)
 	}
+}
+
+// logged is the line that a LogHandler makes of e.
+func logged(e Event) string {
+	var out bytes.Buffer
+	LogHandler(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})))(context.Background(), e)
+	return out.String()
 }
 
 func TestLogHandler(t *testing.T) {

@@ -141,10 +141,13 @@ func (s HealthStatus) String() string { return statusNames[min(s, StatusFail)] }
 type HealthSnapshot struct {
 	At                   time.Time
 	Live, Ready, Startup HealthStatus
-	Draining             string            // why, once [HealthRegistry.BeginDrain] or Close was called
-	Components           []ComponentHealth // sorted by name
-	Dropped              int64             // changes that an observer was too slow for
-	Panics               int64             // of the observer
+	Draining             string // why, once [HealthRegistry.BeginDrain] or Close was called
+	// Overrides is why the list of overrides that was given last is not in force, ""
+	// if it is: the service runs on, and ready warns.
+	Overrides  string
+	Components []ComponentHealth // sorted by name
+	Dropped    int64             // changes that an observer was too slow for
+	Panics     int64             // of the observer
 
 	changes int64 // of the registry, up to this one
 }

@@ -29,6 +29,7 @@ type HealthRegistry struct {
 	queue      []HealthChange // for observe
 	dropped    int64
 	panics     int64
+	news       *news         // for the observer of the Runtime; nil without
 	told       chan struct{} // closed when the goroutine that tells observe has ended
 	wake       chan struct{} // tells that goroutine that there is something to tell
 
@@ -57,12 +58,16 @@ func (rt *Runtime) Health() *HealthRegistry {
 func (rt *Runtime) makeHealth() {
 	h := &HealthRegistry{rt: rt, told: make(chan struct{}), wake: make(chan struct{}, 1)}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
+	if rt.observer != nil {
+		h.news = &news{to: rt.observer}
+	}
 	h.published.Store(&HealthSnapshot{})
 	h.changed.Add(1)
 	rt.health = h
 	rt.mu.Lock()
 	closed, waiting := rt.closed, rt.awaitHealth
 	rt.awaitHealth, rt.guardHealth, rt.closeHealth = nil, h.guard, h.Close
+	rt.touchHealth = func() { h.changed.Add(1) }
 	rt.mu.Unlock()
 	for _, g := range waiting {
 		_ = h.guard(g) // nothing else has its name yet
@@ -166,6 +171,7 @@ func (h *HealthRegistry) Close() error {
 	h.building.Unlock()
 	h.cancel()
 	if !running {
+		h.news.tell()
 		return nil
 	}
 	patience := time.Now().Add(healthTick)
@@ -298,6 +304,7 @@ func (h *HealthRegistry) Snapshot() *HealthSnapshot {
 	} else if !h.building.TryLock() {
 		return s // somebody is at it
 	}
+	defer h.inform()
 	defer h.building.Unlock()
 	if s = h.published.Load(); s.changes != h.changed.Load() || time.Since(s.At) >= freshness {
 		s = h.build(time.Now())
@@ -308,10 +315,10 @@ func (h *HealthRegistry) Snapshot() *HealthSnapshot {
 // build makes a snapshot and publishes it. h.building is held.
 func (h *HealthRegistry) build(now time.Time) *HealthSnapshot {
 	seen := h.changed.Load() // first: what changes meanwhile makes the snapshot an old one
-	preset := h.preset()
+	preset, refused := h.given()
 	h.mu.Lock()
 	components := slices.Clone(h.components)
-	s := &HealthSnapshot{At: now, changes: seen, Draining: h.draining, Dropped: h.dropped, Panics: h.panics}
+	s := &HealthSnapshot{At: now, changes: seen, Draining: h.draining, Overrides: refused, Dropped: h.dropped, Panics: h.panics}
 	h.mu.Unlock()
 
 	var changes []HealthChange
@@ -368,6 +375,9 @@ func (s *HealthSnapshot) judge() {
 		if c.Groups&GroupStartup != 0 && c.Criticality == Critical && !c.Passed {
 			s.Startup = StatusFail
 		}
+	}
+	if s.Overrides != "" {
+		s.Ready = max(s.Ready, StatusWarn)
 	}
 	if s.Draining != "" {
 		s.Ready = StatusFail

@@ -80,7 +80,7 @@ func (c *component) pause() time.Duration {
 
 // probe makes one run.
 func (c *component) probe() {
-	preset := c.h.preset()
+	preset, _ := c.h.given()
 	c.mu.Lock()
 	c.adopt(preset)
 	now := time.Now()
@@ -179,11 +179,15 @@ func (c *component) examine(now time.Time, preset Preset) (ComponentHealth, []He
 	return c.health(), changes
 }
 
-// preset returns the preset in force.
-func (h *HealthRegistry) preset() Preset {
+// given returns the preset in force, and why the overrides that were given last
+// are not, "" if they are.
+func (h *HealthRegistry) given() (preset Preset, refused string) {
 	h.rt.mu.Lock()
 	defer h.rt.mu.Unlock()
-	return h.rt.preset
+	if h.rt.refused != nil {
+		refused = h.rt.refused.Error()
+	}
+	return h.rt.preset, refused
 }
 
 // tell is the goroutine that looks once a second, and tells the observer. An
@@ -209,12 +213,21 @@ func (h *HealthRegistry) tell() {
 	}
 }
 
-// report leaves changes for the observer, if there is one.
+// report leaves changes for the observers, if there are any.
 func (h *HealthRegistry) report(changes []HealthChange) {
+	for _, c := range changes {
+		if h.news != nil {
+			h.news.add(context.Background(), Event{Kind: HealthChanged, Time: c.At, Name: c.Component, By: c.Cause, Reason: c.Reason,
+				HealthFrom: c.From, HealthTo: c.To, Flapping: c.Flapping, Quiet: c.Quiet})
+		}
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(changes) == 0 || h.observe == nil || !h.running {
+	if len(changes) == 0 || h.observe == nil && h.news == nil || !h.running {
 		return
+	}
+	if h.observe == nil {
+		changes = nil
 	}
 	fit := min(len(changes), queueLimit-len(h.queue))
 	h.queue = append(h.queue, changes[:fit]...)
@@ -225,8 +238,20 @@ func (h *HealthRegistry) report(changes []HealthChange) {
 	}
 }
 
-// deliver tells the observer what there is.
+// inform tells the observer of the Runtime what a snapshot has found, unless
+// there is a goroutine that does: who asks for a snapshot is in a hurry.
+func (h *HealthRegistry) inform() {
+	h.mu.Lock()
+	running := h.running
+	h.mu.Unlock()
+	if !running {
+		h.news.tell()
+	}
+}
+
+// deliver tells the observers what there is.
 func (h *HealthRegistry) deliver() {
+	h.news.tell()
 	for {
 		h.mu.Lock()
 		observe := h.observe

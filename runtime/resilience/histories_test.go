@@ -54,7 +54,9 @@ func TestMaxDurationPassesInTheQueue(t *testing.T) {
 			call := g.Begin(t.Context())
 			for call.Next() {
 				call.RecordResult(c.first, c.first == nil, false)
-				go func() { _ = Try(context.Background(), g, func(context.Context) error { time.Sleep(time.Hour); return nil }) }()
+				go func() {
+					_ = Try(context.Background(), g, func(context.Context) error { time.Sleep(time.Hour); return nil })
+				}()
 				synctest.Wait()
 			}
 			if err := call.Err(); !errors.Is(err, c.want) {
@@ -74,7 +76,9 @@ func TestRejectedAndThenMaxDurationPasses(t *testing.T) {
 			Retry:    Retry{MaxAttempts: 2, MaxDuration: time.Second, RetryOn: Matcher{Kinds: KindBulkheadFull}, Backoff: Backoff{InitialDelay: time.Millisecond}},
 			Bulkhead: Bulkhead{MaxConcurrent: 1, MaxWait: 700 * time.Millisecond},
 		})
-		go func() { _ = Try(context.Background(), g, func(context.Context) error { time.Sleep(time.Hour); return nil }) }()
+		go func() {
+			_ = Try(context.Background(), g, func(context.Context) error { time.Sleep(time.Hour); return nil })
+		}()
 		synctest.Wait()
 		if err := Try(t.Context(), g, hang); !errors.Is(err, ErrBulkheadFull) {
 			t.Errorf("%v", err)

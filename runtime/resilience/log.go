@@ -6,10 +6,11 @@ import (
 )
 
 // LogHandler returns an observer (see [Options.Observe]) that writes each event
-// to l, or to slog.Default if l is nil: at level Warn a call that gave up and a
-// breaker that leaves the closed state, at Info what else breakers and
-// operators do and fallbacks, at Debug the rest. Attributes are left out where
-// the field is zero.
+// to l, or to slog.Default if l is nil: at level Warn a call that gave up, a
+// breaker that leaves the closed state, a component that gets worse and an
+// override that is refused, at Info what else breakers, components and operators
+// do and fallbacks, at Debug the rest. Attributes are left out where the field is
+// zero.
 func LogHandler(l *slog.Logger) func(context.Context, Event) {
 	return func(ctx context.Context, e Event) {
 		to := l
@@ -26,12 +27,18 @@ func LogHandler(l *slog.Logger) func(context.Context, Event) {
 
 func (e *Event) level() slog.Level {
 	switch {
-	case e.Kind == GaveUp, e.Kind == BreakerTransition && e.From == StateClosed:
+	case e.Kind == GaveUp, e.Kind == BreakerTransition && e.From == StateClosed, e.Kind == OverrideRefused, e.worse() && !e.Quiet:
 		return slog.LevelWarn
-	case e.Kind == AttemptFailed, e.Kind == RetryScheduled, e.Kind == Rejected, e.Kind == HedgeStarted, e.Kind == HedgeWon:
+	case e.Kind == LimitChanged, e.Kind == AttemptFailed, e.Kind == RetryScheduled, e.Kind == Rejected, e.Kind == HedgeStarted, e.Kind == HedgeWon:
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo
+}
+
+// worse reports whether a component got worse, or began to flap.
+func (e *Event) worse() bool {
+	bad := e.HealthTo == Degraded || e.HealthTo == Unhealthy || e.HealthTo == Unknown
+	return e.Kind == HealthChanged && (e.Flapping || bad && e.HealthTo > e.HealthFrom)
 }
 
 // attributes calls add with each field that is given.
@@ -60,12 +67,23 @@ func (e *Event) attributes(add func(slog.Attr)) {
 		text("from", e.From.String())
 		text("to", e.To.String())
 	}
+	if e.Kind == HealthChanged {
+		text("from", e.HealthFrom.String())
+		text("to", e.HealthTo.String())
+	}
+	number("from", e.LimitFrom)
+	number("to", e.LimitTo)
+	text("key", e.Key)
+	text("value", e.Value)
 	number("calls", e.Counts.Calls)
 	number("failures", e.Counts.Failures)
 	number("slow", e.Counts.Slow)
 	number("consecutive", e.Counts.Consecutive)
 	if e.Shadow {
 		add(slog.Bool("shadow", true))
+	}
+	if e.Flapping {
+		add(slog.Bool("flapping", true))
 	}
 	if e.Err != nil {
 		text("error", e.Err.Error())

@@ -47,11 +47,17 @@ func (rt *Runtime) SetOverrides(list []Override) error {
 	root.mu.Lock()
 	defer root.mu.Unlock()
 	if slices.Equal(root.overrides.listed, list) {
+		root.standing(nil)
 		return nil
 	}
 	next := root.overrides
 	next.listed = slices.Clone(list)
-	return root.change(next, list, true)
+	if err := root.change(next, list, true); err != nil {
+		root.refuseList(err)
+		return err
+	}
+	root.standing(nil)
+	return nil
 }
 
 // Disable takes parts out of running policies, such as "retry" and "fallback":
@@ -79,7 +85,11 @@ func (rt *Runtime) Disable(parts []string, names ...string) error {
 	for _, o := range changes {
 		next.updated = with(next.updated, o)
 	}
-	return root.change(next, changes, false)
+	if err := root.change(next, changes, false); err != nil {
+		root.refuse("", "", err) // which says who
+		return err
+	}
+	return nil
 }
 
 // with returns list with o at its end, and without what o replaces.
@@ -107,27 +117,46 @@ func (rt *Runtime) Update(name string, f func(*Policy) error) error {
 	if err != nil {
 		return err
 	}
+	if err := root.updateAll(name, f); err != nil {
+		root.refuse(name, "Runtime.Update", err)
+		root.tellNews()
+		return err
+	}
+	return nil
+}
+
+// updateAll tries until nobody else changed something meanwhile.
+func (rt *Runtime) updateAll(name string, f func(*Policy) error) error {
 	for {
-		version, targets, err := root.targets(name)
+		version, targets, err := rt.targets(name)
 		if err != nil {
 			return err
 		}
-		var changes []Override
-		for _, t := range targets {
-			after := t.policy.clone()
-			if err := f(&after); err != nil {
-				return fmt.Errorf("%s: %w", t.guard.name, err)
-			}
-			list, err := difference(t.guard, &t.policy, &after)
-			if err != nil {
-				return fmt.Errorf("%s: %w", t.guard.name, err)
-			}
-			changes = append(changes, list...)
+		changes, err := changed(targets, f)
+		if err != nil {
+			return err
 		}
-		if done, err := root.update(version, changes); done {
+		if done, err := rt.update(version, changes); done {
 			return err
 		}
 	}
+}
+
+// changed returns what f changes of each target.
+func changed(targets []target, f func(*Policy) error) ([]Override, error) {
+	var changes []Override
+	for _, t := range targets {
+		after := t.policy.clone()
+		if err := f(&after); err != nil {
+			return nil, fmt.Errorf("%s: %w", t.guard.name, err)
+		}
+		list, err := difference(t.guard, &t.policy, &after)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", t.guard.name, err)
+		}
+		changes = append(changes, list...)
+	}
+	return changes, nil
 }
 
 // target is a guard and the policy that an update finds.
@@ -228,6 +257,7 @@ func difference(g *Guard, before, after *Policy) ([]Override, error) {
 // Why an override is refused.
 var (
 	errNotGenerated = errors.New("the generated policy has none, and what is not compiled in cannot be switched on")
+	errPinned       = errors.New("RESILIENCE_PRESET is in force")
 	errCompiled     = errors.New("compiled in: change the policy file and generate again")
 )
 
@@ -392,6 +422,7 @@ func (rt *Runtime) change(next overrides, fresh []Override, listed bool) error {
 		}
 		return err
 	}
+	rt.sayApplied(&rt.overrides, &next)
 	rt.overrides = next
 	rt.version++
 	rt.recompile()

@@ -45,13 +45,16 @@ type Runtime struct {
 	awaitHealth []*Guard
 	guardHealth func(*Guard) error
 	closeHealth func() error
+	touchHealth func() // a snapshot is to be made anew
 
 	environment []Override // from variables; see SetOverrides
 	overrides   overrides
-	version     int // of overrides
+	version     int   // of overrides
+	refused     error // why the list that was given last is not in force
 
 	noStats, noHistograms bool
 	observer              *observer // nil: nobody listens
+	news                  *news     // of who changes policies; nil without observer
 }
 
 // Options are what [Open] takes. The zero value is the default.
@@ -68,8 +71,9 @@ type Options struct {
 
 	// Observe is told of every [Event], with the context of the call that caused
 	// it (context.Background for timers and operators), on the goroutine of that
-	// call or of another one that has an event of the same breaker. No lock is held,
-	// so it may call back in; what is slow in it slows calls down. A panic in it is
+	// call or of another one that has an event of the same breaker, or on that of the
+	// health. No lock is held, so it may call back in, but for Close from a
+	// [HealthChanged]; what is slow in it slows calls down. A panic in it is
 	// counted (see [Runtime.Observer]) and harms nobody. nil costs nothing. See
 	// [LogHandler] and [Ring].
 	Observe func(context.Context, Event)
@@ -87,6 +91,7 @@ func Open(o Options) (*Runtime, error) {
 	rt := &Runtime{seed: o.Seed, preset: o.Preset, chaos: o.ChaosInProduction, enabled: map[string]bool{}, noStats: o.DisableStats, noHistograms: o.DisableHistograms}
 	if o.Observe != nil {
 		rt.observer = &observer{observe: o.Observe}
+		rt.news = &news{to: rt.observer}
 	}
 	if o.Disabled {
 		rt.enabled[""] = false
@@ -94,16 +99,22 @@ func Open(o Options) (*Runtime, error) {
 	for _, name := range knownVariables() {
 		os.Getenv(name) // tells the cache of go test that results depend on it, which os.Environ does not
 	}
-	return rt, rt.readEnvironment(os.Environ())
+	err := rt.readEnvironment(os.Environ())
+	rt.news.tell()
+	return rt, err
 }
 
-// tellNews tells what breakers did while rt.mu was held.
+// tellNews tells what was done, by whom it may be, while rt.mu was held.
 func (rt *Runtime) tellNews() {
 	if rt.observer == nil {
 		return
 	}
+	rt.news.tell()
 	for _, b := range rt.allBreakers() {
 		b.news.tell()
+	}
+	for _, n := range rt.limitNews() {
+		n.tell()
 	}
 }
 
@@ -171,6 +182,7 @@ func (rt *Runtime) SetEnabled(on bool, names ...string) {
 		names = []string{""}
 	}
 	for _, name := range names {
+		root.saySwitch(on, name)
 		root.enabled[name] = on
 	}
 	root.recompile()
@@ -183,6 +195,7 @@ func (rt *Runtime) Apply(p Preset) {
 	defer root.tellNews()
 	root.mu.Lock()
 	defer root.mu.Unlock()
+	root.sayPreset(p)
 	if !root.pinned {
 		root.preset = p
 	}
@@ -245,7 +258,9 @@ func (rt *Runtime) add(g *Guard) error {
 	err := rt.welcome(g)
 	if err != nil && len(rt.overrides.listed)+len(rt.overrides.updated) > 0 {
 		g.misfit = err
-		err = rt.welcome(g)
+		if err = rt.welcome(g); err == nil {
+			rt.refuse(g.name, "", g.misfit)
+		}
 	}
 	if err != nil {
 		return err

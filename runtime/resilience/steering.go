@@ -1,6 +1,7 @@
 package resilience
 
 import (
+	"context"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,8 @@ type steering struct {
 
 	mu    sync.Mutex
 	conf  Adaptive // every default filled in
+	news  *news    // nil if nobody listens
+	name  string   // of the guard
 	exact float64  // limit, before it is rounded
 	round attemptRound
 	base  float64 // least mean latency of a round, in ns; 0 before the first one
@@ -35,9 +38,12 @@ const (
 	probing = 50
 )
 
-func newSteering(conf Adaptive) *steering {
-	s := &steering{conf: conf}
-	s.move(float64(conf.InitialLimit))
+func newSteering(name string, conf Adaptive, o *observer) *steering {
+	s := &steering{conf: conf, name: name}
+	s.move(context.Background(), float64(conf.InitialLimit), "")
+	if o != nil {
+		s.news = &news{to: o}
+	}
 	return s
 }
 
@@ -47,13 +53,17 @@ func (s *steering) reconfigure(conf Adaptive) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.conf = conf
-	s.move(s.exact)
+	s.move(context.Background(), s.exact, newNumbers)
 }
 
-// move makes limit the limit, as far as it may be. s.mu is held.
-func (s *steering) move(limit float64) {
+// move makes limit the limit, as far as it may be, and has told why it is
+// another one. s.mu is held.
+func (s *steering) move(ctx context.Context, limit float64, reason string) {
 	s.exact = min(max(limit, float64(s.conf.MinLimit)), float64(s.conf.MaxLimit))
-	s.limit.Store(int64(s.exact))
+	to := int64(s.exact)
+	if from := s.limit.Swap(to); from != to && s.news != nil {
+		s.news.add(ctx, Event{Kind: LimitChanged, Time: time.Now(), Name: s.name, By: partNames[adaptivePart], Reason: reason, LimitFrom: int(from), LimitTo: int(to)})
+	}
 }
 
 // enter takes a place in flight, if one is free.
@@ -68,7 +78,8 @@ func (s *steering) enter() bool {
 func (s *steering) leave() { s.inFlight.Add(-1) }
 
 // sample tells how long an attempt took that is still counted as in flight.
-func (s *steering) sample(took time.Duration, failed bool) {
+func (s *steering) sample(ctx context.Context, took time.Duration, failed bool) {
+	defer s.news.tell()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := &s.round
@@ -80,25 +91,25 @@ func (s *steering) sample(took time.Duration, failed bool) {
 		r.sum += float64(max(took, 1))
 	}
 	if r.n >= max(leastRound, int(s.exact)) {
-		s.turn()
+		s.turn(ctx)
 		s.round = attemptRound{}
 	}
 }
 
 // turn moves the limit at the end of a round. One that was not used up does not
 // grow: nothing is known of what lies above. s.mu is held.
-func (s *steering) turn() {
-	r, next := &s.round, s.exact
+func (s *steering) turn(ctx context.Context) {
+	r, next, reason := &s.round, s.exact, "latency"
 	switch {
 	case r.failed*2 > r.n: // the peer drops what it gets
-		next = s.exact * 0.9
+		next, reason = s.exact*0.9, "failures"
 	case r.n > r.failed:
 		next = s.weigh(r.sum / float64(r.n-r.failed))
 	}
 	if next > s.exact && float64(r.peak) < s.exact/2 {
 		next = s.exact
 	}
-	s.move(next)
+	s.move(ctx, next, reason)
 }
 
 // weigh returns the limit that follows from the mean latency of a round.

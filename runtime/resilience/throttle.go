@@ -1,6 +1,7 @@
 package resilience
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,8 @@ type throttle struct {
 
 	mu    sync.Mutex
 	conf  Adaptive // every default filled in
+	news  *news    // nil if nobody listens
+	name  string   // of the guard
 	parts [throttleParts]accepted
 	head  int64         // number of the newest part
 	dated time.Duration // when passed was counted last
@@ -27,8 +30,11 @@ type accepted struct{ requests, accepts float64 }
 // throttleParts is how many parts the window has.
 const throttleParts = 30
 
-func newThrottle(conf Adaptive, now time.Duration) *throttle {
-	t := &throttle{conf: conf, dated: now}
+func newThrottle(name string, conf Adaptive, now time.Duration, o *observer) *throttle {
+	t := &throttle{conf: conf, dated: now, name: name}
+	if o != nil {
+		t.news = &news{to: o}
+	}
 	t.calm.Store(true)
 	t.turn(now)
 	return t
@@ -43,7 +49,22 @@ func (t *throttle) reconfigure(conf Adaptive) {
 		t.parts, t.head = [throttleParts]accepted{}, 0
 	}
 	t.conf = conf
-	t.calm.Store(t.ratio(sinceEpoch()) == 0)
+	t.judge(context.Background(), t.ratio(sinceEpoch()))
+}
+
+// judge notes whether attempts are to be rejected, and has told when that
+// changes. t.mu is held.
+func (t *throttle) judge(ctx context.Context, ratio float64) {
+	calm := ratio == 0
+	if t.calm.Swap(calm) == calm || t.news == nil {
+		return
+	}
+	sum, reason := t.sum(), "rejects some"
+	if calm {
+		reason = "rejects none"
+	}
+	t.news.add(ctx, Event{Kind: LimitChanged, Time: time.Now(), Name: t.name, By: partNames[adaptivePart], Reason: reason,
+		Counts: Counts{Calls: int(sum.requests + 0.5), Failures: int(sum.requests - sum.accepts + 0.5)}})
 }
 
 func (t *throttle) width() time.Duration { return t.conf.Window / throttleParts }
@@ -101,11 +122,12 @@ func (a accepted) ratio(k, most float64) float64 {
 }
 
 // rejects reports whether an attempt is rejected, for a random number in [0,1).
-func (t *throttle) rejects(now time.Duration, r float64) bool {
+func (t *throttle) rejects(ctx context.Context, now time.Duration, r float64) bool {
+	defer t.news.tell()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	ratio := t.ratio(now)
-	t.calm.Store(ratio == 0)
+	t.judge(ctx, ratio)
 	if r >= ratio {
 		return false
 	}
@@ -114,10 +136,11 @@ func (t *throttle) rejects(now time.Duration, r float64) bool {
 }
 
 // refused counts an attempt that the peer did not accept.
-func (t *throttle) refused(now time.Duration) {
+func (t *throttle) refused(ctx context.Context, now time.Duration) {
+	defer t.news.tell()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.turn(now)
 	t.part(t.head).add(1, 0)
-	t.calm.Store(t.ratio(now) == 0)
+	t.judge(ctx, t.ratio(now))
 }
