@@ -317,15 +317,22 @@ func TestRewrittenUnderLoad(t *testing.T) {
 	})
 }
 
+// besides are overrides that some keys need to act at all.
+var besides = [][]resilience.Override{nil,
+	{{Key: "retry.backoff.strategy", Value: "sequence"}},
+	{{Key: "retry.backoff.jitter", Value: "ratio"}},
+	{{Key: "circuitBreaker.window.type", Value: "time"}},
+	{{Key: "circuitBreaker.slowCallDuration", Value: "1s"}},
+	{{Key: "circuitBreaker.openBackoff.multiplier", Value: "3"}},
+}
+
+// everyPolicy are policies that have every part together.
+func everyPolicy() []resilience.Policy {
+	return []resilience.Policy{everyPart(), hedged(), adaptive(resilience.Throttle), adaptive(resilience.Concurrency)}
+}
+
 // TestEveryKeyActs puts the example of each key in force.
 func TestEveryKeyActs(t *testing.T) {
-	beside := [][]resilience.Override{nil,
-		{{Key: "retry.backoff.strategy", Value: "sequence"}},
-		{{Key: "retry.backoff.jitter", Value: "ratio"}},
-		{{Key: "circuitBreaker.window.type", Value: "time"}},
-		{{Key: "circuitBreaker.slowCallDuration", Value: "1s"}},
-		{{Key: "circuitBreaker.openBackoff.multiplier", Value: "3"}},
-	}
 	for _, k := range policy.Keys() {
 		path := strings.Split(k.Path, ".")
 		if !k.Built || !k.RunTime || k.Type == policy.Part || k.Type == policy.Section || len(path) == 1 {
@@ -340,7 +347,7 @@ func TestEveryKeyActs(t *testing.T) {
 			t.Errorf("%s: %v", k.Path, err)
 			continue
 		}
-		if !slices.ContainsFunc(beside, func(list []resilience.Override) bool { return changes(t, list, said) }) {
+		if !slices.ContainsFunc(besides, func(list []resilience.Override) bool { return changes(t, list, said) }) {
 			t.Errorf("%s: nothing changes by %s", k.Path, text)
 		}
 	}
@@ -353,7 +360,7 @@ func changes(t *testing.T, beside []resilience.Override, said []policy.Override)
 	for _, o := range said {
 		list = append(list, resilience.Override{Name: o.Name, Key: o.Key, Value: o.Value})
 	}
-	return slices.ContainsFunc([]resilience.Policy{everyPart(), hedged(), adaptive(resilience.Throttle), adaptive(resilience.Concurrency)}, func(p resilience.Policy) bool {
+	return slices.ContainsFunc(everyPolicy(), func(p resilience.Policy) bool {
 		rt := &resilience.Runtime{}
 		if _, err := rt.Guard("all", p); err != nil {
 			t.Fatal(err)
