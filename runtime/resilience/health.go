@@ -36,8 +36,9 @@ type Component struct {
 	// Measure is a Check that also says how well, which DegradeWhen and
 	// UnhealthyWhen judge. Without it they judge the runs of Check.
 	Measure func(context.Context) (HealthReading, error)
-	// Guard is judged by its breaker, by the failures in the breaker's window and
-	// by the share of its bulkhead that is in use.
+	// Guard is judged by its breaker, by the failures in the breaker's window, by the
+	// share of its bulkhead or its adaptive limit that is in use, and by the time
+	// that its calls of the last one to two minutes took.
 	Guard  *Guard
 	FailOn FailOn // what an open breaker makes of the component
 
@@ -78,9 +79,9 @@ type HealthReading struct {
 // but a preset chooses ErrorRate where it is zero.
 type HealthLimits struct {
 	ErrorRate  float64       // in (0,1); Production 0.1 and 0.3, Development 0.2 and 0.5, Testing 0.5 and 0.8
-	P95        time.Duration // not of a Guard
-	Load       float64       // of Measure, or of the Guard's bulkhead
-	MinSamples int           // fewer say nothing of ErrorRate and P95; default 20, of a Guard its breaker's MinimumCalls
+	P95        time.Duration // of a Guard it wants histograms, see Options
+	Load       float64       // of Measure, or of the Guard's bulkhead or adaptive limit
+	MinSamples int           // fewer say nothing of ErrorRate and P95; default 20, for the ErrorRate of a Guard its breaker's MinimumCalls
 }
 
 // Criticality is what a component's state does to the groups it is in.
@@ -264,6 +265,8 @@ func (c *Component) check() error {
 	refuse(c.FailOn != 0 && c.Guard == nil, "failOn: is about the breaker of a Guard, and there is none")
 	live := c.Groups&GroupLive != 0
 	refuse(live && (!c.InProcess || c.Guard != nil), "groups: live is for what happens in the process (InProcess): a restart mends nothing else")
+	timed := c.active() || c.Guard == nil || c.Guard.stats != nil && c.Guard.stats.times
+	refuse(!timed && max(c.DegradeWhen.P95, c.UnhealthyWhen.P95) > 0, "p95: the Runtime keeps no histograms")
 	refuse(live && len(c.DependsOn) > 0, "groups: live is not for what depends on others: a restart does not mend them")
 	refuse(min(c.Interval, c.Timeout, c.InitialDelay, c.StartupDeadline, c.Window, c.MaxStale) < 0, "a duration is negative")
 	refuse(min(c.FailAfter, c.RecoverAfter) < 0, "failAfter, recoverAfter: must be at least 1")
@@ -288,7 +291,6 @@ func (c *Component) checkLimits(interval, window time.Duration) error {
 		counted := l.ErrorRate > 0 || l.P95 > 0
 		refuse(l.ErrorRate >= 1, "errorRate: must be in (0,1)")
 		refuse(l.MinSamples < 0, "minSamples: must be at least 1")
-		refuse(l.P95 > 0 && !c.active(), "p95: a Guard has no times")
 		refuse(l.Load > 0 && c.Measure == nil && c.Guard == nil, "load: wants Measure or Guard")
 		refuse(counted && c.Check != nil && c.Guard == nil && int(window/interval) < orInt(l.MinSamples, 20),
 			"minSamples: Window has fewer runs")

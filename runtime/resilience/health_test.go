@@ -613,7 +613,6 @@ func TestWhatCannotBeRegistered(t *testing.T) {
 		"startupDeadline":                              {Name: "x", Guard: g, StartupDeadline: 1},
 		"degradeWhen.errorRate: must be in (0,1)":      {Name: "x", Guard: g, DegradeWhen: HealthLimits{ErrorRate: 1}},
 		"unhealthyWhen.minSamples: must be at least 1": {Name: "x", Guard: g, UnhealthyWhen: HealthLimits{MinSamples: -1}},
-		"p95: a Guard has no times":                    {Name: "x", Guard: g, UnhealthyWhen: HealthLimits{P95: 1}},
 		"load: wants Measure or Guard":                 {Name: "x", Check: okCheck, UnhealthyWhen: HealthLimits{Load: 1}},
 		"Window has fewer runs":                        {Name: "x", Check: okCheck, DegradeWhen: HealthLimits{ErrorRate: 0.5}},
 		"lower than in degradeWhen":                    {Name: "x", Measure: measure, DegradeWhen: HealthLimits{Load: 0.9}, UnhealthyWhen: HealthLimits{Load: 0.8}},

@@ -3,18 +3,29 @@ package resilience
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
-// guardReading is how a guard does.
+// guardReading is how a guard does: the failures in the window of its breaker,
+// and the time that its latest calls took.
 type guardReading struct {
 	HealthReading
+	timed   int   // samples behind P95
 	minimum int   // calls that say something
 	breaker State // 0: it has none, or is switched off
 }
 
-// reading returns how the guard does, from its breaker and its bulkhead. A guard
-// that keeps a breaker for each key is half-open while some are open: one peer
-// of many does not make it fail.
+// rates are the reading without the times, which have samples of their own.
+func (r guardReading) rates() HealthReading {
+	r.P95 = 0
+	return r.HealthReading
+}
+
+func (r guardReading) times() HealthReading { return HealthReading{Samples: r.timed, P95: r.P95} }
+
+// reading returns how the guard does, from its breaker, what limits its calls in
+// flight, and its statistics. A guard that keeps a breaker for each key is
+// half-open while some are open: one peer of many does not make it fail.
 func (g *Guard) reading() guardReading {
 	p := g.plan.Load()
 	if p == nil {
@@ -30,7 +41,25 @@ func (g *Guard) reading() guardReading {
 	if b := p.bulkhead; b != nil {
 		r.Load = float64(b.taken.Load()) / float64(max(b.slots.Load(), 1))
 	}
+	if s := p.steering; s != nil {
+		r.Load = max(r.Load, float64(s.inFlight.Load())/float64(max(s.limit.Load(), 1)))
+	}
+	l := g.stats.latency(sinceEpoch())
+	r.P95, r.timed = l.P95, int(l.Count)
 	return r
+}
+
+// latency is that of the latest calls; zero without histograms.
+func (s *methodStats) latency(now time.Duration) Latency {
+	if s == nil || !s.times {
+		return Latency{}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cut(now); s.two == nil {
+		return Latency{}
+	}
+	return latencyOf(s.two)
 }
 
 func (b *breaker) reading() guardReading {

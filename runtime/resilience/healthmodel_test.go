@@ -65,23 +65,28 @@ func (m *healthModel) passed() bool {
 	return slices.ContainsFunc(m.results, func(r modelRun) bool { return r.ok })
 }
 
-// exceeds says whether the error rate within Window, or the guard's reading, is
-// above share of a limit (at it, for a share of less than 1).
+// exceeds says whether the error rate or the times within Window, or the guard's
+// reading, are above share of a limit (at it, for a share of less than 1).
 func (m *healthModel) exceeds(l HealthLimits, share float64) bool {
 	above := func(x, limit float64) bool {
 		return limit > 0 && (x > limit || share < 1 && x >= share*limit)
 	}
 	bad, all := 0, 0
+	took := []int{0}
 	for _, r := range m.results {
 		if r.end > m.now-seconds(m.conf.Window) {
 			all++
+			took = append(took, r.end-r.begin)
 			if !r.ok {
 				bad++
 			}
 		}
 	}
-	return all >= l.MinSamples && above(float64(bad)/float64(max(all, 1)), l.ErrorRate) ||
-		m.guard.Samples >= l.MinSamples && above(m.guard.ErrorRate, l.ErrorRate) || above(m.guard.Load, l.Load)
+	slices.Sort(took)
+	p95 := time.Duration(took[(all*95+99)/100]) * time.Second
+	return all >= l.MinSamples && (above(float64(bad)/float64(max(all, 1)), l.ErrorRate) || above(float64(p95), float64(l.P95))) ||
+		m.guard.Samples >= l.MinSamples && above(m.guard.ErrorRate, l.ErrorRate) || above(m.guard.Load, l.Load) ||
+		m.guard.timed >= l.MinSamples && above(float64(m.guard.P95), float64(l.P95))
 }
 
 func (m *healthModel) own() HealthState { return m.states[len(m.states)-1] }
@@ -208,6 +213,9 @@ func playHealth(t *testing.T, seed uint64, seen map[string]int) {
 		UnhealthyWhen: HealthLimits{ErrorRate: 0.5 + random.Float64()/2, MinSamples: pick(1, 5), Load: 0.9},
 	}
 	if pick(0, 1) == 0 {
+		conf.DegradeWhen.P95, conf.UnhealthyWhen.P95 = secs(1, 3), secs(3, 6)
+	}
+	if pick(0, 1) == 0 {
 		conf.StartupDeadline = secs(1, 60)
 	}
 	v := &vital{conf: conf, watched: moment(0), clock: moment(0)}
@@ -237,7 +245,7 @@ func playHealth(t *testing.T, seed uint64, seen map[string]int) {
 				r.ok = false
 			}
 		case what == 6 && pick(0, 2) == 0:
-			m.guard = guardReading{breaker: State(pick(0, 3)), HealthReading: HealthReading{Samples: pick(0, 30), ErrorRate: random.Float64() * random.Float64(), Load: random.Float64() * random.Float64()}}
+			m.guard = guardReading{breaker: State(pick(0, 3)), timed: pick(0, 30), HealthReading: HealthReading{Samples: pick(0, 30), ErrorRate: random.Float64() * random.Float64(), Load: random.Float64() * random.Float64(), P95: secs(0, 5)}}
 			changes = append(changes, v.look(moment(now), m.guard)...)
 		case what == 7 && pick(0, 5) == 0:
 			v.advance(moment(now))

@@ -22,6 +22,7 @@ type HealthRegistry struct {
 
 	mu         sync.Mutex
 	components []*component // sorted by name
+	removed    []*component // whose goroutines may not have ended
 	running    bool         // Start was called
 	closed     bool
 	draining   string
@@ -106,6 +107,7 @@ func (h *HealthRegistry) Register(c Component) error {
 func (h *HealthRegistry) insert(i int, c Component) {
 	c.DependsOn = slices.Clone(c.DependsOn)
 	n := &component{h: h, given: c, wake: make(chan struct{}, 1), done: make(chan struct{}), ended: make(chan struct{})}
+	n.ctx, n.cancel = context.WithCancel(h.ctx)
 	n.conf = c.under(NoPreset)
 	n.since = time.Now()
 	h.components = slices.Insert(h.components, i, n)
@@ -113,6 +115,33 @@ func (h *HealthRegistry) insert(i int, c Component) {
 	if h.running {
 		n.start()
 	}
+}
+
+// Unregister takes a component away, and ends its run, for which [HealthRegistry.Close] waits
+// if it is still out. It is an error if there is none of that name, or if another
+// one depends on it. The name is free again, also that of a guard whose policy
+// registered it.
+func (h *HealthRegistry) Unregister(name string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	i, ok := h.find(name)
+	if !ok {
+		return fmt.Errorf("health: there is no component %q", name)
+	}
+	for _, c := range h.components {
+		if slices.Contains(c.given.DependsOn, name) {
+			return fmt.Errorf("health: component %q: %q depends on it", name, c.given.Name)
+		}
+	}
+	c := h.components[i]
+	h.components = slices.Delete(slices.Clone(h.components), i, i+1)
+	c.cancel()
+	h.removed = slices.DeleteFunc(h.removed, (*component).over)
+	if h.running {
+		h.removed = append(h.removed, c)
+	}
+	h.changed.Add(1)
+	return nil
 }
 
 // find returns the place of the component of that name, and whether it is
@@ -163,7 +192,7 @@ func (h *HealthRegistry) Close() error {
 	}
 	h.closed = true
 	h.draining = cmp.Or(h.draining, reasonFor)
-	components, running := slices.Clone(h.components), h.running
+	components, running := slices.Concat(h.components, h.removed), h.running
 	h.mu.Unlock()
 
 	h.building.Lock()
@@ -286,7 +315,10 @@ func (h *HealthRegistry) Refresh(ctx context.Context, name string) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-h.ctx.Done():
+	case <-c.ctx.Done():
+		if h.ctx.Err() == nil {
+			return fmt.Errorf("health: component %q: was taken away", name)
+		}
 		return errHealthClosed
 	}
 }

@@ -15,6 +15,9 @@ import (
 type component struct {
 	h     *HealthRegistry
 	given Component // as registered
+	// ctx is that of every run; cancel ends it, and the goroutine.
+	ctx    context.Context
+	cancel context.CancelFunc
 
 	mu sync.Mutex
 	vital
@@ -50,11 +53,11 @@ func (c *component) run(delay time.Duration) {
 	defer timer.Stop()
 	for {
 		select {
-		case <-c.h.ctx.Done():
+		case <-c.ctx.Done():
 		case <-c.wake:
 		case <-timer.C:
 		}
-		if closed = c.h.ctx.Err() != nil; closed {
+		if closed = c.ctx.Err() != nil; closed {
 			return
 		}
 		c.probe()
@@ -88,7 +91,7 @@ func (c *component) probe() {
 	deadline := now.Add(c.conf.Timeout)
 	c.mu.Unlock()
 
-	ctx, cancel := context.WithDeadline(c.h.ctx, deadline)
+	ctx, cancel := context.WithDeadline(c.ctx, deadline)
 	defer cancel()
 	var r HealthReading
 	failure, stack := "the check ended its goroutine", ""
@@ -101,11 +104,11 @@ func (c *component) probe() {
 	r, failure = c.consult(ctx)
 }
 
-// land takes note of how a run ended. One that Close cut short says nothing.
+// land takes note of how a run ended. One that was cut short says nothing.
 func (c *component) land(r HealthReading, failure, stack string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.h.ctx.Err() != nil {
+	if c.ctx.Err() != nil {
 		c.started = time.Time{}
 	} else {
 		if c.stack = stack; stack != "" {
@@ -145,6 +148,16 @@ func (c *component) hurry() <-chan struct{} {
 		}
 	}
 	return c.done
+}
+
+// over reports whether the goroutine has ended.
+func (c *component) over() bool {
+	select {
+	case <-c.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // deadline is when the run that is out ends at the latest, if it listens.

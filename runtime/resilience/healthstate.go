@@ -224,9 +224,14 @@ func (v *vital) over(s HealthState) bool {
 // burning is over, for the limits of UnhealthyWhen.
 func (v *vital) burning(s HealthState) bool { return v.exceeds(v.conf.UnhealthyWhen, s == Unhealthy) }
 
-func (v *vital) exceeds(l HealthLimits, lingers bool) bool {
-	return l.exceeded(v.reading(), orInt(l.MinSamples, 20), lingers) != "" ||
-		l.exceeded(v.guarded.HealthReading, orInt(l.MinSamples, cmp.Or(v.guarded.minimum, 20)), lingers) != ""
+func (v *vital) exceeds(l HealthLimits, lingers bool) bool { return v.excessOf(l, lingers) != "" }
+
+// excessOf says which limit of l one of the readings exceeds, "" if none does.
+func (v *vital) excessOf(l HealthLimits, lingers bool) string {
+	g := &v.guarded
+	return cmp.Or(l.exceeded(v.reading(), orInt(l.MinSamples, 20), lingers),
+		l.exceeded(g.rates(), orInt(l.MinSamples, cmp.Or(g.minimum, 20)), lingers),
+		l.exceeded(g.times(), orInt(l.MinSamples, 20), lingers))
 }
 
 // exceeded says which limit r exceeds, "" if none. One that lingers is exceeded
@@ -354,15 +359,7 @@ func (v *vital) reason() string {
 
 // excess says which limit is exceeded.
 func (v *vital) excess() string {
-	for _, l := range []HealthLimits{v.conf.UnhealthyWhen, v.conf.DegradeWhen} {
-		if text := l.exceeded(v.reading(), orInt(l.MinSamples, 20), v.own > Healthy); text != "" {
-			return text
-		}
-		if text := l.exceeded(v.guarded.HealthReading, orInt(l.MinSamples, cmp.Or(v.guarded.minimum, 20)), v.own > Healthy); text != "" {
-			return text
-		}
-	}
-	return ""
+	return cmp.Or(v.excessOf(v.conf.UnhealthyWhen, v.own > Healthy), v.excessOf(v.conf.DegradeWhen, v.own > Healthy))
 }
 
 // begin says that a run begins.

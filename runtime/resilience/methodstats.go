@@ -246,7 +246,7 @@ func (s *methodStats) total() (c Counters, inFlight int64) {
 	if !s.times {
 		c.Success = done + ends[mended]
 		c.Attempts = c.Success + others + c.Retries
-		return c, 0
+		return c, -1
 	}
 	s.success = max(s.success, done-others)
 	c.Success, c.Attempts = s.success, done+c.Retries

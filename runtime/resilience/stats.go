@@ -28,8 +28,8 @@ type MethodStats struct {
 	Rejected map[string]int64 // attempts that were not admitted, by the key of the part
 	Breaker  Verdicts
 
-	// InFlight is how many calls have begun and are not over. It is not known, and
-	// 0, without histograms.
+	// InFlight is how many calls have begun and are not over; -1 without histograms,
+	// where nobody counts the beginning of a call.
 	InFlight int64
 	Latency  Latency // zero without histograms
 
