@@ -40,6 +40,9 @@ func (b *bucket) ready(now, since time.Duration, cost int64) time.Duration {
 // take returns as receipt when the bucket is full again.
 func (b *bucket) take(now, since time.Duration, cost int64) (time.Duration, bool) {
 	span := b.span(cost)
+	if span <= b.depth { // what overflowed while it was first in line is lost
+		since = now
+	}
 	for {
 		was := b.full.Load()
 		next := max(time.Duration(was), since) + span

@@ -107,7 +107,9 @@ func (b *bulkhead) wait(ctx context.Context, patience, due time.Duration, late e
 	var err error
 	select {
 	case <-turn:
-		return nil
+		if err = ctx.Err(); err == nil { // else who leaves does, and gets back what it paid
+			return nil
+		}
 	case <-timer.C:
 		err = reason
 	case <-ctx.Done():

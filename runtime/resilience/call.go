@@ -424,17 +424,7 @@ func (c *Call) end() {
 			return
 		}
 	}
-	c.freeSlot()
-	if c.holds&holdsWatch != 0 {
-		c.watched(outcomeFailure, 0)
-	}
-	if c.holds&holdsPermit != 0 {
-		o := outcomeFailure
-		if c.plan.Breaker.IgnoreOn.Kinds&KindPanic != 0 {
-			o = outcomeIgnored
-		}
-		c.tellBreaker(o)
-	}
+	c.died()
 	c.release(false)
 	if c.holds&holdsKey != 0 {
 		c.holds &^= holdsKey
@@ -446,6 +436,21 @@ func (c *Call) end() {
 	}
 	if c.live {
 		c.vanished()
+	}
+}
+
+// died gives back what the attempt holds, if its delegate never returned.
+func (c *Call) died() {
+	c.freeSlot()
+	if c.holds&holdsWatch != 0 {
+		c.watched(outcomeFailure, 0)
+	}
+	if c.holds&holdsPermit != 0 {
+		o := outcomeFailure
+		if c.plan.Breaker.IgnoreOn.Kinds&KindPanic != 0 {
+			o = outcomeIgnored
+		}
+		c.tellBreaker(o)
 	}
 }
 

@@ -47,7 +47,7 @@ func HedgedResult[T any](c *Call, f func(context.Context) (T, error), record fun
 	r := raceOf[T](c.plan.hedge)
 	r.f, r.judge = f, record
 	r.enter(c)
-	defer r.leave() // the first attempt may panic
+	defer r.leave(c) // the first attempt may panic
 	return r.run(c)
 }
 
@@ -455,21 +455,23 @@ func (r *race[T]) run(c *Call) (T, error) {
 		return v, c.Err()
 	}
 	r.rest.lanes.Wait()
+	c.attempts = r.rest.executed + 1
 	r.rest.raise(r.won)
 	if r.won {
-		c.succeed(r.rest.executed + 1)
+		c.succeed()
 		c.poor = r.judge != nil && r.judge(r.rest.value)
 		c.finish()
 		return r.rest.value, nil
 	}
-	c.concede(r.rest.executed+1, r.rest.refused)
+	c.concede(r.rest.refused)
 	c.finish()
 	return v, c.Err()
 }
 
-// leave ends what still runs after a panic of the caller's goroutine. A race that
-// nobody else knows of waits for another call.
-func (r *race[T]) leave() {
+// leave ends what still runs after a panic of the caller's goroutine. What the
+// first attempt holds is free before the others have returned. A race that nobody
+// else knows of waits for another call.
+func (r *race[T]) leave(c *Call) {
 	if r.ended {
 		if r.rest == nil && r.quiet {
 			h := r.like.plan.hedge
@@ -480,10 +482,12 @@ func (r *race[T]) leave() {
 	}
 	r.mu.Lock()
 	r.decide(nil)
+	c.died() // now that no hedge is to begin
 	if r.rest == nil {
 		return
 	}
 	r.rest.lanes.Wait()
+	c.attempts = r.rest.executed + 1
 	if r.won {
 		discard(r.rest.value)
 	}
@@ -498,18 +502,16 @@ func (h *rivals[T]) raise(won bool) {
 }
 
 // succeed makes the success of a hedge that of the call.
-func (c *Call) succeed(attempts int32) {
+func (c *Call) succeed() {
 	c.last, c.reason, c.ended, c.kinds, c.unwanted = nil, nil, noPart, 0, false
-	c.attempts = attempts
 }
 
 // concede notes that every attempt failed.
-func (c *Call) concede(attempts int32, refused bool) {
-	c.attempts = attempts
+func (c *Call) concede(refused bool) {
 	switch {
 	case refused && c.kinds&floor == 0:
 		c.refused(c.reason)
-	case c.ended == noPart && attempts > 1:
+	case c.ended == noPart && c.attempts > 1:
 		c.ended = hedgePart
 	}
 }
