@@ -8,6 +8,8 @@ import (
 // faults are what the model gets wrong when it is told to. A harness that finds
 // nothing proves nothing, unless it finds these.
 var faults = []string{
+	"a beaten attempt is a failure",
+	"a failure starts no hedge",
 	"a fallback for permanent errors",
 	"a rate must be more than its threshold",
 	"a sleep past the caller's deadline",

@@ -53,14 +53,23 @@ func (s *modelSlots) take(c *modelCall) refusal {
 	defer timer.Stop()
 	select {
 	case <-turn:
-		return granted
 	case <-timer.C:
 	case <-c.Done():
-		late = callerLeft
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.waiting = slices.DeleteFunc(s.waiting, func(w chan struct{}) bool { return w == turn })
+	at := slices.Index(s.waiting, turn)
+	switch {
+	case at < 0 && c.Err() == nil:
+		return granted
+	case at < 0: // handed over to somebody who leaves
+		s.handOver()
+	default:
+		s.waiting = slices.Delete(s.waiting, at, at+1)
+	}
+	if c.Err() != nil {
+		return callerLeft
+	}
 	return late
 }
 
@@ -70,6 +79,11 @@ func (s *modelSlots) giveBack() {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.handOver()
+}
+
+// handOver takes a slot back and gives it to who waits longest.
+func (s *modelSlots) handOver() {
 	if s.taken--; len(s.waiting) > 0 {
 		s.taken++
 		close(s.waiting[0])
@@ -120,6 +134,13 @@ func (b *modelBudget) take() bool {
 	}
 	b.repeated++
 	return true
+}
+
+// release takes a hedge back that is over.
+func (b *modelBudget) release() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.repeated--
 }
 
 // String is the budget in the end.

@@ -79,6 +79,8 @@ type modelCall struct {
 	slept    bool
 	repeats  bool // or waits to
 	charged  bool // for a try that was not turned away
+	race     *modelRace
+	number   int // of the hedge, 0 for what the caller began
 
 	prev   time.Duration
 	random uint64
@@ -200,7 +202,11 @@ func (m *model) total(c *modelCall) {
 	}
 	m.budget.begin()
 	defer m.budget.end(c)
-	m.repeat(c)
+	if m.has("hedge") && m.mayRepeat(c) {
+		m.hedge(c)
+	} else {
+		m.repeat(c)
+	}
 }
 
 // left says in which way the caller has left.
@@ -219,7 +225,7 @@ func (c *modelCall) hasLeft() bool {
 // repeat is the retry.
 func (m *model) repeat(c *modelCall) {
 	most := 1
-	if m.has("retry") && m.mayRepeat(c) {
+	if m.retries() && m.mayRepeat(c) {
 		most = m.whole("retry.maxAttempts", m.byPreset(3, 5, 3))
 	}
 	for {
@@ -235,6 +241,9 @@ func (m *model) repeat(c *modelCall) {
 		}
 	}
 }
+
+// retries reports whether there is a retry: beside a hedge the key has its budget.
+func (m *model) retries() bool { return m.has("retry") && !m.has("hedge") }
 
 // mayRepeat reports whether to execute the call twice does no more than once.
 func (m *model) mayRepeat(c *modelCall) bool {
@@ -260,7 +269,7 @@ func (m *model) exhausted(c *modelCall) {
 
 // retryable reports whether another attempt may mend what c has come to.
 func (m *model) retryable(c *modelCall) bool {
-	if !m.has("retry") {
+	if !m.retries() {
 		return false
 	}
 	if c.unwanted {
@@ -331,22 +340,31 @@ func (m *model) leaves(c *modelCall) {
 // try is one attempt, from the breaker inwards. It reports whether another one
 // may mend what it came to.
 func (m *model) try(c *modelCall) (again bool) {
+	permit, again := m.admit(c)
+	if permit == nil {
+		return again
+	}
+	m.execute(c, permit)
+	return c.again(m)
+}
+
+// admit asks breaker, rate limit and bulkhead; nil is a rejection.
+func (m *model) admit(c *modelCall) (p *modelPermit, again bool) {
 	c.tries++
 	b := m.breakerOf(c.key)
 	permit, ok := b.allow()
 	if !ok {
-		return m.rejected(c, "circuitBreaker", "CircuitOpen", b.rejection())
+		return nil, m.rejected(c, "circuitBreaker", "CircuitOpen", b.rejection())
 	}
 	paid, why := m.limit.take(c)
 	if why != granted {
-		return m.turnedAway(c, permit, "rateLimit", why)
+		return nil, m.turnedAway(c, permit, "rateLimit", why)
 	}
 	if why := m.slots.take(c); why != granted {
 		m.limit.repay(c, paid)
-		return m.turnedAway(c, permit, "bulkhead", why)
+		return nil, m.turnedAway(c, permit, "bulkhead", why)
 	}
-	m.execute(c, permit)
-	return c.again(m)
+	return permit, false
 }
 
 // turnedAway ends a try that a part behind the breaker did not let through.
@@ -369,7 +387,7 @@ func (m *model) rejected(c *modelCall, by, kind string, reason error) (again boo
 	c.by, c.reason, c.kinds, c.unwanted, c.late = by, reason, kindset{kind}, false, false
 	named, _, _ := m.match("retry.retryOn", c)
 	aborted, _, _ := m.match("retry.abortOn", c)
-	return m.has("retry") && named && !aborted
+	return m.retries() && named && !aborted
 }
 
 // rejection is why a part rejected a try, and when to come again.
@@ -474,6 +492,7 @@ func (m *model) leave(ctx context.Context, c *modelCall) {
 	if m.word("timeout.mode", "") != "abandon" {
 		defer m.slots.giveBack()
 		c.n, c.last = m.next.Do(ctx, c.key, c.cost)
+		c.race.ends(c)
 		return
 	}
 	type result struct {
@@ -502,6 +521,7 @@ func (m *model) leave(ctx context.Context, c *modelCall) {
 	case <-ctx.Done():
 		c.n, c.last = 0, ctx.Err()
 	}
+	c.race.ends(c)
 }
 
 // judge says what the attempt means to the breaker, and what kind of failure it
@@ -515,6 +535,9 @@ func (m *model) judge(c *modelCall) verdict {
 	switch {
 	case c.last == nil && !bad && !poor:
 		return verdict{}
+	case c.race.lost(c): // another one ended it: what it came to says nothing
+		c.kinds, c.late = kindset{"Canceled"}, false
+		return verdict{ignored: !m.does("a beaten attempt is a failure"), failure: true}
 	case c.hasLeft():
 		c.kinds, c.late = c.left(), false
 	case c.late:

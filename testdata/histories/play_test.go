@@ -172,6 +172,7 @@ func (p *player) Do(ctx context.Context, _ string, _ int) (n int, err error) {
 		limit = fmt.Sprint("deadline ", deadline.Sub(p.begun))
 	}
 	s := c.steps[min(number, len(c.steps))-1]
+	s.took += time.Duration(number) // the last step repeats, and no two executions take the same
 	ended := "not at all"
 	defer func() {
 		p.tell(c, "execution %d from %v with %s to %v: %s", number, from, limit, p.now(), ended)

@@ -244,12 +244,15 @@ func randomPolicy(r *rand.Rand) conf {
 			part.give(c)
 		}
 	}
+	if !c.has("retry") && c.one(2) {
+		c.hedge()
+	}
 	if len(c.conf) == 2 {
 		c.set("circuitBreaker", "true")
 	}
 	if c.one(12) && c.has("circuitBreaker") && c.word("circuitBreaker", "") == "" {
 		c.set("circuitBreaker.perKey", "key")
-	} else if c.one(12) && c.has("retry") {
+	} else if c.one(12) && (c.has("retry") || c.has("hedge")) {
 		c.conf[1].value = "cost > 0"
 	}
 	return c.conf
@@ -285,6 +288,22 @@ func (c *chooser) repeat() {
 		c.set("retry.retryAfter.honor", "false")
 	} else if c.one(5) {
 		c.set("retry.retryAfter.max", c.spanOf(1, 100))
+	}
+}
+
+// hedge gives a hedge after a fixed delay. Left behind by mode abandon, an
+// attempt that wins frees its slot a moment before, for a hedge that waits for it:
+// whether that still begins is chance.
+func (c *chooser) hedge() {
+	if c.has("timeout.mode") && c.has("bulkhead.maxWait") {
+		return
+	}
+	c.set("hedge.delay", c.spanOf(0, 60))
+	if c.one(2) {
+		c.set("hedge.maxHedges", 1+c.IntN(3))
+	}
+	if c.one(5) {
+		c.set("retry.budget.minConcurrency", c.IntN(3))
 	}
 }
 
