@@ -85,7 +85,7 @@ func (a *abandonable[T]) run(ctx context.Context, f func(context.Context) (T, er
 	defer func() {
 		if a.exited {
 			if v := recover(); v != nil {
-				a.exited, a.panicked = false, &PanicError{Value: v, Stack: debug.Stack()}
+				a.exited, a.panicked = false, carried(v)
 			}
 		}
 	}()
@@ -133,6 +133,15 @@ func discard[T any](v T) {
 type PanicError struct {
 	Value any    // what the delegate panicked with
 	Stack []byte // of the delegate's goroutine
+}
+
+// carried is a panic of v as it is raised again: one that another goroutine of ours
+// has carried already stays what it is. It is called where v is recovered.
+func carried(v any) *PanicError {
+	if e, ok := v.(*PanicError); ok {
+		return e
+	}
+	return &PanicError{Value: v, Stack: debug.Stack()}
 }
 
 // Error returns the value and the delegate's stack, which a crash would print.

@@ -3,7 +3,6 @@ package resilience
 import (
 	"context"
 	"maps"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,6 +30,7 @@ type Cache[K comparable, V any] struct {
 	misses  int64 // executions
 	shared  int64 // calls that waited for another one's execution
 	stale   int64 // calls that a value older than its ttl answered
+	clears  int64
 }
 
 // stripes is a count that many cores add to without sharing a line: each
@@ -141,7 +141,8 @@ func (c *Cache[K, V]) find(key K) (value V, ok bool) {
 // may change meanwhile. A panic of f is raised again by every call as a
 // *[PanicError], its Goexit repeated.
 //
-// Switched off, f is simply called.
+// A call from within f for the key that f is executed for would wait for itself:
+// it executes its f. Switched off, f is simply called.
 func (c *Cache[K, V]) Fill(ctx context.Context, key K, f func(context.Context) (V, Outcome)) (V, Outcome) {
 	if ctx == nil {
 		ctx = context.Background()
@@ -155,8 +156,12 @@ func (c *Cache[K, V]) Fill(ctx context.Context, key K, f func(context.Context) (
 		return zero, p.leaving(ctx)
 	}
 	fl, value, known := c.join(ctx, p, key, f)
-	if fl == nil {
+	switch {
+	case fl == nil:
+		known.caller = ctx
 		return value, known
+	case fl.around(ctx):
+		return f(ctx)
 	}
 	select {
 	case <-fl.done:
@@ -167,13 +172,15 @@ func (c *Cache[K, V]) Fill(ctx context.Context, key K, f func(context.Context) (
 		}
 		<-fl.done
 	}
-	return fl.result()
+	value, known = fl.result()
+	known.caller = ctx
+	return value, known
 }
 
 // leaving is the outcome of a call whose caller left.
 func (p *plan) leaving(ctx context.Context) Outcome {
 	err, kind := ctx.Err(), leftKind(ctx)
-	return Outcome{plan: p, err: err, kinds: kind, falls: p.falls(err, kind)}
+	return Outcome{plan: p, caller: ctx, err: err, kinds: kind, falls: p.falls(err, kind)}
 }
 
 // join returns the execution for key, begun if there is none, or what is known
@@ -188,12 +195,14 @@ func (c *Cache[K, V]) join(ctx context.Context, p *plan, key K, f func(context.C
 	}
 	var zero V
 	if fl := c.flights[key]; fl != nil {
-		fl.waiting++
-		c.shared++
+		if !fl.around(ctx) {
+			fl.waiting++
+			c.shared++
+		}
 		return fl, zero, Outcome{}
 	}
-	fl := &flight[V]{done: make(chan struct{}), waiting: 1}
-	ctx, fl.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	fl := &flight[V]{done: make(chan struct{}), waiting: 1, began: c.clears}
+	ctx, fl.cancel = context.WithCancel(context.WithValue(context.WithoutCancel(ctx), flightKey{fl}, true))
 	c.flights[key] = fl
 	c.misses++
 	go c.run(ctx, p, key, fl, f)
@@ -222,22 +231,33 @@ func (c *Cache[K, V]) answer(s *cacheSlot[K, V]) (value V, known Outcome, ok boo
 func (c *Cache[K, V]) leave(key K, fl *flight[V]) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.flights[key] != fl {
+	if fl.landed {
 		return false
 	}
 	if fl.waiting--; fl.waiting == 0 {
-		delete(c.flights, key) // who comes now begins anew
+		c.forget(key, fl) // who comes now begins anew
 		c.guard.rt.abandoned.Add(1)
 		fl.cancel()
 	}
 	return true
 }
 
-// flight is an execution that calls share.
+// forget lets nobody else wait for an execution. c.mu is held.
+func (c *Cache[K, V]) forget(key K, fl *flight[V]) {
+	if c.flights[key] == fl {
+		delete(c.flights, key)
+	}
+}
+
+// flight is an execution that calls share. The cache's mu guards the three in the
+// middle.
 type flight[V any] struct {
-	done    chan struct{}
-	cancel  context.CancelFunc
-	waiting int // under the cache's mu
+	done   chan struct{}
+	cancel context.CancelFunc
+	began  int64 // after so many clears
+
+	waiting int
+	landed  bool
 
 	value    V
 	outcome  Outcome
@@ -245,13 +265,19 @@ type flight[V any] struct {
 	exited   bool // by runtime.Goexit
 }
 
+// flightKey is the key under which the context of an execution has it.
+type flightKey struct{ flight any }
+
+// around reports whether ctx is one of the execution itself.
+func (fl *flight[V]) around(ctx context.Context) bool { return ctx.Value(flightKey{fl}) != nil }
+
 func (c *Cache[K, V]) run(ctx context.Context, p *plan, key K, fl *flight[V], f func(context.Context) (V, Outcome)) {
 	fl.exited = true
-	defer c.land(p, key, fl)
+	defer c.land(ctx, p, key, fl)
 	defer func() {
 		if fl.exited {
 			if v := recover(); v != nil {
-				fl.exited, fl.panicked = false, &PanicError{Value: v, Stack: debug.Stack()}
+				fl.exited, fl.panicked = false, carried(v)
 			}
 		}
 	}()
@@ -260,19 +286,22 @@ func (c *Cache[K, V]) run(ctx context.Context, p *plan, key K, fl *flight[V], f 
 }
 
 // land ends an execution. The result of one that everybody left is dropped: it
-// may be older than what is kept by now.
-func (c *Cache[K, V]) land(p *plan, key K, fl *flight[V]) {
+// may be older than what is kept by now. So is that of one that began before the
+// cache was cleared.
+func (c *Cache[K, V]) land(ctx context.Context, p *plan, key K, fl *flight[V]) {
 	fl.cancel()
 	c.mu.Lock()
-	if c.flights[key] == fl {
-		delete(c.flights, key)
-		if !fl.exited && fl.panicked == nil {
-			c.keep(&p.Caching, key, fl)
-		}
-	} else {
-		c.guard.rt.abandoned.Add(-1)
+	fl.landed = true
+	c.forget(key, fl)
+	left := fl.waiting == 0
+	if !left && fl.began == c.clears && !fl.exited && fl.panicked == nil {
+		c.keep(&p.Caching, key, fl)
 	}
 	c.mu.Unlock()
+	if left {
+		c.guard.rt.abandoned.Add(-1)
+		defer p.tellAbandoned(ctx, 0, fl.outcome.err, fl.panicked, fl.exited)
+	}
 	close(fl.done)
 }
 
@@ -297,6 +326,7 @@ func (c *Cache[K, V]) keep(conf *Caching, key K, fl *flight[V]) {
 		k = *s.kept.Load()
 	}
 	if o.kinds&callersOrOurs == 0 && conf.NegativeTTL > 0 {
+		o.caller = nil // a request must not live as long as what it came to
 		k.failed, k.until = o, after(now, conf.NegativeTTL)
 	}
 	if s != nil || k.until > now {
@@ -310,7 +340,7 @@ func (c *Cache[K, V]) keep(conf *Caching, key K, fl *flight[V]) {
 
 // callersOrOurs are the failures that say nothing of the key: the caller's, and
 // rejections of ours.
-const callersOrOurs = KindCanceled | KindCallerDeadline | KindCircuitOpen | KindBulkheadFull | KindRateLimited
+const callersOrOurs = KindCanceled | KindCallerDeadline | KindCircuitOpen | KindBulkheadFull | KindRateLimited | KindBudgetExhausted
 
 // put gives the key something to keep. c.mu is held.
 func (c *Cache[K, V]) put(conf *Caching, key K, k *cacheEntry[V]) {
@@ -364,7 +394,8 @@ func (c *Cache[K, V]) snapshot() CacheSnapshot {
 	return CacheSnapshot{Name: c.guard.name, Entries: len(c.ring), Hits: c.hits.sum(), Misses: c.misses, Shared: c.shared, Stale: c.stale}
 }
 
-// clear forgets every entry. Executions in flight are kept when they end.
+// clear forgets every entry. Who waits for an execution gets what it comes to;
+// nobody else does, since it may have read what was true before.
 func (c *Cache[K, V]) clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -373,6 +404,8 @@ func (c *Cache[K, V]) clear() {
 	}
 	c.ring, c.hand = nil, 0
 	clear(c.slots)
+	clear(c.flights)
+	c.clears++
 }
 
 // anyCache is a [Cache] of whatever types.
@@ -391,7 +424,8 @@ func (rt *Runtime) Caches() []CacheSnapshot {
 }
 
 // ClearCaches forgets what the caches of the guards with the names keep; without
-// names, of all.
+// names, of all. Calls that begin afterwards share no execution that began before,
+// and what one of those comes to is not kept.
 func (rt *Runtime) ClearCaches(names ...string) {
 	wanted := map[string]bool{}
 	for _, name := range names {

@@ -2,6 +2,7 @@ package resilience
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -74,7 +75,8 @@ const (
 	BreakerReset
 	// AbandonedEnded: a delegate that timeout.mode abandon left behind returned, and
 	// what it returned was dropped: Err, or a *[PanicError]. Reason is "Goexit" where
-	// it ended its goroutine.
+	// it ended its goroutine. Likewise an execution of a [Cache] when all who shared
+	// it have left, under Attempt 0: it may have made several.
 	AbandonedEnded
 	// LimitChanged: the limit of an adaptive part in mode concurrency moved
 	// LimitFrom one number LimitTo another; or one in mode throttle began, or ceased,
@@ -136,8 +138,12 @@ func (e Event) String() string {
 // words says what String puts behind the kind.
 func (e *Event) words(say func(format string, args ...any)) {
 	switch e.Kind {
-	case AttemptFailed, GaveUp, AbandonedEnded, HedgeStarted, HedgeWon:
+	case AttemptFailed, GaveUp, HedgeStarted, HedgeWon:
 		say(", attempt %d", e.Attempt)
+	case AbandonedEnded:
+		if e.Attempt > 0 {
+			say(", attempt %d", e.Attempt)
+		}
 	case RetryScheduled:
 		say(", attempt %d in %v", e.Attempt+1, rounded(e.Delay))
 	case BreakerTransition:
@@ -269,16 +275,22 @@ const neverReturned = "panic or Goexit"
 
 // ended tells that a delegate came back that nobody waits for.
 func (a *abandonable[T]) ended() {
-	o := a.plan.rt.observer
+	a.plan.tellAbandoned(a.caller, a.attempt, a.err, a.panicked, a.exited)
+}
+
+// tellAbandoned tells what the attempt of a call under ctx came to that nobody
+// waited for.
+func (p *plan) tellAbandoned(ctx context.Context, attempt int, err error, panicked *PanicError, exited bool) {
+	o := p.rt.observer
 	if o == nil {
 		return
 	}
-	e := Event{Kind: AbandonedEnded, Time: time.Now(), Name: a.plan.name, Attempt: a.attempt, Err: a.err}
+	e := Event{Kind: AbandonedEnded, Time: time.Now(), Name: p.name, Attempt: attempt, Err: err}
 	switch {
-	case a.panicked != nil:
-		e.Err = a.panicked
-	case a.exited:
+	case panicked != nil:
+		e.Err = panicked
+	case exited:
 		e.Reason = "Goexit"
 	}
-	o.tell(a.caller, e)
+	o.tell(ctx, e)
 }

@@ -2,7 +2,6 @@ package resilience
 
 import (
 	"context"
-	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -428,13 +427,13 @@ func (r *race[T]) decide(but *lazyContext) {
 
 // die ends the race for a panic of v, or a Goexit.
 func (r *race[T]) die(v any) {
-	carried, ok := v.(*PanicError)
-	if v != nil && !ok {
-		carried = &PanicError{Value: v, Stack: debug.Stack()}
+	var panicked *PanicError
+	if v != nil {
+		panicked = carried(v)
 	}
 	r.mu.Lock()
 	if r.rest.panicked == nil {
-		r.rest.panicked = carried
+		r.rest.panicked = panicked
 	}
 	r.rest.exited = r.rest.exited || v == nil
 	r.decide(nil)

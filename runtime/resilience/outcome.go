@@ -8,18 +8,19 @@ import (
 
 // Outcome is how a call ended, for a [Cache] to keep.
 type Outcome struct {
-	plan  *plan // nil: switched off
-	err   error
-	kinds Kind
-	falls bool
-	poor  bool // a result that is judged bad
-	again bool // see MayRepeat
+	plan   *plan // nil: switched off
+	caller context.Context
+	err    error
+	kinds  Kind
+	falls  bool
+	poor   bool // a result that is judged bad
+	again  bool // see MayRepeat
 }
 
 // Outcome returns how the call ended.
 func (c *Call) Outcome() Outcome {
 	falls := (c.last != nil || c.reason != nil) && c.plan != nil && c.fallbackApplies()
-	return Outcome{plan: c.plan, err: c.Err(), kinds: c.kinds, falls: falls, poor: c.poor, again: c.MayRepeat()}
+	return Outcome{plan: c.plan, caller: c.caller, err: c.Err(), kinds: c.kinds, falls: falls, poor: c.poor, again: c.MayRepeat()}
 }
 
 // Err is [Call.Err].
@@ -33,7 +34,7 @@ func (o Outcome) WantsFallback() bool {
 	}
 	o.plan.countFallback()
 	if observer := o.plan.rt.observer; observer != nil {
-		observer.tell(context.Background(), Event{Kind: FallbackUsed, Time: time.Now(), Name: o.plan.name, Err: o.err})
+		observer.tell(o.caller, Event{Kind: FallbackUsed, Time: time.Now(), Name: o.plan.name, Err: o.err})
 	}
 	return true
 }
