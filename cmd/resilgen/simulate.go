@@ -162,8 +162,9 @@ func (s *scenario) complete(flags *flag.FlagSet) error {
 	return nil
 }
 
-// binary is the name of the test binary in the temporary directory.
-const binary = "simulation.test"
+// binary is the name of the test binary in the temporary directory, as every
+// system runs it.
+const binary = "simulation.test.exe"
 
 // compileSimulation builds the test binary in dir. The package on disk stays as it is:
 // the go command is told what to read instead.
