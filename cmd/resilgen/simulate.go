@@ -63,6 +63,10 @@ func (env *environment) simulateFlags() (*flag.FlagSet, *scenario) {
 		c.Capacity, err = parseCount(text)
 		return err
 	})
+	flags.Func("instances", "`number` of instances of the service that take turns with the calls, each with breakers of its own; 1 by default", func(text string) (err error) {
+		c.Instances, err = parseCount(text)
+		return err
+	})
 	flags.Func("deadline", "`time` that every caller has; none by default", positive(&c.Deadline))
 	flags.Uint64Var(&c.Seed, "seed", c.Seed, "`number` that all that is random follows from")
 	flags.BoolVar(&env.json, "json", false, "print the result as JSON")

@@ -36,11 +36,13 @@ func (env *environment) tell(s *scenario, sim *generator.Simulation, result *sim
 	phases(&b, result)
 	b.WriteByte('\n')
 	counts(&b, result)
-	for _, breaker := range result.Breakers {
-		if len(breaker.Transitions) > 0 || breaker.Name == sim.Name {
-			b.WriteByte('\n')
-			timeline(&b, breaker, s.order.Config.Duration)
-		}
+	told, more := breakers(sim.Name, result)
+	for _, breaker := range told {
+		b.WriteByte('\n')
+		timeline(&b, breaker, s.order.Config)
+	}
+	if more > 0 {
+		fmt.Fprintf(&b, "\nand %d more, of which -json tells\n", more)
 	}
 	notes(&b, s, sim, result)
 	if s.svg != "" {
@@ -56,6 +58,9 @@ func (s *scenario) words() string {
 	text := fmt.Sprintf("%s calls a second for %s", number(c.Rate), nice(c.Duration))
 	if c.Uniform {
 		text += ", evenly"
+	}
+	if c.Instances > 1 {
+		text += fmt.Sprintf(", by %d instances", c.Instances)
 	}
 	switch {
 	case c.P50 == 0:
@@ -100,7 +105,7 @@ func counts(out io.Writer, result *simulation.Result) {
 	fmt.Fprintf(out, "not admitted   %s\n", byPart(result.Rejected))
 	fmt.Fprintf(out, "gave up        %s\n", byPart(result.GaveUp))
 	fmt.Fprintf(out, "repeated       %d retries, %d hedges\n", result.Retries, result.Hedges)
-	fmt.Fprintf(out, "in flight      %d attempts at a time, at most\n", result.MostInFlight)
+	fmt.Fprintf(out, "in flight      %d at a time, at most\n", result.MostInFlight)
 }
 
 // byPart lists counts, the greatest first.
@@ -120,10 +125,33 @@ func byPart(counts map[string]int) string {
 	return strings.Join(names, ", ")
 }
 
+// shownBreakers is how many are told of one by one.
+const shownBreakers = 3
+
+// breakers returns those that have something to tell, and how many are left out.
+func breakers(name string, result *simulation.Result) (list []simulation.Breaker, more int) {
+	for _, b := range result.Breakers {
+		if len(b.Transitions) > 0 || b.Name == name {
+			list = append(list, b)
+		}
+	}
+	n := min(len(list), shownBreakers)
+	return list[:n], len(list) - n
+}
+
+// titled is the name of a breaker, and of its instance if there are several.
+func titled(b simulation.Breaker, c simulation.Config) string {
+	if c.Instances > 1 {
+		return fmt.Sprintf("%s of instance %d", b.Name, b.Instance+1)
+	}
+	return b.Name
+}
+
 // timeline prints the transitions of a breaker. Probes that failed one after the
 // other are one line.
-func timeline(out io.Writer, b simulation.Breaker, whole time.Duration) {
-	fmt.Fprintf(out, "breaker %s\n", b.Name)
+func timeline(out io.Writer, b simulation.Breaker, c simulation.Config) {
+	whole := c.Duration
+	fmt.Fprintf(out, "breaker %s\n", titled(b, c))
 	if len(b.Transitions) == 0 {
 		fmt.Fprintf(out, "  %s throughout\n", b.Initial)
 		return

@@ -38,14 +38,9 @@ text { fill: #ccc } .ground { fill: #161b22 } .grid { stroke: #333 } .outage { o
 // drawing is the time line of a simulation as an SVG.
 func drawing(name string, c simulation.Config, result *simulation.Result) []byte {
 	var b bytes.Buffer
-	p := &picture{out: &b, whole: c.Duration, most: most(c, result)}
-	var breakers []simulation.Breaker
-	for _, x := range result.Breakers {
-		if len(x.Transitions) > 0 || x.Name == name {
-			breakers = append(breakers, x)
-		}
-	}
-	height := pictureHeight + max(len(breakers)-1, 0)*int(strip+20)
+	p := &picture{out: &b, config: c, most: most(c, result)}
+	told, _ := breakers(name, result)
+	height := pictureHeight + max(len(told)-1, 0)*int(strip+20)
 	p.say(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-label="%s under load">`+"\n", pictureWidth, height, escape(name))
 	p.say("%s", style)
 	p.say(`<rect class="ground" width="%d" height="%d"/>`+"\n", pictureWidth, height)
@@ -57,7 +52,7 @@ func drawing(name string, c simulation.Config, result *simulation.Result) []byte
 		p.say(`<text x="%.1f" y="%.0f">outage</text>`+"\n", from+4, top+14)
 	}
 	p.lines(result.Slices)
-	for i, x := range breakers {
+	for i, x := range told {
 		p.breaker(x, bottom+54+float64(i)*(strip+20))
 	}
 	p.say("</svg>\n")
@@ -66,15 +61,15 @@ func drawing(name string, c simulation.Config, result *simulation.Result) []byte
 
 // picture is a drawing that is being made.
 type picture struct {
-	out   *bytes.Buffer
-	whole time.Duration
-	most  float64 // a second, at the top
+	out    *bytes.Buffer
+	config simulation.Config
+	most   float64 // a second, at the top
 }
 
 func (p *picture) say(format string, args ...any) { fmt.Fprintf(p.out, format, args...) }
 
 func (p *picture) x(seconds float64) float64 {
-	return left + min(seconds/p.whole.Seconds(), 1)*(right-left)
+	return left + min(seconds/p.config.Duration.Seconds(), 1)*(right-left)
 }
 func (p *picture) y(rate float64) float64 { return bottom - rate/p.most*(bottom-top) }
 
@@ -107,10 +102,10 @@ func (p *picture) axes() {
 	}
 	p.say(`<text x="6" y="44">a second</text>` + "\n")
 	unit, name := 1.0, "s"
-	if p.whole >= 10*time.Minute {
+	if p.config.Duration >= 10*time.Minute {
 		unit, name = 60, "m"
 	}
-	total := p.whole.Seconds() / unit
+	total := p.config.Duration.Seconds() / unit
 	for by, n := step(total/12), 0; float64(n)*by <= total*1.001; n++ {
 		p.say(`<text x="%.1f" y="%.0f" text-anchor="middle">%s %s</text>`+"\n", p.x(float64(n)*by*unit), bottom+18, number(float64(n)*by), name)
 	}
@@ -129,7 +124,7 @@ func (p *picture) lines(list []simulation.Slice) {
 		{"success", "calls that succeed", 150, func(s simulation.Slice) int { return s.Succeeded }},
 		{"fallback", "answers of the fallback", 180, func(s simulation.Slice) int { return s.Answered }},
 	} {
-		width := p.whole.Seconds() / float64(len(list))
+		width := p.config.Duration.Seconds() / float64(len(list))
 		var points strings.Builder
 		sum := 0
 		for i, s := range list {
@@ -148,13 +143,13 @@ func (p *picture) lines(list []simulation.Slice) {
 // breaker draws the states of one as a strip.
 func (p *picture) breaker(b simulation.Breaker, y float64) {
 	seen := map[string]bool{}
-	list := spans(b, p.whole)
+	list := spans(b, p.config.Duration)
 	for _, s := range list {
 		seen[s.state] = true
 		p.say(`<rect class="%s" x="%.2f" y="%.0f" width="%.2f" height="%.0f"/>`+"\n", s.state, p.x(s.from), y, max(p.x(s.to)-p.x(s.from), 0.75), strip)
 	}
-	p.say(`<text x="%.0f" y="%.0f">breaker %s:</text>`+"\n", left, y-6, escape(b.Name))
-	at := left + 62 + 7*float64(len(b.Name))
+	p.say(`<text x="%.0f" y="%.0f">breaker %s:</text>`+"\n", left, y-6, escape(titled(b, p.config)))
+	at := left + 62 + 7*float64(len(titled(b, p.config)))
 	for _, state := range []string{"closed", "half_open", "open", "forced_open", "disabled"} {
 		if seen[state] {
 			p.say(`<rect class="%s" x="%.0f" y="%.0f" width="12" height="10"/><text x="%.0f" y="%.0f">%s</text>`+"\n", state, at, y-15, at+16, y-6, strings.ReplaceAll(state, "_", " "))

@@ -15,6 +15,9 @@ type Config struct {
 	Uniform  bool          // calls come evenly, instead of at random (a Poisson process)
 	Duration time.Duration // calls come for so long; those in flight then end as they will
 	Deadline time.Duration // of each caller; 0 is none
+	// Instances of the service take turns with the calls. Each has breakers,
+	// budgets and limits of its own; 0 is one.
+	Instances int
 
 	// Half of the answers take at most P50, and all but a hundredth at most P99:
 	// latencies are log-normal. Zeros are answers at once.
@@ -50,8 +53,8 @@ func (c Config) check() error {
 		return errors.New("failures are a share in [0,1]")
 	case c.Outage.Start < 0 || c.Outage.Length < 0 || c.Outage.Start+c.Outage.Length > c.Duration:
 		return errors.New("an outage lies within the duration")
-	case c.Capacity < 0 || c.Deadline < 0:
-		return errors.New("neither capacity nor deadline is negative")
+	case c.Capacity < 0 || c.Deadline < 0 || c.Instances < 0:
+		return errors.New("neither capacity nor deadline nor instances are negative")
 	}
 	return nil
 }

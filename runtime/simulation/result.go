@@ -47,8 +47,9 @@ type Slice struct {
 	Failed    int `json:"failed"`
 }
 
-// Breaker is what a breaker did, by name.
+// Breaker is what a breaker of an instance did.
 type Breaker struct {
+	Instance    int          `json:"instance"` // from 0
 	Name        string       `json:"name"`
 	Initial     string       `json:"initial"` // state
 	Transitions []Transition `json:"transitions"`
@@ -70,6 +71,8 @@ var phaseNames = [3]string{"before", "outage", "after"}
 
 // result sums the run up, when every call is over.
 func (r *run) result() *Result {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.peer.mu.Lock()
 	defer r.peer.mu.Unlock()
 	out := &Result{Rejected: r.rejected, GaveUp: r.gaveUp, Retries: r.retries, Hedges: r.hedges,

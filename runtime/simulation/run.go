@@ -22,33 +22,59 @@ var ErrAnswered = errors.New("simulation: a fallback answered")
 var errPiledUp = errors.New("calls pile up")
 
 // Run sends the load of c through what wrap returns, around a delegate that asks
-// peer, and waits for every call. rt, which wrap is given, belongs to the run. It
-// fails if c is no load, if wrap does, and if calls pile up.
+// peer, and waits for every call. wrap is called once for each instance, with a
+// Runtime that belongs to the run. It fails if c is no load, if wrap does, and if
+// calls pile up.
 func Run(c Config, peer *Peer, wrap func(rt *resilience.Runtime) (Call, error)) (*Result, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	r := &run{config: c, peer: peer, slices: make([]Slice, sliceCount+1), breakers: []Breaker{}}
-	rt, err := resilience.Open(resilience.Options{Seed: c.Seed, Observe: r.observe})
+	r := &run{config: c, peer: peer, slices: make([]Slice, sliceCount+1), breakers: []Breaker{}, rejected: map[string]int{}, gaveUp: map[string]int{}}
+	defer r.close()
+	var calls []Call
+	for i := range max(c.Instances, 1) {
+		call, err := r.instance(i, wrap)
+		if err != nil {
+			return nil, err
+		}
+		calls = append(calls, call)
+	}
+	err := r.load(calls)
+	return r.result(), err
+}
+
+// instance makes one that is called, with a Runtime of its own.
+func (r *run) instance(number int, wrap func(rt *resilience.Runtime) (Call, error)) (Call, error) {
+	observe := func(_ context.Context, e resilience.Event) { r.observe(number, e) }
+	rt, err := resilience.Open(resilience.Options{Seed: r.config.Seed + uint64(number), Observe: observe})
 	if err != nil {
 		return nil, err
 	}
+	r.runtimes = append(r.runtimes, rt)
 	call, err := wrap(rt)
 	if err != nil {
-		return nil, errors.Join(err, rt.Close())
+		return nil, err
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for _, b := range rt.Breakers() {
-		r.breakers = append(r.breakers, Breaker{Name: b.Name(), Initial: b.Snapshot().State.String(), Transitions: []Transition{}})
+		r.breakers = append(r.breakers, Breaker{Instance: number, Name: b.Name(), Initial: b.Snapshot().State.String(), Transitions: []Transition{}})
 	}
-	err = r.load(call)
-	return r.result(), errors.Join(err, rt.Close())
+	return call, nil
+}
+
+func (r *run) close() {
+	for _, rt := range r.runtimes {
+		_ = rt.Close() // has nothing to flush
+	}
 }
 
 // run is the record of a simulation.
 type run struct {
-	config Config
-	peer   *Peer
-	begun  time.Time
+	config   Config
+	peer     *Peer
+	begun    time.Time
+	runtimes []*resilience.Runtime // one for each instance
 
 	mu       sync.Mutex
 	inFlight int
@@ -77,20 +103,19 @@ const (
 )
 
 // load sends every call, each on a goroutine of its own, and waits for all.
-func (r *run) load(call Call) error {
+func (r *run) load(calls []Call) error {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	var group sync.WaitGroup
 	r.begun = time.Now()
 	r.peer.begin(r.begun)
-	r.rejected, r.gaveUp = map[string]int{}, map[string]int{}
 	for n, at := range r.config.arrivals {
 		time.Sleep(time.Until(r.begun.Add(at)))
 		if waiting := r.arrive(at); waiting > maxInFlight {
 			cancel(fmt.Errorf("%w: %d are in flight %v after the first one; nothing bounds how long they wait, or how many there are", errPiledUp, waiting, at.Round(time.Millisecond)))
 			break
 		}
-		group.Go(func() { r.call(ctx, n, at, call) })
+		group.Go(func() { r.call(ctx, n, at, calls[n%len(calls)]) })
 	}
 	group.Wait()
 	if err := context.Cause(ctx); errors.Is(err, errPiledUp) {
@@ -146,8 +171,8 @@ func (r *run) end(e ended, at time.Duration) {
 	}
 }
 
-// observe counts what the runtime tells.
-func (r *run) observe(_ context.Context, e resilience.Event) {
+// observe counts what the Runtime of an instance tells.
+func (r *run) observe(instance int, e resilience.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch e.Kind {
@@ -164,7 +189,7 @@ func (r *run) observe(_ context.Context, e resilience.Event) {
 	case resilience.HedgeStarted:
 		r.hedges++
 	case resilience.BreakerTransition:
-		b := slices.IndexFunc(r.breakers, func(b Breaker) bool { return b.Name == e.Name })
+		b := slices.IndexFunc(r.breakers, func(b Breaker) bool { return b.Instance == instance && b.Name == e.Name })
 		if b < 0 {
 			return // of another time: a breaker that was made under load
 		}

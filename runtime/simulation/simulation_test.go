@@ -156,6 +156,24 @@ func TestBreakerTimeLine(t *testing.T) {
 	}
 }
 
+// TestInstances: they take turns, and each breaker sees its own calls.
+func TestInstances(t *testing.T) {
+	c := steady
+	c.Instances, c.Failures = 3, 1
+	r := mustSimulate(t, c, resilience.Policy{Breaker: resilience.Breaker{ConsecutiveFailures: 5, OpenDuration: time.Minute}})
+	if all := phaseNamed(t, r, "all"); all.Attempts != 15 || r.Rejected["circuitBreaker"] != 105 {
+		t.Errorf("%d attempts, rejected %v; want five of each instance", all.Attempts, r.Rejected)
+	}
+	for i, b := range r.Breakers {
+		if want := 1.22 + float64(i)/10; b.Instance != i || len(b.Transitions) != 1 || b.Transitions[0].At < want-0.01 || b.Transitions[0].At > want+0.02 {
+			t.Errorf("breaker %d is %+v, want it to open after %.2fs, at its fifth call", i, b, want)
+		}
+	}
+	if len(r.Breakers) != 3 {
+		t.Errorf("%d breakers, want 3", len(r.Breakers))
+	}
+}
+
 // TestFailures: as many as were asked for, and retries mend them.
 func TestFailures(t *testing.T) {
 	c := Config{Seed: 3, Rate: 100, Duration: 100 * time.Second, P50: 20 * ms, P99: 200 * ms, Failures: 0.1}
@@ -256,7 +274,7 @@ func TestWrongLoads(t *testing.T) {
 		{func(c *Config) { c.P50 = 0 }, "no latency has a p50 of 0s and a p99 of 20ms"},
 		{func(c *Config) { c.Failures = 1.1 }, "failures are a share in [0,1]"},
 		{func(c *Config) { c.Outage = Outage{Start: 11 * time.Second, Length: 2 * time.Second} }, "an outage lies within the duration"},
-		{func(c *Config) { c.Capacity = -1 }, "neither capacity nor deadline is negative"},
+		{func(c *Config) { c.Capacity = -1 }, "neither capacity nor deadline nor instances are negative"},
 	} {
 		wrong := steady
 		c.change(&wrong)
