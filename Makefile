@@ -59,8 +59,8 @@ fuzz: ## fuzz what reads policies, and names and expressions in generated code, 
 bench: ## benchmarks of the runtime
 	go test -run '^$$' -bench . -benchmem ./runtime/...
 
-docs: ## write the reference and the JSON Schema from the table of keys
-	go test -run IsUpToDate ./generator ./generator/policy ./runtime/resilience ./cmd/resilgen -update
+docs: ## write the reference and the JSON Schema from the table of keys, and what simulations print
+	go test -run 'IsUpToDate|Transcripts' ./generator ./generator/policy ./runtime/resilience ./cmd/resilgen -update
 
 simulate-check: ## half a minute of real load each, held against resilgen simulate
 	go test -count=1 -v -run TestSimulateAgreesWithAServer ./examples/payments -real 30s
