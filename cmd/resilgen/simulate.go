@@ -194,17 +194,20 @@ func compileSimulation(ctx context.Context, dir string, sim *generator.Simulatio
 	}
 	out, err := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-overlay", path, "-o", filepath.Join(dir, binary), ".").CombinedOutput()
 	if err != nil {
-		return uncompiled(out, err)
+		return uncompiled(dir, out, err)
 	}
 	return nil
 }
 
-// uncompiled says why the go command failed.
-func uncompiled(out []byte, err error) error {
+// uncompiled says why the go command failed on files in dir and those of the
+// package.
+func uncompiled(dir string, out []byte, err error) error {
 	text := strings.TrimSpace(string(out))
 	switch {
 	case strings.Contains(text, "no required module provides package "+runtimeModule), strings.Contains(text, "cannot find module providing package "+runtimeModule):
 		return fmt.Errorf("the module here does not require %s, whose runtime is simulated: go get %s", runtimeModule, runtimeModule+"@"+moduleVersion())
+	case strings.Contains(text, dir):
+		return fmt.Errorf("what is generated does not compile in this package. Is %s, which the module here requires, of another version than this command (%s)? go tool resilgen is of the same\n%s", runtimeModule, toolVersion(), text)
 	case text == "":
 		return fmt.Errorf("the simulation could not be compiled: %w", err)
 	}

@@ -20,9 +20,15 @@ var update = flag.Bool("update", false, "record transcripts, and draw docs/simul
 // requiring is a go.mod of a module that has the tool, and so the runtime.
 func requiring(t *testing.T) string {
 	t.Helper()
-	root, err := filepath.Abs("../..")
+	return "module example.com/shop\n\ngo 1.25.0\n\nrequire github.com/resilgen/resilgen v0.0.0\n\nreplace github.com/resilgen/resilgen => " + root(t) + "\n"
+}
+
+// root is the directory of this module.
+func root(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs("../..")
 	require.NoError(t, err)
-	return "module example.com/shop\n\ngo 1.25.0\n\nrequire github.com/resilgen/resilgen v0.0.0\n\nreplace github.com/resilgen/resilgen => " + root + "\n"
+	return dir
 }
 
 // onThisArchitecture skips what depends on how a processor rounds.
@@ -169,6 +175,9 @@ func TestSimulateComplains(t *testing.T) {
 		{"no error result", with(plain, "shop.go", "package shop\n\ntype Gateway interface{ Charge() }\n", "resilience.yaml", "version: 1\ninterfaces: {Gateway: none}\n"), "Gateway.Charge", 1, "Gateway.Charge returns no error, so no policy acts on it"},
 		{"generic", with(plain, "shop.go", generic, "resilience.yaml", "version: 1\ninterfaces: {Gateway: {bulkhead: {}}}\n"), "Gateway.Charge", 1, "Gateway is generic, and no type is known that is a"},
 		{"package that does not compile", with(plain, "bad.go", "package shop\n\nvar _ int = true\n"), "Gateway.Charge", 1, "the package does not compile together with the simulation:\n# example.com/shop"},
+		{"runtime of another version", with(plain, "go.mod", strings.ReplaceAll(requiring(t), root(t), "./old"), "old/go.mod", "module github.com/resilgen/resilgen\n",
+			"old/runtime/resilience/old.go", "package resilience\n", "old/runtime/simulation/old.go", "package simulation\n"), "Gateway.Charge", 1,
+			"what is generated does not compile in this package. Is github.com/resilgen/resilgen, which the module here requires, of another version"},
 		{"matcher that panics", with(plain, "bad.go", "package shop\n\nfunc fine(error) bool { panic(\"no\") }\n", "resilience.yaml",
 			"version: 1\ninterfaces: {Gateway: {idempotent: true, retry: {retryOn: [fine]}}}\n"), "Gateway.Charge -failures 50%", 1, "the simulation failed (exit status 2):\npanic: no"},
 		{"no runtime", with(plain, "go.mod", "module example.com/shop\n\ngo 1.25.0\n"), "Gateway.Charge", 1,
