@@ -71,7 +71,15 @@ func sentence(w *templates.Wrapper, m *templates.Method, e *policy.Effective) st
 	if m.Repeats != nil && (m.Loop || m.Hedge) {
 		fmt.Fprintf(&b, " Unless %s, it calls it once.", m.Repeats.Text)
 	}
-	return b.String() + winds(m, e) + budgeted(e) + carried(m) + keeps(e) + answered(m, e)
+	return b.String() + winds(m, e) + budgeted(e) + carried(m) + keeps(e) + answered(m, e) + ordered(e)
+}
+
+// ordered says how the parts nest, where that is not left to the default.
+func ordered(e *policy.Effective) string {
+	if len(e.Ordered()) == 0 {
+		return ""
+	}
+	return " Nesting, outermost first: " + strings.Join(e.Nesting(), ", ") + "."
 }
 
 // keeps says what is kept of results.

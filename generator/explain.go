@@ -141,20 +141,7 @@ func valueText(v policy.Value) string {
 
 // nesting lists the parts that are on, outermost first.
 func nesting(e *policy.Effective) string {
-	var parts []string
-	for _, p := range []struct {
-		on   bool
-		name string
-	}{
-		{e.Has("fallback"), "fallback"}, {e.Has("cache"), "cache"}, {e.Dur("timeout.total") > 0, "timeout.total"}, {e.Has("retry"), "retry"}, {e.Has("hedge"), "hedge"},
-		{e.Has("circuitBreaker"), "circuitBreaker"}, {e.Has("rateLimit"), "rateLimit"}, {e.Has("bulkhead"), "bulkhead"}, {e.Has("adaptive"), "adaptive"},
-		{e.Dur("timeout.attempt") > 0, "timeout.attempt"}, {e.Dur("timeout.open") > 0, "timeout.open"}, {e.Has("chaos"), "chaos"},
-	} {
-		if p.on {
-			parts = append(parts, p.name)
-		}
-	}
-	return strings.Join(append(parts, "delegate"), " > ")
+	return strings.Join(append(e.Nesting(), "delegate"), " > ")
 }
 
 // schedule says when each attempt begins, if those before fail at once.

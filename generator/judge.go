@@ -1,6 +1,7 @@
 package generator
 
 import (
+	"cmp"
 	"fmt"
 	"go/types"
 	"maps"
@@ -20,7 +21,7 @@ func (r *resolver) lint(i *policy.Interface, out *templates.Method, sig *types.S
 			r.warn(e, f.ID, i.Key+"."+out.Name, f.Msg)
 			continue
 		}
-		r.judge(e, e.Pos, f.ID, i.Key+"."+out.Name, f.Msg)
+		r.judge(e, cmp.Or(f.Pos, e.Pos), f.ID, i.Key+"."+out.Name, f.Msg)
 	}
 }
 

@@ -434,6 +434,9 @@ func (r *resolver) literal(w *templates.Wrapper, m *templates.Method, e *policy.
 		hedge := part(root, []string{"Hedge"})
 		hedge.Fields = append(hedge.Fields, templates.Field{Name: "KeepContext", Value: true})
 	}
+	if order := layerLiteral(e); order != nil {
+		root.Fields = append(root.Fields, templates.Field{Name: "Order", Value: order})
+	}
 	if r.classes != nil {
 		root.Fields = append(root.Fields, templates.Field{Name: "Errors", Value: r.classes})
 	}
@@ -465,6 +468,8 @@ func (r *resolver) fieldValue(w *templates.Wrapper, m *templates.Method, k *poli
 		return r.errorVariable(k.Path, value)
 	case policy.List:
 		return r.matcherLiteral(w, m, k, value)
+	case policy.Order:
+		return nil // see nested
 	case string:
 		switch k.Type {
 		case policy.Enum:

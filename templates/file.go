@@ -145,7 +145,7 @@ type Literal struct {
 
 // Field is a field of a [Literal]. Value is a *Literal, a time.Duration, an
 // int, a float64, a bool, a string, a []time.Duration, a [Const], a [Consts],
-// a [Func] or a
+// a [List], a [Func] or a
 // types.Object.
 type Field struct {
 	Name  string
@@ -157,6 +157,12 @@ type Const string
 
 // Consts are several constants, or-ed.
 type Consts []string
+
+// List is a slice of constants of a type of the runtime.
+type List struct {
+	Type   string
+	Consts []string
+}
 
 // Func is a func of the generated file.
 type Func string

@@ -45,6 +45,12 @@ func value(v any) *jen.Statement {
 			list[i] = duration(d)
 		}
 		return jen.Index().Qual("time", "Duration").Values(list...)
+	case List:
+		list := make([]jen.Code, len(v.Consts))
+		for i, name := range v.Consts {
+			list[i] = rt(name)
+		}
+		return jen.Index().Add(rt(v.Type)).Values(list...)
 	case Const:
 		return rt(string(v))
 	case Consts:

@@ -74,18 +74,21 @@ func written(m *Method, keys ...string) bool {
 
 func slowAboveAttempt(m *Method) string {
 	slow, attempt := m.Policy.Dur("circuitBreaker.slowCallDuration"), PerAttempt(m.Policy)
-	if slow == 0 || attempt == 0 || slow < attempt {
+	if slow == 0 || attempt == 0 || slow < attempt || ofCalls(m) {
 		return ""
 	}
 	return fmt.Sprintf("slowCallDuration %v is no less than the %v an attempt may take: a slow call is seen as a timeout only", slow, attempt)
 }
+
+// ofCalls reports whether the breaker hears of calls, not of their attempts.
+func ofCalls(m *Method) bool { return m.Policy.Nests("circuitBreaker", m.Policy.Loop()) }
 
 func openBelowAttempt(m *Method) string {
 	open, attempt := m.Policy.Dur("circuitBreaker.openDuration"), PerAttempt(m.Policy)
 	if open < attempt {
 		return fmt.Sprintf("openDuration %v is less than the %v an attempt may take: probes start while calls from before still hang", open, attempt)
 	}
-	if pause := longestDelay(m.Policy); open < pause {
+	if pause := longestDelay(m.Policy); open < pause && !ofCalls(m) {
 		return fmt.Sprintf("openDuration %v is less than the %v between retries: a call that opens the breaker probes it with its own retry", open, pause)
 	}
 	return ""

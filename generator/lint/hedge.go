@@ -36,7 +36,7 @@ func hedgeWithoutTimeout(m *Method) string {
 
 func hedgesReject(m *Method) string {
 	slots, hedges := m.Policy.Int("bulkhead.maxConcurrent"), m.Policy.Int("hedge.maxHedges")
-	if !m.Policy.Has("bulkhead") || slots >= hedges+1 {
+	if !m.Policy.Has("bulkhead") || slots >= hedges+1 || m.Policy.Nests("bulkhead", "hedge") {
 		return ""
 	}
 	return fmt.Sprintf("bulkhead.maxConcurrent %d is less than maxHedges + 1 = %d: the hedges of one call reject each other", slots, hedges+1)

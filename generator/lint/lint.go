@@ -25,6 +25,7 @@ type Finding struct {
 	Error bool
 	Part  string
 	Msg   string
+	Pos   policy.Pos // zero: what names the method
 }
 
 // Check is an entry of the table.
@@ -140,10 +141,10 @@ func Run(m *Method) []Finding {
 			if c.Shape {
 				msg = c.Part + " cannot act: " + msg + "; " + c.Instead + "drop it here, or say leaveOut: all"
 			}
-			list = append(list, Finding{c.ID, c.Error, c.Part, msg})
+			list = append(list, Finding{ID: c.ID, Error: c.Error, Part: c.Part, Msg: msg})
 		}
 	}
-	return list
+	return append(list, misplaced(m)...) // by what was not left out
 }
 
 // once is about parts that execute a method more than once.
@@ -151,7 +152,7 @@ func once(m *Method, id, part string) []Finding {
 	switch {
 	case !m.Policy.Has(part) || m.Policy.Idempotent():
 	case m.Policy.Own(part):
-		return []Finding{{id, true, part, part + " needs idempotent: true: the method may be executed twice"}}
+		return []Finding{{ID: id, Error: true, Part: part, Msg: part + " needs idempotent: true: the method may be executed twice"}}
 	default:
 		m.Policy.Drop(part, "not marked idempotent")
 	}
@@ -171,7 +172,7 @@ func oneOfBoth(m *Method) []Finding {
 	case retry && !hedge:
 		m.Policy.Drop("hedge", "the retry takes its place")
 	default:
-		return []Finding{{"RG060", true, "hedge", "retry and hedge exclude each other: each begins the next attempt after a failure; write retry: none or hedge: none"}}
+		return []Finding{{ID: "RG060", Error: true, Part: "hedge", Msg: "retry and hedge exclude each other: each begins the next attempt after a failure; write retry: none or hedge: none"}}
 	}
 	return nil
 }
@@ -523,6 +524,8 @@ func thresholdAbovePermitted(m *Method) string {
 func oneCallOpens(m *Method) string {
 	what, attempts := "retry.maxAttempts", m.Policy.Int("retry.maxAttempts")
 	switch {
+	case ofCalls(m):
+		return ""
 	case m.Policy.Has("hedge"):
 		what, attempts = "hedge.maxHedges + 1 =", executions(m.Policy)
 	case !m.Policy.Has("retry"):

@@ -23,7 +23,7 @@ func noRate(m *Method) string {
 
 func limitWaitAboveTotal(m *Method) string {
 	wait, total := m.Policy.Dur("rateLimit.maxWait"), m.Policy.Dur("timeout.total")
-	if total > 0 && wait >= total {
+	if total > 0 && wait >= total && !m.Policy.Nests("rateLimit", "timeout.total") {
 		return fmt.Sprintf("rateLimit.maxWait %v is no less than timeout.total %v: who waits so long cannot run", wait, total)
 	}
 	attempts, part := executions(m.Policy), "retries"
@@ -54,7 +54,7 @@ func neverFull(m *Method) string {
 	}
 	_, byCost := e.Given("rateLimit.cost")
 	_, byKey := e.Given("rateLimit.perKey")
-	if each == 0 || byCost || byKey || !e.Has("rateLimit") || e.Str("rateLimit.scope") != "attempt" || e.Str("bulkhead.name") != "" {
+	if each == 0 || byCost || byKey || !e.Has("rateLimit") || e.Str("rateLimit.scope") != "attempt" || e.Str("bulkhead.name") != "" || e.Nests("bulkhead", e.Loop()) {
 		return ""
 	}
 	n := float64(atOnce(m)) + float64(e.Int("rateLimit.limit"))*float64(each)/float64(e.Dur("rateLimit.period"))

@@ -155,10 +155,34 @@ func missing(e *policy.Effective, matcher string) string {
 	return part
 }
 
+// unseen are the rejections of the list that only come from outside retry.
+func unseen(e *policy.Effective, list policy.List) (names []string) {
+	by := map[string][]string{"CircuitOpen": {"circuitBreaker"}, "BulkheadFull": {"bulkhead"}, "RateLimited": {"rateLimit"}}
+	switch e.Str("adaptive.mode") {
+	case "concurrency":
+		by["BulkheadFull"] = append(by["BulkheadFull"], "adaptive")
+	case "throttle":
+		by["RateLimited"] = append(by["RateLimited"], "adaptive")
+	}
+	for _, n := range list.Names {
+		outside := slices.ContainsFunc(by[n.Text], func(part string) bool { return e.Nests(part, "retry") })
+		inside := slices.ContainsFunc(by[n.Text], func(part string) bool { return e.Nests("retry", part) })
+		if outside && !inside {
+			names = append(names, n.Text)
+		}
+	}
+	return names
+}
+
 func retryOnAbsent(m *Method) string {
 	list := m.Policy.List("retry.retryOn")
 	parts := absent(m, list)
-	if parts == "" || m.Policy.Str("retry.retryOnResult") != "" {
+	switch {
+	case m.Policy.Str("retry.retryOnResult") != "":
+		return ""
+	case !list.Any && len(list.Names) > 0 && len(unseen(m.Policy, list)) == len(list.Names):
+		return fmt.Sprintf("retryOn names %s alone, and order puts what rejects so outside retry, which never sees it: nothing is ever retried", list)
+	case parts == "":
 		return ""
 	}
 	return fmt.Sprintf("retryOn names %s alone, and the policy has no %s: nothing is ever retried", list, parts)
@@ -179,6 +203,9 @@ func sleepsBelowOpen(m *Method) string {
 	e, list := m.Policy, m.Policy.List("retry.retryOn")
 	if e.Int("retry.maxAttempts") < 2 {
 		return ""
+	}
+	if names := unseen(e, list); len(names) > 0 {
+		return fmt.Sprintf("retryOn names %s, but order puts what rejects so outside retry, which never sees it", strings.Join(names, " and "))
 	}
 	if e.Has("circuitBreaker") && list.Has("CircuitOpen") {
 		if msg := tooSoon(e, "CircuitOpen", "the breaker", "openDuration", e.Dur("circuitBreaker.openDuration")); msg != "" {
@@ -252,7 +279,7 @@ func outlastsLease(m *Method) string {
 
 func waitAboveTotal(m *Method) string {
 	wait, total := m.Policy.Dur("bulkhead.maxWait"), m.Policy.Dur("timeout.total")
-	if total > 0 && wait >= total {
+	if total > 0 && wait >= total && !m.Policy.Nests("bulkhead", "timeout.total") {
 		return fmt.Sprintf("bulkhead.maxWait %v is no less than timeout.total %v: who waits so long cannot run", wait, total)
 	}
 	return ""

@@ -24,17 +24,47 @@ func PerAttempt(e *policy.Effective) time.Duration {
 	return attempt
 }
 
-// waits is how long attempt n, counted from 0, may wait before it begins.
-func waits(e *policy.Effective, n int) time.Duration {
-	wait := e.Dur("bulkhead.maxWait")
-	if n == 0 || e.Str("rateLimit.scope") != "call" {
-		wait += e.Dur("rateLimit.maxWait")
+// waits is how long attempt n, counted from 0, may wait before it begins, or
+// before its limit does.
+func waits(e *policy.Effective, n int) (wait time.Duration) {
+	for _, part := range []string{"rateLimit", "bulkhead"} {
+		free := n > 0 && e.Str(part+".scope") == "call"
+		if !free && !e.Nests(part, e.Loop()) && !e.Nests(part, "timeout.total") && !e.Nests("timeout.attempt", part) && !e.Nests("timeout.open", part) {
+			wait += e.Dur(part + ".maxWait")
+		}
 	}
 	return wait
 }
 
-// WorstCase is A·(T+Q) + D (docs/policy.md), cut by timeout.total.
+// waitsOutside is how long a call may wait before the retry, and before
+// timeout.total begins.
+func waitsOutside(e *policy.Effective) (call, total time.Duration) {
+	for _, part := range []string{"rateLimit", "bulkhead"} {
+		switch wait := e.Dur(part + ".maxWait"); {
+		case e.Nests(part, "timeout.total"):
+			total += wait
+		case e.Nests(part, e.Loop()):
+			call += wait
+		}
+	}
+	return call, total
+}
+
+// WorstCase is A·(T+Q) + D (docs/policy.md), cut by timeout.total, and what may
+// be waited before that begins.
 func WorstCase(e *policy.Effective) Worst {
+	w := worstWithin(e)
+	if _, before := waitsOutside(e); w.Bounded && before > 0 {
+		w.Limit += before
+		if w.RetryAfter > 0 {
+			w.RetryAfter += before
+		}
+	}
+	return w
+}
+
+// worstWithin is WorstCase from where timeout.total begins.
+func worstWithin(e *policy.Effective) Worst {
 	attempt, total := PerAttempt(e), e.Dur("timeout.total")
 	bounded := attempt > 0 || total > 0
 	n := 1
@@ -47,13 +77,17 @@ func WorstCase(e *policy.Effective) Worst {
 			sleeps += prev
 		}
 	}
+	before, _ := waitsOutside(e)
+	if !bounded {
+		before = 0
+	}
 	if e.Has("hedge") {
 		if bounded {
 			attempt += waits(e, 0)
 		}
-		return hedgedWorst(e, attempt, bounded)
+		return hedgedWorst(e, attempt, before, bounded)
 	}
-	all := time.Duration(n) * attempt
+	all := before + time.Duration(n)*attempt
 	if bounded {
 		all += waits(e, 0) + time.Duration(n-1)*waits(e, 1)
 	}
@@ -74,14 +108,15 @@ func WorstCase(e *policy.Effective) Worst {
 	return w
 }
 
-// hedgedWorst is H·min(S,T+Q) + T+Q for H hedges that begin S apart, cut by
-// timeout.total. S by a percentile is not known, but no longer than an attempt.
-func hedgedWorst(e *policy.Effective, attempt time.Duration, bounded bool) Worst {
+// hedgedWorst is H·min(S,T+Q) + T+Q for H hedges that begin S apart, and what is
+// waited before all, cut by timeout.total. S by a percentile is not known, but no
+// longer than an attempt.
+func hedgedWorst(e *policy.Effective, attempt, before time.Duration, bounded bool) Worst {
 	apart := attempt
 	if delay, ok := e.Get("hedge.delay"); ok && !delay.None {
 		apart = min(apart, delay.V.(time.Duration))
 	}
-	w := Worst{Bounded: bounded, Unbounded: time.Duration(e.Int("hedge.maxHedges"))*apart + attempt}
+	w := Worst{Bounded: bounded, Unbounded: before + time.Duration(e.Int("hedge.maxHedges"))*apart + attempt}
 	w.Limit = w.Unbounded
 	if total := e.Dur("timeout.total"); total > 0 && (PerAttempt(e) == 0 || total < w.Limit) {
 		w.Limit = total

@@ -38,6 +38,7 @@ var documentParts = map[string]func(*bytes.Buffer){
 	"{{fallback}}":       func(b *bytes.Buffer) { keyTables(b, inEntry, "fallback") },
 	"{{adaptive}}":       func(b *bytes.Buffer) { keyTables(b, inEntry, "adaptive") },
 	"{{chaos}}":          func(b *bytes.Buffer) { keyTables(b, inEntry, "chaos") },
+	"{{order}}":          func(b *bytes.Buffer) { keyRows(b, func(k *Key) bool { return k.Path == "order" }) },
 	"{{values}}":         valueTable,
 	"{{later}}":          laterTable,
 	"{{matchers}}":       matcherTable,
@@ -48,9 +49,15 @@ var documentParts = map[string]func(*bytes.Buffer){
 // keyTables prints the keys that are built: those of a part, or those beside
 // the parts.
 func keyTables(b *bytes.Buffer, places Place, part string) {
+	keyRows(b, func(k *Key) bool {
+		return k.Type != Layers && k.Places&places != 0 && (k.Path == part || k.part() == part && k.Type != Part)
+	})
+}
+
+func keyRows(b *bytes.Buffer, in func(*Key) bool) {
 	b.WriteString("| key | type | default | meaning | example |\n|---|---|---|---|---|\n")
 	for _, k := range Keys() {
-		if !k.Built || k.Places&places == 0 || k.Path != part && (k.part() != part || k.Type == Part) {
+		if !k.Built || !in(k) {
 			continue
 		}
 		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", k.Path, k.typeText(), codeOr(k.Default), cell(k.meaning()), code(k.Example))
@@ -67,6 +74,9 @@ func (k *Key) typeText() string {
 			names = append(names, code(v.Name))
 		}
 		text = strings.Join(names, ", ")
+		if k.Type == Layers {
+			text = "list of " + text
+		}
 	case k.Type == structural:
 		text = k.written
 	case k.group() && k.GoField != "":

@@ -198,6 +198,10 @@ func (e *Effective) computed(k *Key) (Value, bool) {
 		if size := e.Int("circuitBreaker.window.size"); size > 0 && size < v.V.(int) {
 			v.V = size
 		}
+	case "rateLimit.scope":
+		if e.Nests("rateLimit", e.Loop()) {
+			v.V = "call"
+		}
 	case "circuitBreaker.halfOpen.permittedCalls":
 		if e.Str("circuitBreaker.halfOpen.mode") == "rate" {
 			v.V = 10

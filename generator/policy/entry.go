@@ -207,6 +207,10 @@ func (r *reader) value(e *entry, k *Key, p pair) {
 		if l, ok := r.matchers(k, n); ok {
 			r.set(e, k, n, l)
 		}
+	case k.Type == Layers:
+		if l, ok := r.layerList(k, n); ok {
+			r.set(e, k, n, l)
+		}
 	case k.Type == Durations:
 		if l, ok := r.durations(k, n); ok {
 			r.set(e, k, n, l)

@@ -275,7 +275,7 @@ func TestResolveErrors(t *testing.T) {
 
 func TestAllErrorsAtOnceSorted(t *testing.T) {
 	_, err := Read([]Input{
-		{Path: "b.yaml", Data: []byte("version: 3\ninterfaces:\n  G: {order: {}, retry: {x: 1}}\n")},
+		{Path: "b.yaml", Data: []byte("version: 3\ninterfaces:\n  G: {checkpoint: {}, retry: {x: 1}}\n")},
 		{Path: "a.yaml", Data: []byte("version: 1\npreset: x")},
 	})
 	var list Errors
@@ -286,10 +286,10 @@ func TestAllErrorsAtOnceSorted(t *testing.T) {
 	for _, e := range list {
 		places = append(places, e.Pos.String())
 	}
-	if got, want := strings.Join(places, " "), "a.yaml:2:9 b.yaml:1:10 b.yaml:3:7 b.yaml:3:26"; got != want {
+	if got, want := strings.Join(places, " "), "a.yaml:2:9 b.yaml:1:10 b.yaml:3:7 b.yaml:3:31"; got != want {
 		t.Errorf("places %s, want %s", got, want)
 	}
-	if got, want := list[3].Line, "  G: {order: {}, retry: {x: 1}}"; got != want {
+	if got, want := list[3].Line, "  G: {checkpoint: {}, retry: {x: 1}}"; got != want {
 		t.Errorf("Line = %q, want %q", got, want)
 	}
 	var one *Error

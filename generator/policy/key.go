@@ -25,6 +25,7 @@ const (
 	Expression Type = "expression" // string, a Go expression over the method's parameters
 	Condition  Type = "condition"  // bool, or string: a Go expression, or "" for a mapping of keys
 	Matchers   Type = "matchers"   // List
+	Layers     Type = "layers"     // Order, of Key.Values
 	structural Type = "structure"  // read by code of its own: interfaces, methods
 )
 
@@ -56,7 +57,7 @@ type Key struct {
 	// part, which nobody means who generates it.
 	ZeroAtRunTime bool
 	Places        Place
-	Values        []EnumValue // of an Enum
+	Values        []EnumValue // of an Enum, or of what Layers lists
 
 	// GoField is the field of resilience.Policy that holds the value,
 	// Retry.Backoff.InitialDelay; of a part the field that says it is on. It is
@@ -174,6 +175,7 @@ var table = sync.OnceValue(func() *keyTable {
 		chaosKeys(),
 		otherKeys(),
 		healthKeys(),
+		orderKeys(),
 		hintKeys(), laterKeys(),
 	} {
 		t.keys = append(t.keys, group...)

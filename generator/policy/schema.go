@@ -118,12 +118,15 @@ func (k *Key) scalarSchema() node {
 		return node{"type": "boolean"}
 	case Condition:
 		return node{"anyOf": []any{node{"type": "boolean"}, node{"type": "string", "minLength": 1}, object(k.Path, inEntry)}}
-	case Enum:
+	case Enum, Layers:
 		var names []string
 		for _, v := range k.Values {
 			names = append(names, v.Name)
 		}
-		return node{"enum": names}
+		if k.Type == Enum {
+			return node{"enum": names}
+		}
+		return node{"type": "array", "minItems": 1, "uniqueItems": true, "items": node{"enum": names}}
 	case Matchers:
 		edit := node{"add": ref("matchers"), "remove": ref("matchers")}
 		return node{"anyOf": []any{ref("matchers"), node{

@@ -8,7 +8,6 @@ func laterKeys() []*Key {
 	return []*Key{
 		later("deadLetter", "Keeps the arguments of a call that finally failed."),
 		later("checkpoint", "Keeps the result of a call durably."),
-		later("order", "Another nesting of the parts."),
 		file("workflows", "Generated workflows."),
 		file("pipelines", "Generated pipelines."),
 	}

@@ -30,7 +30,7 @@ type Call struct {
 	limiter *limiter        // of the key, where the plan keeps one for each
 
 	generation uint64        // of the breaker's permit
-	begun      time.Duration // of the attempt; only if the plan measures it
+	begun      time.Duration // of the attempt, only if the plan measures it; while holdsPaid, the receipt
 	start      time.Duration // 0 until a clock was needed
 	due        time.Duration // of timeout.total; 0 if there is none
 	prev       time.Duration // delay before
@@ -47,12 +47,14 @@ type Call struct {
 	ended    part // the policy that ended the call
 	turned   part // that rejected an attempt, until that is counted
 	unwanted bool
-	plain    bool // last wraps nothing, and has none of the methods we know
-	once     bool // executing it again might do the work twice
-	slept    bool // or was to: the clock was needed
-	races    bool // hedges may decide the call after the attempt has ended
-	live     bool // begun, and not over yet
-	poor     bool // the result is judged bad
+	plain    bool    // last wraps nothing, and has none of the methods we know
+	once     bool    // executing it again might do the work twice
+	slept    bool    // or was to: the clock was needed
+	races    bool    // hedges may decide the call after the attempt has ended
+	live     bool    // begun, and not over yet
+	poor     bool    // the result is judged bad
+	heard    outcome // what a breaker around all attempts is to hear of the last one
+	seen     outcome // and an adaptive part
 }
 
 type phase uint8
@@ -78,6 +80,7 @@ const (
 	holdsLimiter                     // so does the limiter
 	holdsWatch                       // the adaptive part waits for the outcome
 	holdsShare                       // of the attempts in flight that it limits
+	holdsPaid                        // what a limiter around all attempts gave: none was executed yet
 )
 
 // part is a part of a policy.
@@ -142,8 +145,9 @@ func (c *Call) next() bool {
 			c.breaker = p.breaker
 		}
 		c.live = true
-		if p.prepares {
-			c.prepare()
+		if p.prepares && !c.prepare() {
+			c.finish()
+			return false
 		}
 	}
 	for c.tries++; p != nil && p.admits && !c.admit(); c.tries++ {
@@ -165,15 +169,15 @@ func (c *Call) next() bool {
 }
 
 // prepare looks at the clock, and for the breaker of the key, where the plan
-// needs them.
-func (c *Call) prepare() {
+// needs them. It reports false if a layer around all attempts rejects the call.
+func (c *Call) prepare() bool {
 	p := c.plan
 	if p.times {
 		p.stats.begin(c)
 	}
 	if p.clocked || p.times {
 		c.start = sinceEpoch()
-		if p.total > 0 {
+		if p.total > 0 && (p.nest == nil || !p.nest.late) {
 			c.due = after(c.start, p.total)
 		}
 	}
@@ -184,6 +188,7 @@ func (c *Call) prepare() {
 		p.budget.begun.Add(1)
 		c.holds |= holdsFlight
 	}
+	return p.nest == nil || c.enter()
 }
 
 // acquire finds the breaker of key.
@@ -223,6 +228,9 @@ func after(at, d time.Duration) time.Duration {
 // admit asks breaker, limiter, bulkhead and the adaptive part, and ends the call
 // if one of them rejects it.
 func (c *Call) admit() bool {
+	if c.plan.nest != nil {
+		return c.admitNested()
+	}
 	b, h := c.breaker, c.plan.bulkhead
 	if b != nil {
 		if b.closed.Load() {
@@ -290,6 +298,9 @@ func (c *Call) queue() bool {
 // bound returns when a wait must end, 0 if it need not, and why.
 func (c *Call) bound() (due time.Duration, late error) {
 	due, late = c.due, errTotal
+	if c.holds&holdsContext != 0 { // the limit of the attempt runs already
+		due, late = c.lazy.due, c.lazy.cause
+	}
 	if limit := c.plan.Retry.MaxDuration; limit > 0 && c.tries > 1 {
 		if at := after(c.start, limit); due == 0 || at < due {
 			due, late = at, errMaxDuration
@@ -316,8 +327,7 @@ func (c *Call) turnedAway(by part, err error) {
 	} else if err == ErrBulkheadFull {
 		kind = KindBulkheadFull
 	}
-	c.begun = 0
-	c.verdict(c.turnedOutcome(kind, err), 0)
+	c.hears(c.turnedOutcome(kind, err))
 	switch {
 	case kind != 0:
 		c.rejected(by, kind, err)
@@ -333,6 +343,8 @@ func (c *Call) turnedAway(by part, err error) {
 		if c.exhausted(); c.ended == noPart { // else that is why there is no other attempt
 			c.stop(retryPart, nil)
 		}
+	case err == errAttempt, err == errOpen:
+		c.overdue(err)
 	default:
 		c.kinds = KindTimeout | KindTransient
 		c.stop(timeoutPart, &timeoutError{"timeout.total", c.plan.total, nil})
@@ -341,7 +353,7 @@ func (c *Call) turnedAway(by part, err error) {
 
 // rejected ends the call, or has it tried again where retryOn names the kind.
 func (c *Call) rejected(by part, kind Kind, reason error) {
-	c.kinds, c.unwanted = kind, false
+	c.kinds, c.unwanted, c.seen = kind, false, outcomeIgnored
 	c.stop(by, reason)
 	if c.plan.stats != nil {
 		if c.turned = by; c.races { // a hedge, which ends no call
@@ -423,6 +435,9 @@ func (c *Call) end() {
 		if c.holds == 0 && !c.live {
 			return
 		}
+	}
+	if c.holds&holdsPaid != 0 {
+		c.unpay()
 	}
 	c.died()
 	c.release(false)

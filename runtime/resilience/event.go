@@ -232,6 +232,9 @@ func (c *Call) tellRetry(d time.Duration) {
 // finish ends a call that did not simply succeed, and tells if it failed.
 func (c *Call) finish() {
 	c.live = false
+	if c.plan.nest != nil {
+		c.handBack()
+	}
 	if s := c.plan.stats; s != nil {
 		s.ended(c, false)
 	}

@@ -13,8 +13,9 @@ import (
 // named as in [Override], "" for all: each effective value of a key that may
 // change at run time, and where it comes from. The sources are, from the weakest
 // to the strongest, the default, the preset, the generated policy, the
-// environment, an overrides file (with the place in it), and [Runtime.Update]. A
-// name that there is not is answered in the text.
+// environment, an overrides file (with the place in it), and [Runtime.Update].
+// Last comes how the parts in force nest, outermost first. A name that there is
+// not is answered in the text.
 func (rt *Runtime) Explain(name string) string {
 	root, err := rt.root()
 	if err != nil {
@@ -63,6 +64,9 @@ func (rt *Runtime) explain(b *strings.Builder, g *Guard) {
 		if value, origin := s.explain(r, &full); value != "" {
 			row(b, s.key, value, origin)
 		}
+	}
+	if text := r.nestingText(); text != "" {
+		fmt.Fprintf(b, "  %-40s %s\n", "nesting", text)
 	}
 }
 
@@ -181,5 +185,6 @@ func (r *inForce) hash() string {
 	l := &p.RateLimit
 	fmt.Fprintf(h, " %q %d %d %t %d", l.Name, l.Mode, l.Scope, l.PerKey, l.MaxKeys)
 	fmt.Fprintf(h, " %d %d", p.Adaptive.Mode, p.Adaptive.Algorithm)
+	fmt.Fprintf(h, " %v", p.Order)
 	return strconv.FormatUint(h.Sum64(), 16)
 }

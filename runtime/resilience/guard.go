@@ -125,5 +125,6 @@ func (p *Policy) check() error {
 		"circuitBreaker.minimumCalls: must not be greater than window.size")
 	p.RateLimit.check(refuse)
 	p.Adaptive.check(refuse)
+	p.checkOrder(refuse)
 	return errors.Join(errs...)
 }

@@ -301,9 +301,9 @@ func (c *Call) join() bool {
 	c.attempts, c.phase = 1, running
 	if c.plan.timed {
 		c.limit()
-		if c.lazy != nil {
-			c.lazy.later = true
-		}
+	}
+	if c.lazy != nil {
+		c.lazy.later = true
 	}
 	return true
 }
@@ -367,11 +367,15 @@ func (c *Call) beaten() bool {
 		return false
 	}
 	c.kinds, c.plain = KindCanceled, false
-	if c.holds&holdsWatch != 0 {
+	held := c.holds &^ c.plan.spans
+	if held&holdsWatch != 0 {
 		c.watched(outcomeIgnored, 0)
 	}
-	if c.holds&holdsPermit != 0 {
+	if held&holdsPermit != 0 {
 		c.tellBreaker(outcomeIgnored)
+	}
+	if c.plan.nest != nil {
+		c.leave()
 	}
 	c.release(false)
 	return true
@@ -459,6 +463,10 @@ func (r *race[T]) run(c *Call) (T, error) {
 	if r.won {
 		c.succeed()
 		c.poor = r.judge != nil && r.judge(r.rest.value)
+		c.notes(outcomeSuccess, outcomeSuccess)
+		if c.poor {
+			c.heard = outcomeFailure
+		}
 		c.finish()
 		return r.rest.value, nil
 	}
@@ -481,7 +489,7 @@ func (r *race[T]) leave(c *Call) {
 	}
 	r.mu.Lock()
 	r.decide(nil)
-	c.died() // now that no hedge is to begin
+	c.diedInside() // now that no hedge is to begin
 	if r.rest == nil {
 		return
 	}

@@ -336,7 +336,7 @@ func (c *Call) charge() (t ticket, ok bool) {
 		l = c.limiter
 	}
 	now := c.start
-	if now == 0 || c.tries > 1 {
+	if now == 0 || c.tries > 1 || c.plan.nest != nil {
 		now = sinceEpoch()
 	}
 	t = ticket{l: l, cost: c.cost}

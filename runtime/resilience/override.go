@@ -196,6 +196,7 @@ func (rt *Runtime) update(version int, changes []Override) (done bool, err error
 // clone returns a copy that shares nothing that can be changed.
 func (p Policy) clone() Policy {
 	p.Retry.Backoff.Delays = slices.Clone(p.Retry.Backoff.Delays)
+	p.Order = slices.Clone(p.Order)
 	return p
 }
 
@@ -293,6 +294,7 @@ var compiled = []struct {
 	{"fallback.skipOn", func(a, b *Policy) bool { return a.Fallback.SkipOn.same(&b.Fallback.SkipOn) }},
 	{"chaos.fault", func(a, b *Policy) bool { return (a.Chaos.Fault == nil) == (b.Chaos.Fault == nil) }},
 	{"chaos.panic", func(a, b *Policy) bool { return a.Chaos.Panic == b.Chaos.Panic }},
+	{"order", func(a, b *Policy) bool { return slices.Equal(a.Order, b.Order) }},
 	{"health.register", func(a, b *Policy) bool { return a.Health.Register == b.Health.Register }},
 	{"health.failOn", func(a, b *Policy) bool { return a.Health.FailOn == b.Health.FailOn }},
 	{"permanent, statusOf, retryAfterOf", func(_, b *Policy) bool { return !b.Errors.given() && b.Errors.RetryAfterOf == nil }},

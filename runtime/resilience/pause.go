@@ -25,6 +25,7 @@ func (c *Call) pause() bool {
 	switch {
 	case err != nil && (c.last != nil || c.reason != nil || c.plan.Retry.FailOnExhaustedResult):
 		c.kinds = c.leftKind() // the caller's leaving ended the call, not the last error
+		c.notes(c.plan.Breaker.judge(err, c.kinds), outcomeIgnored)
 		c.stop(retryPart, err)
 	case !ok && c.reason == nil:
 		c.stop(retryPart, &longWait{d})

@@ -38,6 +38,9 @@ type plan struct {
 	steering *steering
 	limiters *keyedLimiters // instead of limiter
 
+	nest  *nesting // nil: the default order
+	spans holding  // of nest
+
 	stats   *methodStats          // of the guard; nil: none are kept
 	off     atomic.Bool           // switched off since: calls that began before end
 	turned  atomic.Pointer[Error] // what the present opening answers to a first attempt

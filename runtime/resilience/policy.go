@@ -38,6 +38,14 @@ type Policy struct {
 
 	// Errors teaches the built-in classes about errors of the user's own.
 	Errors Errors
+
+	// Order is how the layers nest, outermost first; nil is the order of their
+	// constants. LayerRetry or LayerHedge and each of LayerBreaker, LayerRateLimit,
+	// LayerBulkhead and LayerAdaptive that the policy has must be in it; the others
+	// stand where they always do unless it says otherwise. A layer outside the retry
+	// or the hedge is asked once for each call, and holds what it gave until that is
+	// over. What makes no sense is an error; docs/policy.md says why.
+	Order []Layer
 }
 
 // Errors teaches the built-in classes (see [Kind]) about errors of one

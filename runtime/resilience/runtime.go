@@ -235,6 +235,7 @@ func (rt *Runtime) compile(g *Guard) *plan {
 	p.times = g.stats != nil && g.stats.times
 	p.admits = p.breaker != nil || p.keys != nil || p.bulkhead != nil || p.limits || p.adapts
 	p.prepares = p.clocked || p.times || p.keys != nil || p.budget != nil
+	p.arrange(r.of(g))
 	p.queues = p.bulkhead != nil && r.Bulkhead.MaxWait > 0 || p.limits && r.RateLimit.MaxWait > 0
 	p.measures = (p.breaker != nil || p.keys != nil) && r.Breaker.SlowCallDuration > 0 || p.steering != nil
 	return p

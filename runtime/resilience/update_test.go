@@ -581,6 +581,7 @@ func TestExplain(t *testing.T) {
   circuitBreaker.halfOpen.maxWait          1s               default
   circuitBreaker.halfOpen.onMaxWait        open             default
   circuitBreaker.mode                      shadow           Runtime.Update
+  nesting                                  fallback > retry > circuitBreaker > delegate
 `
 	if got := rt.Explain("p.G.M"); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)

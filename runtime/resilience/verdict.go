@@ -21,7 +21,8 @@ func (c *Call) RecordResult(err error, retry, record bool) {
 	if c.plan == nil {
 		return
 	}
-	if c.holds&holdsSlot != 0 {
+	held := c.holds &^ c.plan.spans
+	if held&holdsSlot != 0 {
 		c.freeSlot()
 	}
 	if err != nil || retry || record {
@@ -32,7 +33,7 @@ func (c *Call) RecordResult(err error, retry, record bool) {
 	if c.plan.times {
 		now = sinceEpoch()
 	}
-	if c.holds&holdsWatch != 0 {
+	if held&holdsWatch != 0 {
 		if t := c.plan.throttle; t != nil {
 			c.holds &^= holdsWatch
 			t.passed.Add(1)
@@ -40,11 +41,14 @@ func (c *Call) RecordResult(err error, retry, record bool) {
 			c.watched(outcomeSuccess, now)
 		}
 	}
-	if c.holds&holdsPermit != 0 {
+	if held&holdsPermit != 0 {
 		c.succeeded(now)
 	}
-	if c.holds&holdsContext != 0 {
+	if held&holdsContext != 0 {
 		c.release(true)
+	}
+	if c.plan.nest != nil {
+		c.succeededNested()
 	}
 	if c.races {
 		return
@@ -94,11 +98,15 @@ func (c *Call) failed(retry, record bool) {
 	if (c.last != nil || retry) && c.listened() {
 		c.tellFailure(ended)
 	}
-	if c.holds&holdsWatch != 0 {
+	held := c.holds &^ c.plan.spans
+	if held&holdsWatch != 0 {
 		c.watched(c.answer(), 0)
 	}
-	if c.holds&holdsPermit != 0 {
+	if held&holdsPermit != 0 {
 		c.tellBreaker(c.outcome(record))
+	}
+	if c.plan.nest != nil {
+		c.failedNested(record)
 	}
 	switch {
 	case callerLeft:
@@ -144,7 +152,6 @@ func (c *Call) verdict(o outcome, now time.Duration) {
 
 // outcome judges the attempt for the breaker.
 func (c *Call) outcome(record bool) outcome {
-	conf := &c.plan.Breaker
 	switch {
 	case c.last == nil && !record:
 		return outcomeSuccess
@@ -152,13 +159,20 @@ func (c *Call) outcome(record bool) outcome {
 		return outcomeIgnored
 	case c.last == nil:
 		return outcomeFailure
-	case conf.IgnoreOn.matches(c.last, c.kinds):
+	}
+	return c.plan.Breaker.judge(c.last, c.kinds)
+}
+
+// judge is what a failure with err means to the breaker.
+func (b *Breaker) judge(err error, kinds Kind) outcome {
+	switch {
+	case b.IgnoreOn.matches(err, kinds):
 		return outcomeIgnored
-	case conf.RecordOn.names(c.last, c.kinds):
+	case b.RecordOn.names(err, kinds):
 		return outcomeFailure
-	case c.kinds&floor != 0:
+	case kinds&floor != 0:
 		return outcomeIgnored
-	case conf.RecordOn.given() && !conf.RecordOn.Any:
+	case b.RecordOn.given() && !b.RecordOn.Any:
 		return outcomeSuccess
 	}
 	return outcomeFailure
@@ -222,18 +236,20 @@ func leftKind(ctx context.Context) Kind {
 }
 
 func (c *Call) retryable() bool {
-	if c.unwanted {
-		return true
-	}
+	return c.unwanted || c.mends(c.last)
+}
+
+// mends reports whether another attempt may mend err.
+func (c *Call) mends(err error) bool {
 	r := &c.plan.Retry
 	switch {
 	case !c.plan.listed:
 		return c.kinds&floor == 0
-	case r.AbortOn.matches(c.last, c.kinds):
+	case r.AbortOn.matches(err, c.kinds):
 		return false
 	case !r.RetryOn.given():
 		return c.kinds&floor == 0
-	case r.RetryOn.names(c.last, c.kinds):
+	case r.RetryOn.names(err, c.kinds):
 		return true
 	}
 	return r.RetryOn.Any && c.kinds&floor == 0

@@ -4,10 +4,8 @@ import (
 	"errors"
 	"os"
 	"reflect"
-	"strings"
 	"testing"
 
-	"github.com/resilgen/resilgen/generator/policy"
 	"github.com/resilgen/resilgen/runtime/resilience"
 )
 
@@ -26,25 +24,12 @@ var inPart = map[string]string{
 
 // notYet are the cases that wait for something, and what shows that it is not
 // there.
-var notYet = map[string]missing{
-	"FSG-07": refused("order", "idempotent: true, order: [retry, fallback], retry: true, fallback: true"),
-}
+var notYet = map[string]missing{}
 
 // missing is what a case waits for.
 type missing struct {
 	key   string
 	check func(*testing.T) // fails as soon as it is there
-}
-
-// refused is a key that the reader refuses today.
-func refused(key, yaml string) missing {
-	return missing{key, func(t *testing.T) {
-		text := "version: 1\ninterfaces:\n  Service: {" + yaml + "}\n"
-		_, err := policy.Read([]policy.Input{{Path: "resilience.yaml", Data: []byte(text)}})
-		if err == nil || !strings.Contains(err.Error(), ": "+key+": not available yet") {
-			t.Errorf("got %v, want %s: not available yet; if it is there now, play the case", err, key)
-		}
-	}}
 }
 
 // TestInPart fails when what a case lacked is there.

@@ -16,7 +16,7 @@ import (
 // family is cases by id.
 type family map[string]func(*testing.T)
 
-var families = []family{breakerCases, r4jBreakerCases, pollyBreakerCases, otherBreakerCases, retryCases, timeoutCases, bulkheadCases, rateLimitCases, adaptiveCases, metricsCases, fallbackCases, budgetCases, hedgeCases, overridesCases, invalidCases}
+var families = []family{breakerCases, r4jBreakerCases, pollyBreakerCases, otherBreakerCases, retryCases, timeoutCases, bulkheadCases, rateLimitCases, adaptiveCases, metricsCases, fallbackCases, budgetCases, hedgeCases, overridesCases, orderCases, invalidCases}
 
 // row is a line of cases.jsonl; what it expects is for the reader.
 type row struct{ ID, Stance string }
