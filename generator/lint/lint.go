@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"go/types"
 	"slices"
-	"time"
 
 	"github.com/resilgen/resilgen/generator/policy"
 )
@@ -433,8 +432,8 @@ func unreachable(e *policy.Effective) int {
 	if total == 0 || attempt == 0 {
 		return 0
 	}
-	spent, prev := time.Duration(0), time.Duration(0)
-	_, prev = Delay(e, 0, 0)
+	spent, _ := waitsOutside(e)
+	_, prev := Delay(e, 0, 0)
 	for n := range e.Int("retry.maxAttempts") {
 		if spent >= total {
 			return n + 1

@@ -204,7 +204,7 @@ func sleepsBelowOpen(m *Method) string {
 	if e.Int("retry.maxAttempts") < 2 {
 		return ""
 	}
-	if names := unseen(e, list); len(names) > 0 {
+	if names := unseen(e, list); len(names) > 0 && retryOnAbsent(m) == "" {
 		return fmt.Sprintf("retryOn names %s, but order puts what rejects so outside retry, which never sees it", strings.Join(names, " and "))
 	}
 	if e.Has("circuitBreaker") && list.Has("CircuitOpen") {
