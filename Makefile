@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check nested cover fuzz bench docs simulate-check conformance corpus peers genspeed soak
+.PHONY: help demo test check nested cover fuzz bench docs simulate-check conformance corpus peers genspeed soak size
 
 FUZZTIME ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -24,7 +24,8 @@ check: nested ## vet, staticcheck, revive, formatting, races, generated files an
 	go run $(REVIVE) -config revive.toml ./... ./testdata/histories
 	.ci/generated.sh $(STATICCHECK) $(REVIVE)
 	@test -z "$$(gofmt -l cmd examples generator runtime templates)" || { gofmt -l cmd examples generator runtime templates; exit 1; }
-	go run ./cmd/resilgen check ./examples/...
+	go run ./cmd/resilgen check ./examples/... ./testdata/size/with
+	go vet ./testdata/size/...
 	go test -run IsUpToDate ./generator ./generator/policy
 	go test -race -short ./runtime/...
 	go test -tags resilience_chaos ./runtime/resilience
@@ -58,6 +59,9 @@ fuzz: ## fuzz what reads policies, and names and expressions in generated code, 
 
 bench: ## benchmarks of the runtime
 	go test -run '^$$' -bench . -benchmem ./runtime/...
+
+size: ## by how much a wrapper makes the binary of a service grow
+	go test -count=1 -v -run 'TestBinaryGrowth|TestServiceDepends' .
 
 docs: ## write the reference and the JSON Schema from the table of keys, and what simulations print
 	go test -run 'IsUpToDate|Transcripts' ./generator ./generator/policy ./runtime/resilience ./cmd/resilgen -update

@@ -3,7 +3,6 @@ package resilience
 import (
 	"errors"
 	"fmt"
-	"path"
 	"runtime"
 	"slices"
 	"strings"
@@ -46,9 +45,15 @@ func (rt *Runtime) Wrap(name string, next any, others ...any) *Wrapper {
 func callersPackage() string {
 	var at [1]uintptr
 	frame, _ := runtime.CallersFrames(at[:runtime.Callers(3, at[:])]).Next()
-	dir, name := path.Split(frame.Function)
+	dir, name := splitPath(frame.Function)
 	name, _, _ = strings.Cut(name, ".")
 	return dir + strings.ReplaceAll(name, "%2e", ".") // as the linker writes it
+}
+
+// splitPath splits a path behind its last slash.
+func splitPath(text string) (dir, name string) {
+	end := strings.LastIndexByte(text, '/') + 1
+	return text[:end], text[end:]
 }
 
 // Guard returns the guard of a method under p.
@@ -96,12 +101,8 @@ func (rt *Runtime) Guard(name string, p Policy) (*Guard, error) {
 
 // check refuses what cannot work or is not built.
 func (p *Policy) check() error {
-	var errs []error
-	refuse := func(bad bool, text string) {
-		if bad {
-			errs = append(errs, errors.New(text))
-		}
-	}
+	var list complaints
+	refuse := list.refuse
 	refuse(p.Caching != (Caching{}) && p.Caching.TTL <= 0, "cache.ttl: must be given, and > 0")
 	refuse(p.Caching.MaxEntries < 0, "cache.maxEntries: must be at least 1")
 	b := &p.Retry.Backoff
@@ -126,5 +127,14 @@ func (p *Policy) check() error {
 	p.RateLimit.check(refuse)
 	p.Adaptive.check(refuse)
 	p.checkOrder(refuse)
-	return errors.Join(errs...)
+	return errors.Join(list...)
+}
+
+// complaints are what is wrong with a policy.
+type complaints []error
+
+func (c *complaints) refuse(bad bool, text string) {
+	if bad {
+		*c = append(*c, errors.New(text))
+	}
 }

@@ -1,9 +1,6 @@
 package resilience
 
-import (
-	"cmp"
-	"slices"
-)
+import "cmp"
 
 // overrides are what was said at run time.
 type overrides struct {
@@ -68,11 +65,11 @@ func (rt *Runtime) about(g *Guard, layer []Override) []Override {
 		if rank < 0 {
 			continue
 		}
-		i := len(list) // behind those that are no more specific
-		for i > 0 && ranks[i-1] > rank {
-			i--
+		list, ranks = append(list, o), append(ranks, rank)
+		for i := len(list) - 1; i > 0 && ranks[i-1] > rank; i-- { // behind those that are no more specific
+			list[i], list[i-1] = list[i-1], list[i]
+			ranks[i], ranks[i-1] = ranks[i-1], ranks[i]
 		}
-		list, ranks = slices.Insert(list, i, o), slices.Insert(ranks, i, rank)
 	}
 	return list
 }
@@ -85,7 +82,7 @@ func (rt *Runtime) shared(g *Guard, o Override) int {
 		return -1
 	}
 	part := lookupPart(s.part())
-	if part == nil || part.shared == nil {
+	if part == nil {
 		return -1
 	}
 	name, rank := part.shared(g), -1

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 )
@@ -367,7 +366,7 @@ const (
 
 // rank is how specific the name is for g, negative if it does not mean it.
 func (g *Guard) rank(name string) int {
-	switch dir, _ := path.Split(name); {
+	switch dir, _ := splitPath(name); {
 	case name == "":
 		return everything
 	case dir != "":
@@ -403,11 +402,34 @@ func (g *Guard) glob(name string) int {
 		return -1
 	}
 	for _, own := range []string{g.method, g.name} {
-		if ok, _ := path.Match(name, own); ok {
+		if matches(name, own) {
 			return ofGlob + len(strings.NewReplacer("*", "", "?", "").Replace(name))
 		}
 	}
 	return -1
+}
+
+// matches reports whether text is what the glob means: * is any characters, ?
+// is one. It is path.Match for names, and small. What follows the last * is
+// tried ever further behind.
+func matches(glob, text string) bool {
+	g, t := []rune(glob), []rune(text)
+	at, star, tried := 0, -1, 0
+	for i := 0; i < len(t); {
+		switch {
+		case at < len(g) && g[at] == '*':
+			star, tried = at, i
+			at++
+		case at < len(g) && (g[at] == '?' || g[at] == t[i]):
+			at, i = at+1, i+1
+		case star >= 0:
+			tried++
+			at, i = star+1, tried
+		default:
+			return false
+		}
+	}
+	return strings.Trim(string(g[at:]), "*") == ""
 }
 
 // change puts overrides in force if every policy is right under them, and

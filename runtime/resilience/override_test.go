@@ -3,6 +3,7 @@ package resilience
 import (
 	"context"
 	"math/rand/v2"
+	"path"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -164,5 +165,34 @@ func TestBulkheadResizedAtRandom(t *testing.T) {
 				t.Errorf("seed %d: %d slots taken", seed, n)
 			}
 		})
+	}
+}
+
+// TestGlobsAreThoseOfPath compares matches with path.Match on every short glob
+// and text of few letters.
+func TestGlobsAreThoseOfPath(t *testing.T) {
+	var words func(letters []string, n int) []string
+	words = func(letters []string, n int) []string {
+		list := []string{""}
+		if n == 0 {
+			return list
+		}
+		for _, rest := range words(letters, n-1) {
+			for _, l := range letters {
+				list = append(list, l+rest)
+			}
+		}
+		return list
+	}
+	texts := words([]string{"a", "é"}, 5)
+	for _, glob := range words([]string{"a", "é", "*", "?"}, 4) {
+		for _, text := range texts {
+			if want, _ := path.Match(glob, text); matches(glob, text) != want {
+				t.Errorf("matches(%q, %q) = %v", glob, text, !want)
+			}
+		}
+	}
+	if matches(strings.Repeat("*a", 1000), strings.Repeat("a", 999)+"b") {
+		t.Error("a long glob matches")
 	}
 }

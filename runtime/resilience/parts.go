@@ -6,82 +6,117 @@ import (
 	"strings"
 )
 
-// A policyPart is a part of a [Policy] by its key.
-type policyPart struct {
-	key string
-	on  func(*Policy) bool
-	// from copies the part from another policy: the generated one puts it back,
-	// the zero one takes it out.
-	from func(p, other *Policy)
-	// turnOn keeps the part on without any value of its own.
-	turnOn func(*Policy)
-	// shared is the name under which the guard shares the part's state, "" if it
-	// does not.
-	shared func(*Guard) string
-}
+// A policyPart is a part of a [Policy] by its key. What is said of each is in
+// funcs over all of them, and not in funcs of their own, of which every binary
+// would have forty.
+type policyPart struct{ key string }
 
 var policyParts = []policyPart{
-	{key: "timeout",
-		on:     func(p *Policy) bool { return p.Timeout != (Timeout{}) },
-		from:   func(p, other *Policy) { p.Timeout = other.Timeout },
-		turnOn: func(*Policy) {}},
-	{key: "retry",
-		on:     func(p *Policy) bool { return p.Retry.set() },
-		from:   func(p, other *Policy) { p.Retry = other.Retry },
-		turnOn: func(p *Policy) { p.Retry.On = true }},
-	{key: "retry.budget",
-		on: (*Policy).budgeted,
-		from: func(p, other *Policy) {
-			if p.Budget = other.Budget; !other.budgeted() { // a preset would bring one
-				p.Budget.Ratio = None
-			}
-		},
-		turnOn: func(p *Policy) { p.Budget.On = true },
-		shared: func(g *Guard) string { return g.policy.Budget.Name }},
-	{key: "hedge",
-		on:     func(p *Policy) bool { return p.Hedge.set() },
-		from:   func(p, other *Policy) { p.Hedge = other.Hedge },
-		turnOn: func(p *Policy) { p.Hedge.On = true }},
-	{key: "circuitBreaker",
-		on:     func(p *Policy) bool { return p.Breaker.set() },
-		from:   func(p, other *Policy) { p.Breaker = other.Breaker },
-		turnOn: func(p *Policy) { p.Breaker.On = true },
-		shared: func(g *Guard) string {
-			if name, shared := g.breakerName(); shared && g.policy.Breaker.set() {
-				return name
-			}
-			return ""
-		}},
-	{key: "rateLimit",
-		on:     func(p *Policy) bool { return p.RateLimit != (RateLimit{}) },
-		from:   func(p, other *Policy) { p.RateLimit = other.RateLimit },
-		turnOn: func(*Policy) {},
-		shared: func(g *Guard) string { return g.policy.RateLimit.Name }},
-	{key: "bulkhead",
-		on:     func(p *Policy) bool { return p.Bulkhead != (Bulkhead{}) },
-		from:   func(p, other *Policy) { p.Bulkhead = other.Bulkhead },
-		turnOn: func(p *Policy) { p.Bulkhead.On = true },
-		shared: func(g *Guard) string { return g.policy.Bulkhead.Name }},
-	{key: "adaptive",
-		on:     func(p *Policy) bool { return p.Adaptive.set() },
-		from:   func(p, other *Policy) { p.Adaptive = other.Adaptive },
-		turnOn: func(p *Policy) { p.Adaptive.On = true }},
-	{key: "chaos",
-		on:     func(p *Policy) bool { return p.Chaos.set() },
-		from:   func(p, other *Policy) { p.Chaos = other.Chaos },
-		turnOn: func(p *Policy) { p.Chaos.On = true }},
-	{key: "fallback",
-		on:     func(p *Policy) bool { return p.Fallback.On || p.Fallback.ApplyOn.given() || p.Fallback.SkipOn.given() },
-		from:   func(p, other *Policy) { p.Fallback = other.Fallback },
-		turnOn: func(p *Policy) { p.Fallback.On = true }},
-	{key: "cache",
-		on:     func(p *Policy) bool { return p.Caching != (Caching{}) },
-		from:   func(p, other *Policy) { p.Caching = other.Caching },
-		turnOn: func(*Policy) {}},
+	{"timeout"}, {"retry"}, {"retry.budget"}, {"hedge"}, {"circuitBreaker"}, {"rateLimit"}, {"bulkhead"}, {"adaptive"}, {"chaos"}, {"fallback"}, {"cache"},
+}
+
+// on reports whether p has the part.
+func (part *policyPart) on(p *Policy) bool {
+	switch part.key {
+	case "timeout":
+		return p.Timeout != (Timeout{})
+	case "retry":
+		return p.Retry.set()
+	case "retry.budget":
+		return p.budgeted()
+	case "hedge":
+		return p.Hedge.set()
+	case "circuitBreaker":
+		return p.Breaker.set()
+	case "rateLimit":
+		return p.RateLimit != (RateLimit{})
+	case "bulkhead":
+		return p.Bulkhead != (Bulkhead{})
+	case "adaptive":
+		return p.Adaptive.set()
+	case "chaos":
+		return p.Chaos.set()
+	case "fallback":
+		return p.Fallback.On || p.Fallback.ApplyOn.given() || p.Fallback.SkipOn.given()
+	case "cache":
+		return p.Caching != (Caching{})
+	}
+	panic("no such part: " + part.key)
+}
+
+// from copies the part from another policy: the generated one puts it back, the
+// zero one takes it out.
+func (part *policyPart) from(p, other *Policy) {
+	switch part.key {
+	case "timeout":
+		p.Timeout = other.Timeout
+	case "retry":
+		p.Retry = other.Retry
+	case "retry.budget":
+		if p.Budget = other.Budget; !other.budgeted() { // a preset would bring one
+			p.Budget.Ratio = None
+		}
+	case "hedge":
+		p.Hedge = other.Hedge
+	case "circuitBreaker":
+		p.Breaker = other.Breaker
+	case "rateLimit":
+		p.RateLimit = other.RateLimit
+	case "bulkhead":
+		p.Bulkhead = other.Bulkhead
+	case "adaptive":
+		p.Adaptive = other.Adaptive
+	case "chaos":
+		p.Chaos = other.Chaos
+	case "fallback":
+		p.Fallback = other.Fallback
+	case "cache":
+		p.Caching = other.Caching
+	}
+}
+
+// turnOn keeps the part on without any value of its own, if it can be.
+func (part *policyPart) turnOn(p *Policy) {
+	switch part.key {
+	case "retry":
+		p.Retry.On = true
+	case "retry.budget":
+		p.Budget.On = true
+	case "hedge":
+		p.Hedge.On = true
+	case "circuitBreaker":
+		p.Breaker.On = true
+	case "bulkhead":
+		p.Bulkhead.On = true
+	case "adaptive":
+		p.Adaptive.On = true
+	case "chaos":
+		p.Chaos.On = true
+	case "fallback":
+		p.Fallback.On = true
+	}
+}
+
+// shared is the name under which the guard shares the part's state, "" if it
+// does not.
+func (part *policyPart) shared(g *Guard) string {
+	switch part.key {
+	case "retry.budget":
+		return g.policy.Budget.Name
+	case "rateLimit":
+		return g.policy.RateLimit.Name
+	case "bulkhead":
+		return g.policy.Bulkhead.Name
+	case "circuitBreaker":
+		if name, shared := g.breakerName(); shared && g.policy.Breaker.set() {
+			return name
+		}
+	}
+	return ""
 }
 
 func lookupPart(key string) *policyPart {
-	if i := slices.IndexFunc(policyParts, func(p policyPart) bool { return p.key == key }); i >= 0 {
+	if i := slices.Index(policyParts, policyPart{key}); i >= 0 {
 		return &policyParts[i]
 	}
 	return nil

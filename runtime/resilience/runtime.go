@@ -79,7 +79,17 @@ type Options struct {
 	Observe func(context.Context, Event)
 }
 
-var defaultRuntime = sync.OnceValues(func() (*Runtime, error) { return Open(Options{}) })
+// process is the Runtime of those who gave none.
+var process struct {
+	made sync.Once
+	rt   *Runtime
+	err  error
+}
+
+func defaultRuntime() (*Runtime, error) {
+	process.made.Do(func() { process.rt, process.err = Open(Options{}) })
+	return process.rt, process.err
+}
 
 // Open returns a Runtime. The environment wins over o: RESILIENCE_ENABLED
 // (true or false), RESILIENCE_PRESET (production, development, testing),

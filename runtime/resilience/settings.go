@@ -1,7 +1,6 @@
 package resilience
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -9,19 +8,87 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unsafe"
 )
 
 // A setting is a key of the policy language that may change at run time. Its
-// value is text, as in YAML; "" is one that is not given.
+// value is text, as in YAML; "" is one that is not given. The table of settings
+// is data and no code, since every service carries it.
 type setting struct {
 	key string
 	// def is the default, "" if there is none or it depends on other values.
-	def  string
-	get  func(*Policy) string
-	set  func(*Policy, string) error
+	def string
+	// field points to where the value is in blank: an int, a float64, a duration, a
+	// list of durations, a bool or, by its number, one of words.
+	field any
+	// unset is the word that takes the value back, none or unbounded; "" if there
+	// is none.
+	unset string
+	least float64 // of an int or a number; of a duration 1 if it may not be 0
+	most  float64 // of a number; where that is 100 it is a percentage, which is never 0
+	// words are those of a number, "" for one that has none; of a bool the text
+	// of a true field.
+	words []string
+
 	acts func(*Policy) bool // beside the other values; nil: always
 	// needs is what the generated policy must have besides the part; nil: nothing.
 	needs func(*Policy) bool
+	// instead takes values out that this one replaces; nil: none.
+	instead func(*Policy)
+}
+
+// blank is what settings point into. Nobody reads or changes its values.
+var blank Policy
+
+// in returns the field of p that field is of blank.
+func in[T any](p *Policy, field *T) *T {
+	return (*T)(unsafe.Add(unsafe.Pointer(p), uintptr(unsafe.Pointer(field))-uintptr(unsafe.Pointer(&blank))))
+}
+
+// get returns the value as text.
+func (s *setting) get(p *Policy) string {
+	switch f := s.field.(type) {
+	case *int:
+		return s.intText(*in(p, f))
+	case *time.Duration:
+		return s.durationText(*in(p, f))
+	case *float64:
+		return s.numberText(*in(p, f))
+	case *bool:
+		if *in(p, f) {
+			return s.words[0]
+		}
+	case *uint8:
+		return s.word(int(*in(p, f)))
+	case *[]time.Duration:
+		return spansText(*in(p, f))
+	}
+	return ""
+}
+
+// set reads the value from text.
+func (s *setting) set(p *Policy, text string) (err error) {
+	switch f := s.field.(type) {
+	case *int:
+		err = s.setInt(in(p, f), text)
+	case *time.Duration:
+		err = s.setDuration(in(p, f), text)
+	case *float64:
+		err = s.setNumber(in(p, f), text)
+	case *bool:
+		*in(p, f) = text == s.words[0]
+		if text != "" && text != "true" && text != "false" {
+			err = fmt.Errorf("wants true or false, not %q", text)
+		}
+	case *uint8:
+		err = s.setWord(in(p, f), text)
+	case *[]time.Duration:
+		*in(p, f), err = parseSpans(text)
+	}
+	if err == nil && text != "" && s.instead != nil {
+		s.instead(p)
+	}
+	return err
 }
 
 // part returns the part that the key belongs to, "" for a key beside them.
@@ -37,115 +104,105 @@ func (s *setting) part() string {
 }
 
 func lookupSetting(key string) *setting {
-	if i := slices.IndexFunc(settings, func(s setting) bool { return s.key == key }); i >= 0 {
-		return &settings[i]
+	for i := range settings {
+		if settings[i].key == key {
+			return &settings[i]
+		}
 	}
 	return nil
 }
 
 // settings are in the order of docs/policy.md.
-var settings = slices.Concat([]setting{
-	word("preset", "", func(p *Policy) *Preset { return &p.Preset }, presetWords),
-	span("timeout.total", "", none, func(p *Policy) *time.Duration { return &p.Timeout.Total }).where(bounded),
-	span("timeout.attempt", "", none, func(p *Policy) *time.Duration { return &p.Timeout.Attempt }).where(bounded),
-	span("timeout.open", "", none, func(p *Policy) *time.Duration { return &p.Timeout.Open }).where(func(p *Policy) bool { return p.Timeout.Open > 0 }),
-	whole("retry.maxAttempts", "3", 1, "", func(p *Policy) *int { return &p.Retry.MaxAttempts }),
-	span("retry.maxDuration", "", none, func(p *Policy) *time.Duration { return &p.Retry.MaxDuration }),
-}, backoffSettings, []setting{
-	{key: "retry.retryAfter.honor", def: "true",
-		get: func(p *Policy) string { return boolText(p.Retry.RetryAfter.Ignore, "false") },
-		set: func(p *Policy, text string) (err error) {
-			honor := true
-			if text != "" {
-				honor, err = parseBool(text)
-			}
-			p.Retry.RetryAfter.Ignore = !honor
-			return err
-		}},
-	span("retry.retryAfter.max", "30s", "", func(p *Policy) *time.Duration { return &p.Retry.RetryAfter.Max }).
-		beside(func(p *Policy) bool { return !p.Retry.RetryAfter.Ignore }),
-}, hedgeSettings, breakerSettings, []setting{
-	whole("rateLimit.limit", "", 1, "", func(p *Policy) *int { return &p.RateLimit.Limit }),
-	span("rateLimit.period", "1s", "", func(p *Policy) *time.Duration { return &p.RateLimit.Period }),
-	whole("rateLimit.burst", "", 1, "", func(p *Policy) *int { return &p.RateLimit.Burst }).
-		beside(func(p *Policy) bool { return p.RateLimit.Mode == TokenLimit }),
-	delay("rateLimit.maxWait", "0s", none, func(p *Policy) *time.Duration { return &p.RateLimit.MaxWait }),
-	whole("bulkhead.maxConcurrent", "25", 0, "", func(p *Policy) *int { return &p.Bulkhead.MaxConcurrent }),
-	delay("bulkhead.maxWait", "0s", none, func(p *Policy) *time.Duration { return &p.Bulkhead.MaxWait }),
-	whole("bulkhead.maxQueue", unbounded, 0, unbounded, func(p *Policy) *int { return &p.Bulkhead.MaxQueue }),
-	number("adaptive.k", "2", 1, math.MaxFloat64, func(p *Policy) *float64 { return &p.Adaptive.K }).beside(throttles),
-	span("adaptive.window", "2m0s", "", func(p *Policy) *time.Duration { return &p.Adaptive.Window }).beside(throttles),
-	number("adaptive.maxRejectionRatio", "0.9", 0, 1, func(p *Policy) *float64 { return &p.Adaptive.MaxRejectionRatio }).beside(throttles),
-	whole("adaptive.initialLimit", "20", 1, "", func(p *Policy) *int { return &p.Adaptive.InitialLimit }).beside(steers),
-	whole("adaptive.minLimit", "1", 1, "", func(p *Policy) *int { return &p.Adaptive.MinLimit }).beside(steers),
-	whole("adaptive.maxLimit", "1000", 1, "", func(p *Policy) *int { return &p.Adaptive.MaxLimit }).beside(steers),
-	number("chaos.injectionRatio", "0.001", 0, 1, func(p *Policy) *float64 { return &p.Chaos.InjectionRatio }),
-	span("chaos.latency", "", none, func(p *Policy) *time.Duration { return &p.Chaos.Latency }),
-	span("cache.ttl", "", "", func(p *Policy) *time.Duration { return &p.Caching.TTL }),
-	whole("cache.maxEntries", "1000", 1, "", func(p *Policy) *int { return &p.Caching.MaxEntries }),
-	delay("cache.staleOnError", "0s", none, func(p *Policy) *time.Duration { return &p.Caching.StaleOnError }),
-	delay("cache.negativeTTL", "0s", none, func(p *Policy) *time.Duration { return &p.Caching.NegativeTTL }),
-})
+var settings = []setting{
+	{key: "preset", field: (*uint8)(&blank.Preset), words: presetWords},
+	{key: "timeout.total", unset: none, least: 1, field: &blank.Timeout.Total, needs: bounded},
+	{key: "timeout.attempt", unset: none, least: 1, field: &blank.Timeout.Attempt, needs: bounded},
+	{key: "timeout.open", unset: none, least: 1, field: &blank.Timeout.Open, needs: func(p *Policy) bool { return p.Timeout.Open > 0 }},
+	{key: "retry.maxAttempts", def: "3", least: 1, field: &blank.Retry.MaxAttempts},
+	{key: "retry.maxDuration", unset: none, least: 1, field: &blank.Retry.MaxDuration},
+	{key: "retry.backoff.strategy", def: "exponential", field: (*uint8)(&blank.Retry.Backoff.Strategy),
+		words: []string{NoBackoff: none, Constant: "constant", Linear: "linear", Exponential: "exponential", Fibonacci: "fibonacci", Sequence: "sequence"}},
+	{key: "retry.backoff.initialDelay", def: "100ms", field: &blank.Retry.Backoff.InitialDelay,
+		acts: func(p *Policy) bool { s := p.Retry.Backoff.Strategy; return s != NoBackoff && s != Sequence }},
+	{key: "retry.backoff.multiplier", def: "2", least: 1, most: math.MaxFloat64, field: &blank.Retry.Backoff.Multiplier,
+		acts: func(p *Policy) bool { s := p.Retry.Backoff.Strategy; return s == 0 || s == Exponential }},
+	{key: "retry.backoff.maxDelay", def: "10s", least: 1, field: &blank.Retry.Backoff.MaxDelay, acts: waits},
+	{key: "retry.backoff.jitter", def: "full", field: (*uint8)(&blank.Retry.Backoff.Jitter),
+		words: []string{NoJitter: none, FullJitter: "full", EqualJitter: "equal", RatioJitter: "ratio", DecorrelatedJitter: "decorrelated", DecorrelatedJitterV2: "decorrelatedV2"},
+		acts:  waits},
+	{key: "retry.backoff.jitterFactor", def: "0.5", most: 1, field: &blank.Retry.Backoff.JitterFactor,
+		acts: func(p *Policy) bool { return p.Retry.Backoff.Jitter == RatioJitter }},
+	{key: "retry.backoff.delays", field: &blank.Retry.Backoff.Delays, acts: listsDelays},
+	{key: "retry.retryAfter.honor", def: "true", field: &blank.Retry.RetryAfter.Ignore, words: []string{"false"}},
+	{key: "retry.retryAfter.max", def: "30s", least: 1, field: &blank.Retry.RetryAfter.Max,
+		acts: func(p *Policy) bool { return !p.Retry.RetryAfter.Ignore }},
+	{key: "retry.budget.ratio", def: "0.2", unset: none, most: 1, field: &blank.Budget.Ratio},
+	{key: "retry.budget.minConcurrency", def: "3", field: &blank.Budget.MinConcurrency},
+	{key: "hedge.maxHedges", def: "1", least: 1, field: &blank.Hedge.MaxHedges},
+	{key: "hedge.delay", field: &blank.Hedge.Delay, instead: byItself},
+	{key: "hedge.percentile", def: "95", most: 100, field: &blank.Hedge.Percentile, instead: byDelay, acts: learns},
+	{key: "hedge.warmup", def: "100", least: 1, field: &blank.Hedge.Warmup, instead: byDelay, acts: learns},
+	{key: "circuitBreaker.window.type", def: "count", field: (*uint8)(&blank.Breaker.Window.Type),
+		words: []string{CountWindow: "count", TimeWindow: "time"}},
+	{key: "circuitBreaker.window.size", def: "100", least: 1, field: &blank.Breaker.Window.Size, acts: inCalls},
+	{key: "circuitBreaker.window.duration", def: "30s", least: 1, field: &blank.Breaker.Window.Duration, acts: inTime},
+	{key: "circuitBreaker.window.buckets", def: "10", least: 1, field: &blank.Breaker.Window.Buckets, acts: inTime},
+	{key: "circuitBreaker.minimumCalls", least: 1, field: &blank.Breaker.MinimumCalls},
+	{key: "circuitBreaker.failureRateThreshold", def: "50", most: 100, field: &blank.Breaker.FailureRateThreshold},
+	{key: "circuitBreaker.consecutiveFailures", least: 1, unset: none, field: &blank.Breaker.ConsecutiveFailures},
+	{key: "circuitBreaker.slowCallDuration", unset: none, least: 1, field: &blank.Breaker.SlowCallDuration},
+	{key: "circuitBreaker.slowCallRateThreshold", def: "100", most: 100, field: &blank.Breaker.SlowCallRateThreshold,
+		acts: func(p *Policy) bool { return p.Breaker.SlowCallDuration > 0 }},
+	{key: "circuitBreaker.openDuration", def: "5s", least: 1, field: &blank.Breaker.OpenDuration},
+	{key: "circuitBreaker.openBackoff.multiplier", least: 1, most: math.MaxFloat64, field: &blank.Breaker.OpenBackoff.Multiplier},
+	{key: "circuitBreaker.openBackoff.maxDuration", def: "1h", least: 1, field: &blank.Breaker.OpenBackoff.MaxDuration,
+		acts: func(p *Policy) bool { return p.Breaker.OpenBackoff.Multiplier > 0 }},
+	{key: "circuitBreaker.autoHalfOpen", def: "false", field: &blank.Breaker.AutoHalfOpen, words: []string{"true"}},
+	{key: "circuitBreaker.halfOpen.mode", def: "all", field: (*uint8)(&blank.Breaker.HalfOpen.Mode), words: []string{AllMode: "all", RateMode: "rate"}},
+	{key: "circuitBreaker.halfOpen.successThreshold", def: "1", least: 1, field: &blank.Breaker.HalfOpen.SuccessThreshold},
+	{key: "circuitBreaker.halfOpen.permittedCalls", least: 1, field: &blank.Breaker.HalfOpen.PermittedCalls},
+	{key: "circuitBreaker.halfOpen.maxWait", unset: none, least: 1, field: &blank.Breaker.HalfOpen.MaxWait},
+	{key: "circuitBreaker.halfOpen.onMaxWait", def: "open", field: (*uint8)(&blank.Breaker.HalfOpen.OnMaxWait),
+		words: []string{StateClosed: "closed", StateOpen: "open"},
+		acts:  func(p *Policy) bool { return p.Breaker.HalfOpen.MaxWait >= 0 }},
+	{key: "circuitBreaker.mode", def: "enforce", field: (*uint8)(&blank.Breaker.Mode),
+		words: []string{Enforce: "enforce", Shadow: "shadow", Disabled: "disabled", ForcedOpen: "forcedOpen"}},
+	{key: "rateLimit.limit", least: 1, field: &blank.RateLimit.Limit},
+	{key: "rateLimit.period", def: "1s", least: 1, field: &blank.RateLimit.Period},
+	{key: "rateLimit.burst", least: 1, field: &blank.RateLimit.Burst, acts: func(p *Policy) bool { return p.RateLimit.Mode == TokenLimit }},
+	{key: "rateLimit.maxWait", def: "0s", unset: none, field: &blank.RateLimit.MaxWait},
+	{key: "bulkhead.maxConcurrent", def: "25", field: &blank.Bulkhead.MaxConcurrent},
+	{key: "bulkhead.maxWait", def: "0s", unset: none, field: &blank.Bulkhead.MaxWait},
+	{key: "bulkhead.maxQueue", def: unbounded, unset: unbounded, field: &blank.Bulkhead.MaxQueue},
+	{key: "adaptive.k", def: "2", least: 1, most: math.MaxFloat64, field: &blank.Adaptive.K, acts: throttles},
+	{key: "adaptive.window", def: "2m0s", least: 1, field: &blank.Adaptive.Window, acts: throttles},
+	{key: "adaptive.maxRejectionRatio", def: "0.9", most: 1, field: &blank.Adaptive.MaxRejectionRatio, acts: throttles},
+	{key: "adaptive.initialLimit", def: "20", least: 1, field: &blank.Adaptive.InitialLimit, acts: steers},
+	{key: "adaptive.minLimit", def: "1", least: 1, field: &blank.Adaptive.MinLimit, acts: steers},
+	{key: "adaptive.maxLimit", def: "1000", least: 1, field: &blank.Adaptive.MaxLimit, acts: steers},
+	{key: "chaos.injectionRatio", def: "0.001", most: 1, field: &blank.Chaos.InjectionRatio},
+	{key: "chaos.latency", unset: none, least: 1, field: &blank.Chaos.Latency},
+	{key: "cache.ttl", least: 1, field: &blank.Caching.TTL},
+	{key: "cache.maxEntries", def: "1000", least: 1, field: &blank.Caching.MaxEntries},
+	{key: "cache.staleOnError", def: "0s", unset: none, field: &blank.Caching.StaleOnError},
+	{key: "cache.negativeTTL", def: "0s", unset: none, field: &blank.Caching.NegativeTTL},
+}
+
+func waits(p *Policy) bool   { return p.Retry.Backoff.Strategy != NoBackoff }
+func inTime(p *Policy) bool  { return p.Breaker.Window.Type == TimeWindow }
+func inCalls(p *Policy) bool { return p.Breaker.Window.Type != TimeWindow }
 
 func throttles(p *Policy) bool { return p.Adaptive.Mode == Throttle }
 func steers(p *Policy) bool    { return p.Adaptive.Mode == Concurrency }
 
-var backoffSettings = []setting{
-	word("retry.backoff.strategy", "exponential", func(p *Policy) *Strategy { return &p.Retry.Backoff.Strategy },
-		[]string{NoBackoff: none, Constant: "constant", Linear: "linear", Exponential: "exponential", Fibonacci: "fibonacci", Sequence: "sequence"}),
-	delay("retry.backoff.initialDelay", "100ms", "", func(p *Policy) *time.Duration { return &p.Retry.Backoff.InitialDelay }).
-		beside(func(p *Policy) bool { s := p.Retry.Backoff.Strategy; return s != NoBackoff && s != Sequence }),
-	number("retry.backoff.multiplier", "2", 1, math.MaxFloat64, func(p *Policy) *float64 { return &p.Retry.Backoff.Multiplier }).
-		beside(func(p *Policy) bool { s := p.Retry.Backoff.Strategy; return s == 0 || s == Exponential }),
-	span("retry.backoff.maxDelay", "10s", "", func(p *Policy) *time.Duration { return &p.Retry.Backoff.MaxDelay }).
-		beside(func(p *Policy) bool { return p.Retry.Backoff.Strategy != NoBackoff }),
-	word("retry.backoff.jitter", "full", func(p *Policy) *Jitter { return &p.Retry.Backoff.Jitter },
-		[]string{NoJitter: none, FullJitter: "full", EqualJitter: "equal", RatioJitter: "ratio", DecorrelatedJitter: "decorrelated", DecorrelatedJitterV2: "decorrelatedV2"}).
-		beside(func(p *Policy) bool { return p.Retry.Backoff.Strategy != NoBackoff }),
-	number("retry.backoff.jitterFactor", "0.5", 0, 1, func(p *Policy) *float64 { return &p.Retry.Backoff.JitterFactor }).
-		beside(func(p *Policy) bool { return p.Retry.Backoff.Jitter == RatioJitter }),
-	{key: "retry.backoff.delays",
-		get:  func(p *Policy) string { return spansText(p.Retry.Backoff.Delays) },
-		set:  func(p *Policy, text string) (err error) { p.Retry.Backoff.Delays, err = parseSpans(text); return err },
-		acts: func(p *Policy) bool { return p.Retry.Backoff.Strategy == Sequence }},
-}
+func listsDelays(p *Policy) bool { return p.Retry.Backoff.Strategy == Sequence }
 
-var breakerSettings = []setting{
-	word("circuitBreaker.window.type", "count", func(p *Policy) *WindowType { return &p.Breaker.Window.Type },
-		[]string{CountWindow: "count", TimeWindow: "time"}),
-	whole("circuitBreaker.window.size", "100", 1, "", func(p *Policy) *int { return &p.Breaker.Window.Size }).
-		beside(func(p *Policy) bool { return p.Breaker.Window.Type != TimeWindow }),
-	span("circuitBreaker.window.duration", "30s", "", func(p *Policy) *time.Duration { return &p.Breaker.Window.Duration }).
-		beside(func(p *Policy) bool { return p.Breaker.Window.Type == TimeWindow }),
-	whole("circuitBreaker.window.buckets", "10", 1, "", func(p *Policy) *int { return &p.Breaker.Window.Buckets }).
-		beside(func(p *Policy) bool { return p.Breaker.Window.Type == TimeWindow }),
-	whole("circuitBreaker.minimumCalls", "", 1, "", func(p *Policy) *int { return &p.Breaker.MinimumCalls }),
-	number("circuitBreaker.failureRateThreshold", "50", 0, 100, func(p *Policy) *float64 { return &p.Breaker.FailureRateThreshold }),
-	whole("circuitBreaker.consecutiveFailures", "", 1, none, func(p *Policy) *int { return &p.Breaker.ConsecutiveFailures }),
-	span("circuitBreaker.slowCallDuration", "", none, func(p *Policy) *time.Duration { return &p.Breaker.SlowCallDuration }),
-	number("circuitBreaker.slowCallRateThreshold", "100", 0, 100, func(p *Policy) *float64 { return &p.Breaker.SlowCallRateThreshold }).
-		beside(func(p *Policy) bool { return p.Breaker.SlowCallDuration > 0 }),
-	span("circuitBreaker.openDuration", "5s", "", func(p *Policy) *time.Duration { return &p.Breaker.OpenDuration }),
-	number("circuitBreaker.openBackoff.multiplier", "", 1, math.MaxFloat64, func(p *Policy) *float64 { return &p.Breaker.OpenBackoff.Multiplier }),
-	span("circuitBreaker.openBackoff.maxDuration", "1h", "", func(p *Policy) *time.Duration { return &p.Breaker.OpenBackoff.MaxDuration }).
-		beside(func(p *Policy) bool { return p.Breaker.OpenBackoff.Multiplier > 0 }),
-	{key: "circuitBreaker.autoHalfOpen", def: "false",
-		get: func(p *Policy) string { return boolText(p.Breaker.AutoHalfOpen, "true") },
-		set: func(p *Policy, text string) (err error) {
-			p.Breaker.AutoHalfOpen, err = parseBool(cmp.Or(text, "false"))
-			return err
-		}},
-	word("circuitBreaker.halfOpen.mode", "all", func(p *Policy) *HalfOpenMode { return &p.Breaker.HalfOpen.Mode },
-		[]string{AllMode: "all", RateMode: "rate"}),
-	whole("circuitBreaker.halfOpen.successThreshold", "1", 1, "", func(p *Policy) *int { return &p.Breaker.HalfOpen.SuccessThreshold }),
-	whole("circuitBreaker.halfOpen.permittedCalls", "", 1, "", func(p *Policy) *int { return &p.Breaker.HalfOpen.PermittedCalls }),
-	span("circuitBreaker.halfOpen.maxWait", "", none, func(p *Policy) *time.Duration { return &p.Breaker.HalfOpen.MaxWait }),
-	word("circuitBreaker.halfOpen.onMaxWait", "open", func(p *Policy) *State { return &p.Breaker.HalfOpen.OnMaxWait },
-		[]string{StateClosed: "closed", StateOpen: "open"}).
-		beside(func(p *Policy) bool { return p.Breaker.HalfOpen.MaxWait >= 0 }),
-	word("circuitBreaker.mode", "enforce", func(p *Policy) *BreakerMode { return &p.Breaker.Mode },
-		[]string{Enforce: "enforce", Shadow: "shadow", Disabled: "disabled", ForcedOpen: "forcedOpen"}),
-}
+// byItself takes percentile and warmup out, which a delay replaces, and byDelay
+// the delay that those replace.
+func byItself(p *Policy) { p.Hedge.Percentile, p.Hedge.Warmup = 0, 0 }
+func byDelay(p *Policy)  { p.Hedge.Delay = 0 }
+
+func learns(p *Policy) bool { return p.Hedge.Delay == 0 }
 
 // none and unbounded are the words that take an inherited value back.
 const (
@@ -153,141 +210,98 @@ const (
 	unbounded = "unbounded"
 )
 
-// beside says when the setting acts.
-//
-//go:noinline
-func (s setting) beside(acts func(*Policy) bool) setting {
-	s.acts = acts
-	return s
-}
-
-// where says what the generated policy must have.
-//
-//go:noinline
-func (s setting) where(needs func(*Policy) bool) setting {
-	s.needs = needs
-	return s
-}
-
 // bounded reports whether the method's context may end with the call: what
 // lives longer, like a stream, has timeout.open alone.
 func bounded(p *Policy) bool { return p.Timeout.Total > 0 || p.Timeout.Attempt > 0 }
 
-// whole is an integer, not below least. unset is the word that takes it back.
-//
-//go:noinline
-func whole(key, def string, least int, unset string, field func(*Policy) *int) setting {
-	return setting{key: key, def: def,
-		get: func(p *Policy) string {
-			switch n := *field(p); {
-			case n == 0:
-				return ""
-			case n < 0 && unset == none:
-				return none
-			case n == None:
-				return "0"
-			default:
-				return strconv.Itoa(n)
-			}
-		},
-		set: func(p *Policy, text string) error {
-			switch n, err := strconv.Atoi(text); {
-			case text == "" || text == unset && unset == unbounded:
-				*field(p) = 0
-			case text == unset || text == "0" && least == 0:
-				*field(p) = None
-			case err != nil:
-				return fmt.Errorf("wants a whole number, not %q", text)
-			case n < least || n > math.MaxInt32:
-				return fmt.Errorf("must be ≥ %d (is %s)", least, text)
-			default:
-				*field(p) = n
-			}
-			return nil
-		}}
+func (s *setting) intText(n int) string {
+	switch {
+	case n == 0:
+		return ""
+	case n < 0 && s.unset == none:
+		return none
+	case n == None:
+		return "0"
+	}
+	return strconv.Itoa(n)
 }
 
-// span is a duration above 0.
-//
-//go:noinline
-func span(key, def, unset string, field func(*Policy) *time.Duration) setting {
-	return duration(key, def, unset, 1, field)
+func (s *setting) setInt(field *int, text string) error {
+	switch n, err := strconv.Atoi(text); {
+	case text == "" || text == s.unset && s.unset == unbounded:
+		*field = 0
+	case text == s.unset || text == "0" && s.least == 0:
+		*field = None
+	case err != nil:
+		return fmt.Errorf("wants a whole number, not %q", text)
+	case n < int(s.least) || n > math.MaxInt32:
+		return fmt.Errorf("must be ≥ %d (is %s)", int(s.least), text)
+	default:
+		*field = n
+	}
+	return nil
 }
 
-// delay is a duration that may be 0.
-//
-//go:noinline
-func delay(key, def, unset string, field func(*Policy) *time.Duration) setting {
-	return duration(key, def, unset, 0, field)
+func (s *setting) durationText(d time.Duration) string {
+	switch {
+	case d == 0:
+		return ""
+	case d < 0 && s.unset == none:
+		return none
+	case d == None:
+		return "0s"
+	}
+	return d.String()
 }
 
-//go:noinline
-func duration(key, def, unset string, least time.Duration, field func(*Policy) *time.Duration) setting {
-	return setting{key: key, def: def,
-		get: func(p *Policy) string {
-			switch d := *field(p); {
-			case d == 0:
-				return ""
-			case d < 0 && unset == none:
-				return none
-			case d == None:
-				return "0s"
-			default:
-				return d.String()
-			}
-		},
-		set: func(p *Policy, text string) error {
-			switch d, err := time.ParseDuration(text); {
-			case text == "":
-				*field(p) = 0
-			case text == unset:
-				*field(p) = None
-			case err != nil:
-				return fmt.Errorf("wants a duration, like 250ms, not %q", text)
-			case d < least:
-				return fmt.Errorf("must be %s 0 (is %s)", [...]string{"≥", ">"}[least], text)
-			case d == 0:
-				*field(p) = None
-			default:
-				*field(p) = d
-			}
-			return nil
-		}}
+func (s *setting) setDuration(field *time.Duration, text string) error {
+	switch d, err := time.ParseDuration(text); {
+	case text == "":
+		*field = 0
+	case text == s.unset:
+		*field = None
+	case err != nil:
+		return fmt.Errorf("wants a duration, like 250ms, not %q", text)
+	case d < time.Duration(s.least):
+		return fmt.Errorf("must be %s 0 (is %s)", [...]string{"≥", ">"}[int(s.least)], text)
+	case d == 0:
+		*field = None
+	default:
+		*field = d
+	}
+	return nil
 }
 
-// number is a fraction from least to most; where that is 100 a percentage,
-// which is never 0.
-//
-//go:noinline
-func number(key, def string, least, most float64, field func(*Policy) *float64) setting {
-	return setting{key: key, def: def,
-		get: func(p *Policy) string {
-			switch f := *field(p); f {
-			case 0:
-				return ""
-			case None:
-				return "0"
-			default:
-				return strconv.FormatFloat(f, 'g', -1, 64)
-			}
-		},
-		set: func(p *Policy, text string) error {
-			switch f, err := strconv.ParseFloat(text, 64); {
-			case text == "":
-				*field(p) = 0
-			case err != nil || math.IsNaN(f):
-				return fmt.Errorf("wants a number, not %q", text)
-			case most == 100 && (f <= 0 || f > 100):
-				return fmt.Errorf("must be in (0,100] (is %s)", text)
-			case f < least || f > most:
-				return fmt.Errorf("must be %s (is %s)", rangeText(least, most), text)
-			case f == 0:
-				*field(p) = None
-			default:
-				*field(p) = f
-			}
-			return nil
-		}}
+func (s *setting) numberText(f float64) string {
+	switch {
+	case f == 0:
+		return ""
+	case f < 0 && s.unset == none:
+		return none
+	case f == None:
+		return "0"
+	}
+	return strconv.FormatFloat(f, 'g', -1, 64)
+}
+
+func (s *setting) setNumber(field *float64, text string) error {
+	switch f, err := strconv.ParseFloat(text, 64); {
+	case text == "":
+		*field = 0
+	case text == s.unset:
+		*field = None
+	case err != nil || math.IsNaN(f):
+		return fmt.Errorf("wants a number, not %q", text)
+	case (s.most == 100 || s.unset == none) && (f <= 0 || f > s.most):
+		return fmt.Errorf("must be in (0,%g] (is %s)", s.most, text)
+	case f < s.least || f > s.most:
+		return fmt.Errorf("must be %s (is %s)", rangeText(s.least, s.most), text)
+	case f == 0:
+		*field = None
+	default:
+		*field = f
+	}
+	return nil
 }
 
 func rangeText(least, most float64) string {
@@ -297,54 +311,32 @@ func rangeText(least, most float64) string {
 	return fmt.Sprintf("%g to %g", least, most)
 }
 
-// word is one of several, by its number; "" is none of them.
-//
-//go:noinline
-func word[E ~uint8](key, def string, field func(*Policy) *E, words []string) setting {
-	return setting{key: key, def: def,
-		get: func(p *Policy) string {
-			n := int(*field(p))
-			switch {
-			case n == 0:
-				return ""
-			case n < len(words) && words[n] != "":
-				return words[n]
-			}
-			return strconv.Itoa(n)
-		},
-		set: func(p *Policy, text string) error {
-			if text == "" {
-				*field(p) = 0
-				return nil
-			}
-			n := slices.Index(words, text)
-			if n < 0 {
-				return fmt.Errorf("%q is none of %s", text, strings.Join(given(words), ", "))
-			}
-			*field(p) = E(n)
-			return nil
-		}}
+// word is the one with a number; "" is none of them.
+func (s *setting) word(n int) string {
+	switch {
+	case n == 0:
+		return ""
+	case n < len(s.words) && s.words[n] != "":
+		return s.words[n]
+	}
+	return strconv.Itoa(n)
+}
+
+func (s *setting) setWord(field *uint8, text string) error {
+	if text == "" {
+		*field = 0
+		return nil
+	}
+	n := slices.Index(s.words, text)
+	if n < 0 {
+		return fmt.Errorf("%q is none of %s", text, strings.Join(given(s.words), ", "))
+	}
+	*field = uint8(n)
+	return nil
 }
 
 func given(words []string) []string {
 	return slices.DeleteFunc(slices.Clone(words), func(w string) bool { return w == "" })
-}
-
-func boolText(set bool, text string) string {
-	if set {
-		return text
-	}
-	return ""
-}
-
-func parseBool(text string) (bool, error) {
-	switch text {
-	case "true":
-		return true, nil
-	case "false":
-		return false, nil
-	}
-	return false, fmt.Errorf("wants true or false, not %q", text)
 }
 
 func spansText(list []time.Duration) string {

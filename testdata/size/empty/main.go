@@ -1,0 +1,9 @@
+// Empty is the least that prints an error.
+package main
+
+import (
+	"errors"
+	"fmt"
+)
+
+func main() { fmt.Println(errors.New("nothing")) }
