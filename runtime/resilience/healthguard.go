@@ -56,10 +56,8 @@ func (s *methodStats) latency(now time.Duration) Latency {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cut(now); s.two == nil {
-		return Latency{}
-	}
-	return latencyOf(s.two)
+	s.cut(now)
+	return latencyOf(s.histograms()...)
 }
 
 func (b *breaker) reading() guardReading {

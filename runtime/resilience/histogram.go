@@ -31,14 +31,21 @@ func middle(bucket int) time.Duration {
 	return time.Duration(bucket-octave*32)<<octave + time.Duration(1)<<octave/2
 }
 
-func (m *minute) sum() (n int64) {
-	for i := range m[0] {
-		n += int64(m[0][i].Load()) + int64(m[1][i].Load())
+func (h *histogram) sum() (n int64) {
+	for i := range h {
+		n += int64(h[i].Load())
 	}
 	return n
 }
 
-func (m *minute) drain() int64 { return m[0].drain() + m[1].drain() }
+// take moves what other has to h.
+func (h *histogram) take(other *histogram) {
+	for i := range other {
+		if other[i].Load() != 0 {
+			h[i].Add(other[i].Swap(0))
+		}
+	}
+}
 
 // drain empties h and returns how many there were. What is added meanwhile is
 // either among them or still there.
@@ -59,13 +66,13 @@ type Latency struct {
 	Mean, P50, P90, P95, P99, Max time.Duration
 }
 
-// latencyOf sums minutes up.
-func latencyOf(two *[2]minute) (l Latency) {
+// latencyOf sums histograms up.
+func latencyOf(list ...*histogram) (l Latency) {
 	var merged [len(histogram{})]uint64
 	sum := 0.0
 	for i := range merged {
-		for m := range two {
-			merged[i] += uint64(two[m][0][i].Load()) + uint64(two[m][1][i].Load())
+		for _, h := range list {
+			merged[i] += uint64(h[i].Load())
 		}
 		l.Count += int64(merged[i])
 		sum += float64(merged[i]) * float64(middle(i))

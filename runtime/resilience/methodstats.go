@@ -28,7 +28,7 @@ type methodStats struct {
 
 	mu      sync.Mutex
 	recent  *recent    // made at the first call
-	two     *[2]minute // the even and the odd one, likewise
+	past    *histogram // of the minute before the present one, likewise
 	last    Counters   // when the present slice began
 	slot    int64      // its number
 	drained int64      // from histograms
@@ -44,7 +44,7 @@ type stripe struct {
 }
 
 // minute has a histogram for each of two cores.
-type minute [2]histogram
+type minute [2]*histogram
 
 // stripeOf spreads calls: those at the same time are on different stacks. It is
 // Fibonacci hashing (Knuth, The Art of Computer Programming, vol. 3, 6.4). Two of
@@ -52,7 +52,7 @@ type minute [2]histogram
 // there are no more.
 func (s *methodStats) stripeOf(c *Call) *stripe { return &s.stripes[placeOf(c)>>30] }
 
-func (m *minute) stripeOf(c *Call) *histogram { return &m[placeOf(c)>>31] }
+func (m *minute) stripeOf(c *Call) *histogram { return m[placeOf(c)>>31] }
 
 func placeOf(c *Call) uint32 { return uint32(uintptr(unsafe.Pointer(c))>>10) * 0x9e3779b1 }
 
@@ -222,8 +222,8 @@ func (s *methodStats) total() (c Counters, inFlight int64) {
 	for i := range s.stripes {
 		done += s.stripes[i].succeeded.Load()
 	}
-	if s.two != nil {
-		done += s.two[0].sum() + s.two[1].sum()
+	for _, h := range s.histograms() {
+		done += h.sum()
 	}
 	var ends [numEnds]int64
 	for i := range s.stripes {
@@ -277,9 +277,9 @@ func (s *methodStats) cut(now time.Duration) {
 		s.recent = &recent{}
 		s.slot = int64(now / slotWidth)
 	}
-	if s.two == nil && s.begun() > 0 {
-		s.two = new([2]minute)
-		s.place(s.slot / 6)
+	if s.past == nil && s.begun() > 0 {
+		s.past = new(histogram)
+		s.present.Store(&minute{new(histogram), new(histogram)})
 	}
 	slot := int64(now / slotWidth)
 	if slot <= s.slot && s.until.Load() != 0 {
@@ -292,19 +292,36 @@ func (s *methodStats) cut(now time.Duration) {
 	s.recent.minutes[s.slot/6%60].add(counted)
 	forget(s.recent.tens[:], s.slot, slot)
 	forget(s.recent.minutes[:], s.slot/6, slot/6)
-	if minute := slot / 6; s.two != nil && minute > s.slot/6 {
-		if minute > s.slot/6+1 {
-			s.drained += s.two[s.slot/6%2].drain()
-		}
-		s.drained += s.two[(s.slot/6+1)%2].drain()
-		s.place(minute)
+	if minutes := slot/6 - s.slot/6; s.past != nil && minutes > 0 {
+		s.pass(minutes)
 	}
 	s.slot = slot
 	s.until.Store(int64(time.Duration(slot+1) * slotWidth))
 }
 
-// place says where calls of the minute are counted. s.mu is held.
-func (s *methodStats) place(minute int64) { s.present.Store(&s.two[minute%2]) }
+// pass begins another minute, so many after the present one. The past has one
+// histogram for both cores, whose counts are moved together: half the space, and
+// who counts meanwhile is in one or the other. s.mu is held.
+func (s *methodStats) pass(minutes int64) {
+	m := s.present.Load()
+	s.drained += s.past.drain()
+	if minutes > 1 { // nothing ended in the one before
+		s.drained += m[0].drain() + m[1].drain()
+		return
+	}
+	m[0].take(m[1])
+	s.present.Store(&minute{s.past, m[1]})
+	s.past = m[0]
+}
+
+// histograms are those that count the last one to two minutes. s.mu is held.
+func (s *methodStats) histograms() []*histogram {
+	if s.past == nil {
+		return nil
+	}
+	m := s.present.Load()
+	return []*histogram{s.past, m[0], m[1]}
+}
 
 // forget clears the slices between from and to, and that of to.
 func forget(ring []slice, from, to int64) {

@@ -107,9 +107,8 @@ func (s *methodStats) snapshot(g *Guard) MethodStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cut(now)
-	if m.Total, m.InFlight = s.total(); s.two != nil {
-		m.Latency = latencyOf(s.two)
-	}
+	m.Total, m.InFlight = s.total()
+	m.Latency = latencyOf(s.histograms()...)
 	m.Rejected = map[string]int64{}
 	for p := range s.rejections {
 		if n := s.rejected(part(p)); n > 0 {

@@ -405,7 +405,7 @@ func TestStatsSwitchedOff(t *testing.T) {
 	}
 	rt, g = kept(t, Options{DisableHistograms: true}, Policy{Retry: hurried(2)})
 	fallible(t.Context(), g, nil)
-	if m := rt.Stats().Methods[0]; m.Latency != (Latency{}) || g.stats.two != nil {
+	if m := rt.Stats().Methods[0]; m.Latency != (Latency{}) || g.stats.past != nil {
 		t.Errorf("%+v", m)
 	}
 	if s := new(Runtime).Stats(); len(s.Methods)+len(s.Breakers)+len(s.Bulkheads)+len(s.Limiters)+len(s.Budgets) != 0 {
@@ -481,7 +481,7 @@ func inBucket(t *testing.T, d time.Duration) {
 // TestStatsFitTheirSpace bounds what a guard takes.
 func TestStatsFitTheirSpace(t *testing.T) {
 	guard := unsafe.Sizeof(Guard{}) + unsafe.Sizeof(plan{}) + unsafe.Sizeof(methodStats{})
-	all := guard + unsafe.Sizeof(recent{}) + 2*unsafe.Sizeof(minute{})
+	all := guard + unsafe.Sizeof(recent{}) + 3*unsafe.Sizeof(histogram{})
 	t.Logf("a guard takes %d bytes (Guard %d, plan %d, Policy %d, statistics %d), with histograms %d",
 		guard, unsafe.Sizeof(Guard{}), unsafe.Sizeof(plan{}), unsafe.Sizeof(Policy{}), unsafe.Sizeof(methodStats{}), all)
 	if guard > 2<<10 || all > 24<<10 {
