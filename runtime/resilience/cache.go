@@ -45,8 +45,7 @@ type stripes struct {
 
 func (s *stripes) add() {
 	var here byte
-	place := uint32(uintptr(unsafe.Pointer(&here))>>10) * 0x9e3779b1 // Fibonacci hashing (Knuth, vol. 3)
-	s.lines[place>>28].n.Add(1)
+	s.lines[placeOf(unsafe.Pointer(&here))>>28].n.Add(1)
 }
 
 func (s *stripes) sum() (n int64) {

@@ -326,7 +326,7 @@ func TestCountersBeyond32Bits(t *testing.T) {
 		g := mustGuard(t, Policy{Breaker: Breaker{Window: Window{Type: TimeWindow, Duration: time.Hour}, FailureRateThreshold: 50, MinimumCalls: 1}})
 		b := g.plan.Load().breaker
 		one(t, g, 'S')
-		b.tally.Load().n.Store(5 << 32)
+		b.tally.Load().n[0].Store(5 << 32)
 		b.rejected.Store(math.MaxUint32)
 		b.generation.Add(1 << 33) // the next permits have a large one
 		b.tally.Load().generation = b.generation.Load()

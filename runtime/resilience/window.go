@@ -3,6 +3,7 @@ package resilience
 import (
 	"sync/atomic"
 	"time"
+	"unsafe"
 )
 
 // counts are the outcomes in a window.
@@ -134,10 +135,13 @@ func (w *window) clear() {
 // tally counts successes that need not be put into the window one by one, for
 // one generation of the breaker and, in a time window, one bucket.
 type tally struct {
+	n [4]struct { // a line of the cache each, so that cores do not wait for each other
+		atomic.Int64 // negative once sealed
+		_            [56]byte
+	}
 	generation  uint64
 	from, until time.Duration // of the bucket; 0 in a count window
 	enough      int64         // more would push each other out of the window
-	n           atomic.Int64  // negative once sealed
 }
 
 const sealed = -1 << 62
@@ -150,9 +154,23 @@ func (t *tally) add(clock func() time.Duration) bool {
 			return false
 		}
 	}
-	return t.n.Load() >= t.enough || t.n.Add(1) > 0
+	var here byte
+	n := &t.n[placeOf(unsafe.Pointer(&here))>>30]
+	return n.Load() >= t.enough || n.Add(1) > 0
 }
 
 // seal ends the counting and returns the count. A success that comes at the
 // same moment either is in it or is told to take the lock.
-func (t *tally) seal() int64 { return max(t.n.Swap(sealed), 0) }
+func (t *tally) seal() (sum int64) {
+	for i := range t.n {
+		sum += max(t.n[i].Swap(sealed), 0)
+	}
+	return sum
+}
+
+// unseal has the counting begin once more.
+func (t *tally) unseal() {
+	for i := range t.n {
+		t.n[i].Store(0)
+	}
+}
