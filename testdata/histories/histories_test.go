@@ -132,6 +132,9 @@ func seen(rt *resilience.Runtime, entry string, p resilience.Policy) (lines []st
 	if p.Bulkhead != (resilience.Bulkhead{}) {
 		lines = append(lines, fmt.Sprint("slots taken: ", taken(rt, p.Bulkhead)))
 	}
+	for _, c := range rt.Caches() {
+		lines = append(lines, fmt.Sprintf("cache: %d entries, %d hits, %d misses, %d shared, %d stale", c.Entries, c.Hits, c.Misses, c.Shared, c.Stale))
+	}
 	for _, b := range rt.Budgets() {
 		lines = append(lines, fmt.Sprintf("budget: %d in flight, %d repeated, %d refused, %d calls, %d attempts", b.InFlight, b.Repeated, b.Refused, b.Calls, b.Attempts))
 	}

@@ -195,9 +195,6 @@ func (r *modelRace) die() {
 		}
 	}
 	for _, run := range r.deaths {
-		if p, ok := run.panicked.(*resilience.PanicError); ok {
-			panic(p)
-		}
 		if run.panicked != nil {
 			carry(0, nil, run.panicked, false)
 		}

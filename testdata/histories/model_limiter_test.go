@@ -81,18 +81,11 @@ func (l *modelLimiter) take(c *modelCall) (got *grant, why refusal) {
 // wait waits for the turn of w to come, and the permits.
 func (l *modelLimiter) wait(c *modelCall, w *modelTurn, until time.Time, late refusal) (*grant, refusal) {
 	for {
-		l.mu.Lock()
-		now, at := time.Now(), until
-		if l.waiting[0] == w {
-			at = l.ready(now, w.cost)
+		got, at := l.look(c, w)
+		if got != nil {
+			return got, granted
 		}
-		if l.waiting[0] == w && !at.After(now) {
-			defer l.mu.Unlock()
-			l.leave(w)
-			return l.grant(c, now, w.cost), granted
-		}
-		l.mu.Unlock()
-		if at.After(until) {
+		if at.IsZero() || at.After(until) {
 			at = until
 		}
 		timer := time.NewTimer(time.Until(at))
@@ -106,14 +99,33 @@ func (l *modelLimiter) wait(c *modelCall, w *modelTurn, until time.Time, late re
 		case <-c.Done():
 			why = callerLeft
 		}
-		timer.Stop()
-		if why != granted {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			l.leave(w)
+		if timer.Stop(); why != granted {
+			l.goesAway(w)
 			return nil, why
 		}
 	}
+}
+
+func (l *modelLimiter) goesAway(w *modelTurn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leave(w)
+}
+
+// look takes the permits if it is the turn of w and they are there, or says when
+// they are; it does not if it is another's turn.
+func (l *modelLimiter) look(c *modelCall, w *modelTurn) (got *grant, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if l.waiting[0] != w {
+		return nil, time.Time{}
+	}
+	if at = l.ready(now, w.cost); at.After(now) {
+		return nil, at
+	}
+	l.leave(w)
+	return l.grant(c, now, w.cost), now
 }
 
 // leave takes w from the queue, and tells who is first then.

@@ -35,7 +35,7 @@ func (s *modelSlots) take(c *modelCall) refusal {
 		s.taken++
 		s.mu.Unlock()
 		return granted
-	case patience == 0 || queue > 0 && len(s.waiting) >= queue:
+	case patience == 0 || queue > 0 && len(s.waiting) >= queue && !(s.does("the queue holds one more") && len(s.waiting) == queue):
 		s.mu.Unlock()
 		return full
 	}
@@ -240,6 +240,9 @@ func (b *modelBreaker) room() int {
 	if b.rate() {
 		return b.whole("circuitBreaker.halfOpen.permittedCalls", 10) - len(b.sample)
 	}
+	if b.does("one probe more is let through") {
+		return b.whole("circuitBreaker.halfOpen.permittedCalls", 1) + 1
+	}
 	return b.whole("circuitBreaker.halfOpen.permittedCalls", 1)
 }
 
@@ -248,7 +251,7 @@ func (b *modelBreaker) rate() bool { return b.word("circuitBreaker.halfOpen.mode
 
 // look makes the transitions that only time makes.
 func (b *modelBreaker) look(now time.Time) {
-	if wait := b.span("circuitBreaker.halfOpen.maxWait", b.openDuration()); b.state == "half-open" && b.probes > 0 && wait > 0 {
+	if wait := b.span("circuitBreaker.halfOpen.maxWait", b.openDuration()); b.state == "half-open" && b.probes > 0 && wait > 0 && !b.does("half-open never ends") {
 		if due := b.probing.Add(wait); !now.Before(due) {
 			if b.word("circuitBreaker.halfOpen.onMaxWait", "") == "closed" {
 				b.close()
@@ -294,7 +297,7 @@ func (p *modelPermit) turnedAway(c *modelCall, kind string) {
 		rejected := &modelCall{kinds: kindset{kind}, Context: c}
 		named, _, _ := p.match("circuitBreaker.recordOn", rejected)
 		ignored, all, _ := p.match("circuitBreaker.ignoreOn", rejected)
-		v = verdict{failure: true, ignored: !named || ignored || all}
+		v = verdict{failure: true, ignored: !named && !p.does("a local rejection is a failure") || ignored || all}
 	}
 	p.record(v, 0)
 }

@@ -28,6 +28,7 @@ type model struct {
 	limit    modelLimiter
 	slots    modelSlots
 	budget   modelBudget
+	cache    modelCache
 	streams  uint64
 	doubtful bool // what follows depends on where a bucket of a time window begins
 }
@@ -40,6 +41,7 @@ func newModel(c conf, next Service, wrong string) *model {
 	m.limit.init(m)
 	m.slots.init(m)
 	m.budget.init(m)
+	m.cache.init(m)
 	return m
 }
 
@@ -99,11 +101,17 @@ var floor = []string{"Canceled", "CallerDeadline", "CircuitOpen", "BulkheadFull"
 // Do is the outermost part, the fallback.
 func (m *model) Do(ctx context.Context, key string, cost int) (int, error) {
 	c := &modelCall{Context: ctx, key: key, cost: cost, begun: time.Now()}
-	m.total(c)
-	if m.fallsBack(c) {
-		return answer(ctx, key, cost, m.err(c))
+	var a *modelAnswer
+	if m.caching() {
+		a = m.cache.answer(c)
+	} else {
+		m.total(c)
+		a = &modelAnswer{c.n, m.err(c), c}
 	}
-	return c.n, m.err(c)
+	if m.fallsBack(a.call) {
+		return answer(ctx, key, cost, a.err)
+	}
+	return a.n, a.err
 }
 
 // fallsBack reports whether the fallback is to answer.
@@ -456,7 +464,7 @@ func (m *model) execute(c *modelCall, p *modelPermit) {
 	defer func() {
 		if !returned {
 			named, _, _ := m.match("circuitBreaker.ignoreOn", &modelCall{kinds: kindset{"Panic"}})
-			p.record(verdict{failure: true, ignored: named}, time.Since(begun))
+			p.record(verdict{failure: true, ignored: named || m.does("a panic is no failure")}, time.Since(begun))
 		}
 	}()
 	m.timeout(c)
@@ -529,9 +537,10 @@ func (m *model) leave(ctx context.Context, c *modelCall) {
 func (m *model) judge(c *modelCall) verdict {
 	bad := c.last == nil && m.has("retry.retryOnResult") && isBad(c.n)
 	poor := c.last == nil && m.has("circuitBreaker.recordOnResult") && isPoor(c.n)
-	if c.last == nil {
-		c.late = false
+	if c.last == nil && c.late && m.does("a late success is a timeout") {
+		c.last = context.DeadlineExceeded
 	}
+	c.late = c.late && c.last != nil
 	switch {
 	case c.last == nil && !bad && !poor:
 		return verdict{}
@@ -686,7 +695,7 @@ func (m *model) asked(c *modelCall) (time.Duration, bool) {
 	if c.reason != nil {
 		err = c.reason // a rejection of ours
 	}
-	if m.word("retry.retryAfter.honor", "") == "false" || !errors.As(err, &a) {
+	if m.word("retry.retryAfter.honor", "") == "false" || m.does("what the peer asks for is ignored") || !errors.As(err, &a) {
 		return 0, false
 	}
 	return a.RetryAfter()
@@ -713,6 +722,9 @@ const seed = 7
 
 // carry raises again what a delegate died of in a goroutine of the policy.
 func carry(n int, err error, panicked any, exited bool) (int, error) {
+	if p, ok := panicked.(*resilience.PanicError); ok { // out of another one
+		panic(p)
+	}
 	if panicked != nil {
 		panic(&resilience.PanicError{Value: panicked})
 	}
@@ -736,6 +748,9 @@ func (m *model) state() (lines []string) {
 	}
 	if m.has("bulkhead") {
 		lines = append(lines, fmt.Sprint("slots taken: ", m.slots.taken))
+	}
+	if m.caching() {
+		lines = append(lines, "cache: "+m.cache.String())
 	}
 	if m.budget.on() {
 		lines = append(lines, "budget: "+m.budget.String())

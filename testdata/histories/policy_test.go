@@ -180,6 +180,9 @@ func words(list string) []string {
 	return strings.Split(strings.Trim(list, "[]"), ", ")
 }
 
+// caching reports whether results are kept.
+func (c conf) caching() bool { return c.word("cache.ttl", "") != "" }
+
 // spans are the durations of the policy.
 func (c conf) spans() (list []time.Duration) {
 	for _, g := range c {
@@ -247,8 +250,14 @@ func randomPolicy(r *rand.Rand) conf {
 	if !c.has("retry") && c.one(2) {
 		c.hedge()
 	}
+	if c.one(6) {
+		c.keep()
+	}
 	if len(c.conf) == 2 {
 		c.set("circuitBreaker", "true")
+	}
+	if c.caching() {
+		return c.conf
 	}
 	if c.one(12) && c.has("circuitBreaker") && c.word("circuitBreaker", "") == "" {
 		c.set("circuitBreaker.perKey", "key")
@@ -440,6 +449,19 @@ func (c *chooser) bulkhead() {
 		if c.one(2) {
 			c.set("bulkhead.maxQueue", 1+c.IntN(3))
 		}
+	}
+}
+
+// keep gives a cache, whose forms are fewer.
+func (c *chooser) keep() {
+	c.conf = c.without("rateLimit.cost")
+	c.set("cache.ttl", c.spanOf(1, 100))
+	c.set("cache.key", "key")
+	if c.one(2) {
+		c.set("cache.staleOnError", c.spanOf(1, 500))
+	}
+	if c.one(2) {
+		c.set("cache.negativeTTL", c.spanOf(1, 100))
 	}
 }
 
