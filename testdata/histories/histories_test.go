@@ -122,6 +122,9 @@ func (s *stage) real(t *testing.T, h history, g *generated) []string {
 
 // seen is what can be seen of a Runtime in the end, in the words of the model.
 func seen(rt *resilience.Runtime, entry string, p resilience.Policy) (lines []string) {
+	n := rt.Stats().Methods[0].Total
+	lines = append(lines, fmt.Sprintf("counted: %d succeeded, %d failed, %d rejected, %d left, %d attempts, %d rejections, %d timeouts, %d fallbacks",
+		n.Success, n.Failure, n.Rejected, n.Canceled, n.Attempts, n.Rejections, n.Timeouts, n.Fallbacks))
 	for _, b := range rt.Breakers() {
 		key := strings.Trim(strings.TrimPrefix(b.Name(), "histories."+entry+".Do"), "[]")
 		lines = append(lines, strings.TrimSpace("breaker "+key)+": "+snapshot(b.Snapshot(), p))

@@ -176,6 +176,7 @@ func (r *modelRace) finish(c *modelCall, refused bool) {
 	case r.winner != nil:
 		c.n, c.last, c.reason, c.by, c.kinds, c.late = r.winner.n, nil, nil, "", nil, false
 	case refused && !c.kinds.has(floor...):
+		r.count(func(n *modelCounts) { n.rejections++ })
 		c.kinds = append(c.kinds, "BudgetExhausted")
 		c.by, c.reason = "retry.budget", errors.Join(resilience.ErrBudgetExhausted, c.reason)
 	case c.by == "" && c.attempts > 1:

@@ -30,6 +30,7 @@ type model struct {
 	budget   modelBudget
 	cache    modelCache
 	streams  uint64
+	counts   modelCounts
 	doubtful bool // what follows depends on where a bucket of a time window begins
 }
 
@@ -43,6 +44,21 @@ func newModel(c conf, next Service, wrong string) *model {
 	m.budget.init(m)
 	m.cache.init(m)
 	return m
+}
+
+// modelCounts are what statistics tell.
+type modelCounts struct{ success, failure, rejected, canceled, attempts, rejections, timeouts, fallbacks int }
+
+func (n modelCounts) String() string {
+	return fmt.Sprintf("counted: %d succeeded, %d failed, %d rejected, %d left, %d attempts, %d rejections, %d timeouts, %d fallbacks",
+		n.success, n.failure, n.rejected, n.canceled, n.attempts, n.rejections, n.timeouts, n.fallbacks)
+}
+
+// count changes the counts.
+func (m *model) count(change func(*modelCounts)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	change(&m.counts)
 }
 
 // breakerOf is the breaker that a key has.
@@ -80,6 +96,7 @@ type modelCall struct {
 	late     bool      // it ended the attempt
 	slept    bool
 	repeats  bool // or waits to
+	turned   bool // away, at the last try
 	charged  bool // for a try that was not turned away
 	race     *modelRace
 	number   int // of the hedge, 0 for what the caller began
@@ -109,6 +126,7 @@ func (m *model) Do(ctx context.Context, key string, cost int) (int, error) {
 		a = &modelAnswer{c.n, m.err(c), c}
 	}
 	if m.fallsBack(a.call) {
+		m.count(func(n *modelCounts) { n.fallbacks++ })
 		return answer(ctx, key, cost, a.err)
 	}
 	return a.n, a.err
@@ -201,6 +219,29 @@ func (m *model) timed() bool {
 
 // total bounds the whole call.
 func (m *model) total(c *modelCall) {
+	died := true
+	defer func() { m.count(func(n *modelCounts) { *n.outcome(c, died)++ }) }()
+	m.bounded(c)
+	died = false
+}
+
+// outcome is what a call counts as; it died if it panicked or ended its
+// goroutine.
+func (n *modelCounts) outcome(c *modelCall, died bool) *int {
+	switch {
+	case died:
+		return &n.failure
+	case c.last == nil && c.reason == nil:
+		return &n.success
+	case c.turned && c.attempts == 0:
+		return &n.rejected
+	case c.kinds.has("Canceled", "CallerDeadline") && c.hasLeft():
+		return &n.canceled
+	}
+	return &n.failure
+}
+
+func (m *model) bounded(c *modelCall) {
 	if c.Err() != nil {
 		c.last, c.kinds = c.Err(), c.left()
 		return
@@ -334,6 +375,7 @@ func (m *model) overBudget(c *modelCall) {
 	if m.exhausted(c); c.unwanted && c.reason == nil {
 		return
 	}
+	m.count(func(n *modelCounts) { n.rejections++ })
 	c.kinds = append(c.kinds, "BudgetExhausted")
 	c.by, c.reason = "retry.budget", errors.Join(resilience.ErrBudgetExhausted, c.reason)
 }
@@ -359,6 +401,7 @@ func (m *model) try(c *modelCall) (again bool) {
 // admit asks breaker, rate limit and bulkhead; nil is a rejection.
 func (m *model) admit(c *modelCall) (p *modelPermit, again bool) {
 	c.tries++
+	c.turned = false
 	b := m.breakerOf(c.key)
 	permit, ok := b.allow()
 	if !ok {
@@ -392,6 +435,8 @@ func (m *model) turnedAway(c *modelCall, p *modelPermit, by string, why refusal)
 
 // rejected notes that a part rejected a try.
 func (m *model) rejected(c *modelCall, by, kind string, reason error) (again bool) {
+	m.count(func(n *modelCounts) { n.rejections++ })
+	c.turned = true
 	c.by, c.reason, c.kinds, c.unwanted, c.late = by, reason, kindset{kind}, false, false
 	named, _, _ := m.match("retry.retryOn", c)
 	aborted, _, _ := m.match("retry.abortOn", c)
@@ -458,6 +503,7 @@ func (m *model) until(c *modelCall) (at time.Time, why refusal) {
 // execute runs the delegate, under the timeout, in its slot, and tells the
 // breaker. A panic is a failure, and releases both.
 func (m *model) execute(c *modelCall, p *modelPermit) {
+	m.count(func(n *modelCounts) { n.attempts++ })
 	c.attempts++
 	c.by, c.reason, c.kinds, c.unwanted, c.late = "", nil, nil, false, false
 	begun, returned := time.Now(), false
@@ -553,6 +599,7 @@ func (m *model) judge(c *modelCall) verdict {
 		c.kinds = append(kindsOf(c.last), "Timeout", "Transient")
 		c.kinds = slices.DeleteFunc(c.kinds, func(k string) bool { return k == "Canceled" })
 		c.last = errors.Join(resilience.ErrTimeout, c.last)
+		m.count(func(n *modelCounts) { n.timeouts++ })
 	case c.last != nil:
 		c.kinds = kindsOf(c.last)
 	}
@@ -738,6 +785,7 @@ func carry(n int, err error, panicked any, exited bool) (int, error) {
 func (m *model) state() (lines []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	lines = append(lines, m.counts.String())
 	for _, key := range slices.Sorted(maps.Keys(m.breakers)) {
 		if m.has("circuitBreaker") {
 			lines = append(lines, strings.TrimSpace("breaker "+key)+": "+m.breakers[key].String())
