@@ -29,7 +29,6 @@ type methodStats struct {
 	mu      sync.Mutex
 	recent  *recent    // made at the first call
 	past    *histogram // of the minute before the present one, likewise
-	last    Counters   // when the present slice began
 	slot    int64      // its number
 	drained int64      // from histograms
 	success int64      // as told last
@@ -75,6 +74,7 @@ const (
 
 // recent is what is kept of the last hour.
 type recent struct {
+	last    Counters // when the present slice began
 	tens    [6]slice
 	minutes [60]slice
 }
@@ -287,8 +287,8 @@ func (s *methodStats) cut(now time.Duration) {
 		return
 	}
 	total, _ := s.total()
-	counted := total.since(s.last)
-	s.last = total
+	counted := total.since(s.recent.last)
+	s.recent.last = total
 	s.recent.tens[s.slot%6].add(counted)
 	s.recent.minutes[s.slot/6%60].add(counted)
 	forget(s.recent.tens[:], s.slot, slot)

@@ -26,6 +26,7 @@ type plan struct {
 	listed   bool // retryOn or abortOn say which errors
 	mayFall  bool
 	chaos    bool
+	spans    holding // of nest
 	attempts int
 
 	breaker  *breaker
@@ -38,8 +39,7 @@ type plan struct {
 	steering *steering
 	limiters *keyedLimiters // instead of limiter
 
-	nest  *nesting // nil: the default order
-	spans holding  // of nest
+	nest *nesting // nil: the default order
 
 	stats   *methodStats          // of the guard; nil: none are kept
 	off     atomic.Bool           // switched off since: calls that began before end

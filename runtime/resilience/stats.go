@@ -119,7 +119,7 @@ func (s *methodStats) snapshot(g *Guard) MethodStats {
 		m.Breaker = Verdicts{Failure: s.recorded.Load(), Ignored: s.ignored.Load()}
 		m.Breaker.Success = max(m.Total.Attempts-m.Breaker.Failure-m.Breaker.Ignored, 0)
 	}
-	running := m.Total.since(s.last)
+	running := m.Total.since(s.recent.last)
 	m.TenSeconds = s.recent.slices(s.recent.tens[:], s.slot, slotWidth, running, wall.Add(-now))
 	m.Minutes = s.recent.slices(s.recent.minutes[:], s.slot/6, time.Minute, running, wall.Add(-now))
 	return m
