@@ -265,6 +265,9 @@ type Gateway interface {
 	CursorsByName() (map[string]cursor, error)
 	Bodies() ([]*http.Response, error)
 	BodyField() (struct{ Body io.ReadCloser }, error)
+	Answer() (*answer, error)
+	Answers() (map[string]answer, error)
+	Readers() ([]io.ReadCloser, error)
 	Tx(*sql.Tx) error
 	OwnTx(transaction) error
 	Receives() (receiver, error)
@@ -281,6 +284,11 @@ type cursor interface {
 type transaction interface {
 	Commit() error
 	Rollback() error
+}
+
+type answer struct {
+	Size  int
+	Inner io.ReadCloser
 }
 
 type receiver struct{ embedded }

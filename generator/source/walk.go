@@ -11,15 +11,16 @@ import (
 //
 // Of what is in a parameter, a check (RG082) asks one question: is there a field
 // that is a channel, or has a method Read. It looks through pointers and
-// structs, at what is exported and no deeper than known; of a result it asks
-// only for methods. So everything else, and that is most of a large package, is
-// a name or is cut out.
+// structs, at what is exported and no deeper than known; of a result one asks for
+// methods (RG081), and for those of its elements and fields. So everything else,
+// and that is most of a large package, is a name or is cut out.
 type walker struct {
 	loader *loader
 	pkg    *pkg
 	file   *file
 	depth  int
 	prints bool            // the type is printed: its packages need their true names
+	result bool            // what it is made of counts as it does
 	params map[string]bool // type parameters, which are no declarations
 }
 
@@ -208,7 +209,7 @@ func (w *walker) members(list *ast.FieldList) error {
 // method to wrap are known by their methods, which makes sure of the packages
 // they are from. An expression of the policies may go anywhere.
 func (w *walker) inside() *walker {
-	if w.loader.expressions {
+	if w.loader.expressions || w.result {
 		return w
 	}
 	in := *w
@@ -228,7 +229,12 @@ func (w *walker) method(e ast.Expr) error {
 	if err := w.fields(x.Params); err != nil {
 		return err
 	}
-	return w.inside().fields(x.Results)
+	if w.loader.expressions {
+		return w.fields(x.Results)
+	}
+	in := *w
+	in.depth, in.prints, in.result = known-2, true, true
+	return in.fields(x.Results)
 }
 
 // expr wants the names in a type, one deeper.
