@@ -332,6 +332,9 @@ func describe(m *templates.Method, e *policy.Effective) string {
 	if e.Has("bulkhead") {
 		parts = append(parts, fmt.Sprintf("%d at a time", e.Int("bulkhead.maxConcurrent")))
 	}
+	if m.Opens && e.Dur("timeout.open") == 0 {
+		parts = append(parts, "guards the opening")
+	}
 	if e.Has("chaos") {
 		parts = append(parts, "chaos in builds with the tag resilience_chaos")
 	}

@@ -135,6 +135,12 @@ func (r *resolver) variables(out *templates.Method, sig *types.Signature) (taken
 			visit(v.Type(), func(obj *types.TypeName, _ bool) { taken[r.spelled(obj)] = true })
 		}
 	}
+	if h := out.Held; h != nil {
+		taken[r.names.imports[runtimePath]], taken[h.Type] = true, true
+		if h.Body {
+			taken[r.names.imports[httpPath]] = true
+		}
+	}
 	out.Params = vars(sig.Params(), taken)
 	out.Cause = choose("cause", maps.Clone(taken))
 	out.Results = vars(sig.Results(), taken)

@@ -327,9 +327,10 @@ func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Fu
 		out.Key = r.expr(sig, e, "circuitBreaker.perKey", wantString)
 		out.LimitKey = r.expr(sig, e, "rateLimit.perKey", wantString)
 		out.Cost = r.expr(sig, e, "rateLimit.cost", wantInt)
-		out.Hedge, out.ReadOn = e.Has("hedge"), lint.ReadOn(sig)
+		out.Hedge = e.Has("hedge")
 		out.Abandon = e.Has("timeout") && e.Str("timeout.mode") == "abandon"
 		out.Cache = r.cache(sig, e)
+		out.Held = r.held(w, out, sig, e)
 	}
 	out.Repeats, out.Idempotency = r.condition(sig, e), r.idempotency(out, sig, e)
 	maps.Copy(declared, r.variables(out, sig))
@@ -345,8 +346,10 @@ func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Fu
 	if several := len(out.Results) > 2 || len(out.Results) == 2 && (out.Err == 0 || closes); (out.Abandon || out.Hedge) && several || out.Cache != nil && len(out.Results) > 2 {
 		out.Bundle = r.names.declare(lower(strings.TrimPrefix(w.Type, "Resilient")) + m.Name() + "Results")
 	}
+	_, use := lint.Outliving(sig)
+	out.Kept, out.Opens = kept(sig, e), use != lint.Complete
 	out.Policy = r.literal(w, out, e)
-	out.Doc = sentence(w, out, e)
+	out.Doc = sentence(w, out, e) + openingOnly(out, sig, e)
 	return out
 }
 
@@ -430,9 +433,8 @@ func (r *resolver) literal(w *templates.Wrapper, m *templates.Method, e *policy.
 			p.Fields = slices.Insert(p.Fields, 0, templates.Field{Name: "On", Value: true})
 		}
 	}
-	if e.Has("hedge") && m.ReadOn {
-		hedge := part(root, []string{"Hedge"})
-		hedge.Fields = append(hedge.Fields, templates.Field{Name: "KeepContext", Value: true})
+	if m.Kept != "" {
+		root.Fields = append(root.Fields, templates.Field{Name: "Result", Value: m.Kept})
 	}
 	if order := layerLiteral(e); order != nil {
 		root.Fields = append(root.Fields, templates.Field{Name: "Order", Value: order})

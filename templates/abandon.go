@@ -106,25 +106,29 @@ func bundle(f *jen.File, w *Wrapper, m *Method) {
 	closing(f, w, m)
 }
 
-// closed closes the results that can be.
-func closed(m *Method, result func(name string) *jen.Statement) []jen.Code {
+// closed closes the results that can be; where, if there is one, says when.
+func closed(m *Method, where func() *jen.Statement, result func(name string) *jen.Statement) []jen.Code {
 	var lines []jen.Code
 	for i, r := range m.Results {
 		if m.Closers[i] == "" {
 			continue
 		}
-		target := result(r.Name)
+		target, there := result(r.Name), result(r.Name).Op("!=").Nil()
+		if where != nil {
+			there = where().Op("&&").Add(there)
+		}
 		if m.Closers[i] == ".Body" {
 			target.Dot("Body")
+			there.Op("&&").Add(target).Op("!=").Nil()
 		}
-		lines = append(lines, jen.If(result(r.Name).Op("!=").Nil()).Block(jen.Id("_").Op("=").Add(target).Dot("Close").Call()))
+		lines = append(lines, jen.If(there).Block(jen.Id("_").Op("=").Add(target).Dot("Close").Call()))
 	}
 	return lines
 }
 
 // closing lets the runtime close a bundle that nobody takes.
 func closing(f *jen.File, w *Wrapper, m *Method) {
-	lines := closed(m, func(name string) *jen.Statement { return jen.Id(m.BundleVar).Dot(name) })
+	lines := closed(m, nil, func(name string) *jen.Statement { return jen.Id(m.BundleVar).Dot(name) })
 	if lines == nil {
 		return
 	}

@@ -84,7 +84,9 @@ type Method struct {
 	Cache       *Cache // nil if no results are kept
 	Abandon     bool   // the delegate may be left behind
 	Hedge       bool   // several attempts may be in flight
-	ReadOn      bool   // a result lives longer than the call
+	Kept        Const  // how long a result is in use, "" if no longer than the call
+	Held        *Held  // nil if no result holds what the call held
+	Opens       bool   // what is guarded is the opening of a result
 	// Bundle is the struct that holds several results of a delegate that may be
 	// left behind or lose, or be kept in a cache, BundleVar a variable of it.
 	Bundle, BundleVar string

@@ -12,6 +12,7 @@ const (
 	runtimePath = "github.com/resilgen/resilgen/runtime/resilience"
 	errorsPath  = "errors"
 	contextPath = "context"
+	httpPath    = "net/http"
 
 	grpcStatusPath = "google.golang.org/grpc/status"
 )

@@ -34,6 +34,7 @@ func method(f *jen.File, w *Wrapper, m *Method) {
 	if m.Bundle != "" {
 		bundle(f, w, m)
 	}
+	heldType(f, w, m)
 	for _, x := range m.Matchers {
 		matcher(f, x)
 	}
@@ -129,6 +130,7 @@ func body(w *Wrapper, m *Method) []jen.Code {
 	case m.Fallback != (Answer{}):
 		lines = append(lines, jen.If(wantsFallback(m)).Block(append(dropped(m), answer(w, m)...)...))
 	}
+	lines = append(append(lines, failed(m)...), hold(w, m, last)...)
 	if !m.Hedge {
 		last[m.Err] = jen.Id(m.Call).Dot("Err").Call()
 	}
@@ -168,7 +170,7 @@ func dropped(m *Method) []jen.Code {
 	if !m.Loop || m.RetryResult == nil {
 		return nil
 	}
-	return closed(m, func(name string) *jen.Statement { return jen.Id(name) })
+	return closed(m, nil, func(name string) *jen.Statement { return jen.Id(name) })
 }
 
 // record tells the call how the attempt ended.

@@ -59,6 +59,7 @@ func NewResilientForecasts(rt *resilience.Runtime, next Forecasts, fallback Fore
 		Timeout: resilience.Timeout{Open: 500 * time.Millisecond},
 		Retry:   resilience.Retry{MaxAttempts: 4, Backoff: resilience.Backoff{InitialDelay: 20 * time.Millisecond, MaxDelay: 200 * time.Millisecond}, RetryOn: resilience.Matcher{Kinds: resilience.KindTransient}},
 		Breaker: resilience.Breaker{Window: resilience.Window{Type: resilience.TimeWindow, Duration: 2 * time.Second}, MinimumCalls: 8, OpenDuration: 500 * time.Millisecond},
+		Result:  resilience.Held,
 	})
 	return g, w.Err()
 }
@@ -93,7 +94,7 @@ func (g *ResilientForecasts) Report(ctx context.Context, o Observation) (err err
 }
 
 // Map calls the wrapped Forecasts, up to 4 times, which must return within
-// 500ms, while the breaker lets it.
+// 500ms, while the breaker lets it. Only the opening of readCloser is guarded.
 func (g *ResilientForecasts) Map(ctx context.Context, city string) (readCloser io.ReadCloser, err error) {
 	call := g.map2.Begin(ctx)
 	defer call.End()
@@ -101,7 +102,7 @@ func (g *ResilientForecasts) Map(ctx context.Context, city string) (readCloser i
 		readCloser, err = g.next.Map(call.Context(), city)
 		call.Record(err)
 	}
-	return readCloser, call.Err()
+	return resilience.HeldReader(&call, readCloser), call.Err()
 }
 
 // Unwrap returns the wrapped Forecasts.

@@ -59,7 +59,11 @@ var checks = []Check{
 	{ID: "RG080", Part: "hedge", Shape: true, Error: true, Find: noError},
 	{ID: "RG005", Part: "timeout", Shape: true, Instead: "leave late calls behind with timeout.mode: abandon, ", Error: true, Find: noContext},
 	{ID: "RG005", Part: "hedge", Shape: true, Error: true, Find: noContext},
-	{ID: "RG081", Part: "timeout", Shape: true, Instead: "bound the opening alone with timeout.open, ", Error: true, Find: outlives},
+	{ID: "RG081", Part: "timeout", Shape: true, Error: true, Find: endless},
+	{ID: "RG081", Part: "timeout", Find: opensOnly("timeout")},
+	{ID: "RG081", Part: "retry", Find: opensOnly("retry")},
+	{ID: "RG081", Part: "hedge", Find: opensOnly("hedge")},
+	{ID: "RG081", Part: "circuitBreaker", Find: opensOnly("circuitBreaker")},
 	{ID: "RG082", Part: "retry", Shape: true, Error: true, Find: readOnce},
 	{ID: "RG082", Part: "hedge", Shape: true, Error: true, Find: sharedByHedges},
 	{ID: "RG085", Part: "retry", Shape: true, Error: true, Find: inTransaction},
@@ -190,30 +194,6 @@ func noContext(m *Method) string {
 	return ""
 }
 
-// outlives names a result that lives longer than the call, whose context a
-// timeout would end.
-func outlives(m *Method) string {
-	if m.Policy.Dur("timeout.open") > 0 {
-		return ""
-	}
-	for v := range m.Sig.Results().Variables() {
-		if outlivesCall(v.Type(), 1) {
-			return fmt.Sprintf("the result %s outlives the call, and a timeout would cut it off", types.TypeString(v.Type(), short))
-		}
-	}
-	return ""
-}
-
-// ReadOn reports whether a result lives longer than the call.
-func ReadOn(sig *types.Signature) bool {
-	for v := range sig.Results().Variables() {
-		if outlivesCall(v.Type(), 1) {
-			return true
-		}
-	}
-	return false
-}
-
 // streams are types whose use goes on after the call, besides those that their
 // methods give away.
 var streams = []string{
@@ -228,7 +208,9 @@ var buffers = []string{"bytes.Buffer", "bytes.Reader", "strings.Reader"}
 // the Body of an answer, depth levels down.
 func outlivesCall(t types.Type, depth int) bool {
 	t = element(t)
-	if isIterator(t) || hasMethod(t, "Recv") || hasMethod(t, "RecvMsg") || hasMethod(t, "Next") && hasMethod(t, "Close") {
+	switch {
+	case isIterator(t), hasMethod(t, "Recv"), hasMethod(t, "RecvMsg"), hasMethod(t, "ResultChan"), // of a watch of Kubernetes
+		hasMethod(t, "Next") && hasMethod(t, "Close"), hasMethod(t, "Commit") && hasMethod(t, "Rollback"):
 		return true
 	}
 	reads := hasMethod(t, "Read")
@@ -262,8 +244,9 @@ func isIterator(t types.Type) bool {
 	return ok && yield.Results().Len() == 1 && types.Identical(yield.Results().At(0).Type(), types.Typ[types.Bool])
 }
 
-// Telling are the methods that checks know types by.
-var Telling = []string{"Close", "Commit", "Next", "Read", "Recv", "RecvMsg", "Rollback", "Seek", "Write"}
+// Telling are the methods that checks know types by, and the one whose name
+// generated code gives to a field beside others.
+var Telling = []string{"Close", "Commit", "Next", "Read", "Recv", "RecvMsg", "ResultChan", "Rollback", "Seek", "Write", "hold"}
 
 // hasMethod reports whether the exported method is in the method set of t. It
 // does not make the whole set, which is large for a struct that embeds much.

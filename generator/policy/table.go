@@ -77,7 +77,7 @@ func timeoutKeys() []*Key {
 		{Path: "timeout.attempt", Type: Duration, Since: first, RunTime: true, above: true, Unset: none, GoField: "Timeout.Attempt",
 			Doc: "One execution of the delegate. Its deadline is the sooner of `attempt` and what is left of `total`.", Example: "attempt: 2s"},
 		{Path: "timeout.open", Type: Duration, Since: first, RunTime: true, above: true, Unset: none, GoField: "Timeout.Open",
-			Doc: "Until the method returns; then the context lives on until the caller's ends, whatever the other limits. For streams, bodies and rows. The context tells no deadline, which a delegate would put on what lives longer.", Example: "open: 5s"},
+			Doc: "Until the method returns; then the context lives on, whatever the other limits, until the result is closed or the caller's ends. For streams, bodies and rows. The context tells no deadline, which a delegate would put on what lives longer.", Example: "open: 5s"},
 		{Path: "timeout.mode", Type: Enum, Since: first, GoField: "Timeout.Mode", def: "cooperative",
 			Doc: "What becomes of a delegate that outlives its timeout.", Example: "mode: abandon",
 			Values: []EnumValue{
@@ -161,7 +161,7 @@ func backoffKeys() []*Key {
 func bulkheadKeys() []*Key {
 	return []*Key{
 		{Path: "bulkhead", Type: Part, Since: first, RunTime: true, Unset: none, GoField: "Bulkhead.On",
-			Doc: "Limits the executions in flight. `true` takes every default. The slot is released when the delegate really returns.", Example: "bulkhead: {maxConcurrent: 10, maxWait: 100ms}"},
+			Doc: "Limits the executions in flight. `true` takes every default. The slot is released when the delegate really returns, or with the result that outlives the call.", Example: "bulkhead: {maxConcurrent: 10, maxWait: 100ms}"},
 		{Path: "bulkhead.name", Type: Text, Since: first, Unset: none, GoField: "Bulkhead.Name",
 			Doc: "Shares the slots with every bulkhead of this name in the Runtime.", Example: "name: payments"},
 		{Path: "bulkhead.maxConcurrent", Type: Int, Since: first, RunTime: true, ZeroAtRunTime: true, min: 1, def: "25", GoField: "Bulkhead.MaxConcurrent",

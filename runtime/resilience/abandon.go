@@ -25,13 +25,18 @@ func Abandonable[T any](c *Call, f func(context.Context) (T, error)) (T, error) 
 	if c.holds&holdsShare != 0 {
 		a.steering = c.plan.steering
 	}
-	c.holds &^= holdsSlot | holdsShare // the delegate's, until it really returns
+	lent := c.holds & (holdsSlot | holdsShare)
+	c.holds &^= lent // the delegate's, until it really returns
 	if a.keyed {
 		a.breaker.calls.Add(1) // by a call that is in flight: it cannot be evicted now
 	}
 	go a.run(ctx, f)
+	if !c.plan.lends {
+		lent = 0
+	}
 	select {
 	case <-a.done:
+		c.holds |= lent
 		return a.result()
 	case <-ctx.Done():
 	}
@@ -40,6 +45,7 @@ func Abandonable[T any](c *Call, f func(context.Context) (T, error)) (T, error) 
 	if !a.state.CompareAndSwap(flying, left) {
 		running.Add(-1)
 		<-a.done
+		c.holds |= lent
 		return a.result()
 	}
 	var zero T
@@ -94,14 +100,18 @@ func (a *abandonable[T]) run(ctx context.Context, f func(context.Context) (T, er
 }
 
 func (a *abandonable[T]) land() {
+	if a.keyed {
+		a.breaker.release()
+	}
+	if a.plan.lends && a.state.CompareAndSwap(flying, landed) { // what it holds is the caller's again
+		close(a.done)
+		return
+	}
 	if a.slot {
 		a.plan.bulkhead.release()
 	}
 	if a.steering != nil {
 		a.steering.leave()
-	}
-	if a.keyed {
-		a.breaker.release()
 	}
 	if !a.state.CompareAndSwap(flying, landed) {
 		if a.err == nil && !a.exited && a.panicked == nil {

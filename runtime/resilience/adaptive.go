@@ -150,7 +150,9 @@ func (c *Call) watched(o outcome, now time.Duration) {
 	default:
 		p.throttle.refused(c.caller, sinceEpoch())
 	}
-	c.leaveShare()
+	if c.last != nil || o == outcomeIgnored || !p.lends {
+		c.leaveShare()
+	}
 }
 
 // leaveShare gives back the place among the attempts in flight.

@@ -132,6 +132,9 @@ func (c *Call) next() bool {
 			c.finish()
 			return false
 		}
+		if c.holds&holdsContext != 0 { // of a result that nobody wanted
+			c.release(false)
+		}
 	case p == nil:
 	case c.caller.Err() != nil:
 		c.last, c.kinds, c.phase = c.caller.Err(), c.leftKind(), over
@@ -386,7 +389,7 @@ func (c *Call) limit() {
 	if callers, ok := c.caller.Deadline(); ok && p.open == 0 && instant(callers) < at {
 		return
 	}
-	c.lazy = &lazyContext{parent: c.caller, due: at, cause: why, outlives: p.open > 0}
+	c.lazy = &lazyContext{parent: c.caller, due: at, cause: why, outlives: p.open > 0, held: p.lends}
 	if c.attempts > 1 {
 		c.lazy.parent, c.lazy.later = c.attempt(), true
 	}
@@ -440,7 +443,7 @@ func (c *Call) end() {
 		c.unpay()
 	}
 	c.died()
-	c.release(false)
+	c.release(c.plan != nil && c.plan.keeps && !c.plan.lends && c.phase == over && c.last == nil)
 	if c.holds&holdsKey != 0 {
 		c.holds &^= holdsKey
 		c.breaker.release()
@@ -460,6 +463,7 @@ func (c *Call) died() {
 	if c.holds&holdsWatch != 0 {
 		c.watched(outcomeFailure, 0)
 	}
+	c.leaveShare()
 	if c.holds&holdsPermit != 0 {
 		o := outcomeFailure
 		if c.plan.Breaker.IgnoreOn.Kinds&KindPanic != 0 {
@@ -478,16 +482,21 @@ func (c *Call) freeSlot() {
 }
 
 // release ends the context of the attempt. One that may outlive the method is
-// left to the caller if the attempt is kept.
+// left to the caller if the attempt is kept: at once, or by [Call.Hold], or when
+// it is known that no other attempt follows.
 func (c *Call) release(keep bool) {
 	if c.holds&holdsContext == 0 {
 		return
 	}
-	c.holds &^= holdsContext
-	if keep && c.lazy.outlives {
+	switch {
+	case keep && c.lazy.outlives:
 		c.lazy.free()
-	} else {
-		c.lazy.end()
+	case !keep || !c.plan.keeps:
+		c.lazy.conclude()
 	}
+	if keep && (c.plan.lends || c.phase == again) {
+		return
+	}
+	c.holds &^= holdsContext
 	c.lazy = nil
 }

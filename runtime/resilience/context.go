@@ -16,6 +16,7 @@ type lazyContext struct {
 	cause    *cause        // which policy's limit it is
 	state    atomic.Pointer[standardContext]
 	outlives bool // the method: then the caller's end, not ours, ends it
+	held     bool // by a result: its end ends it, also once it is freed
 	later    bool // parent tells of the attempt
 	lost     atomic.Bool
 }
@@ -97,7 +98,7 @@ func (c *lazyContext) standard() context.Context {
 	for {
 		s := c.state.Load()
 		switch {
-		case s == freed:
+		case s == freed && !c.held:
 			return c.parent
 		case s != nil && s.ctx != nil:
 			return s.ctx
@@ -121,7 +122,7 @@ func (c *lazyContext) realize(s *standardContext) *standardContext {
 	case s == expired:
 		ctx, cancel := context.WithDeadlineCause(context.WithoutCancel(c.parent), time.Now(), c.cause)
 		return &standardContext{ctx: ctx, cancel: cancel}
-	case c.due == never:
+	case c.due == never, s == freed:
 		ctx, cancel := context.WithCancel(c.parent)
 		return &standardContext{ctx: ctx, cancel: cancel}
 	case c.outlives:
@@ -145,9 +146,25 @@ func (s *standardContext) stop() {
 
 // end cancels the context: the attempt is over.
 func (c *lazyContext) end() {
-	if !c.state.CompareAndSwap(nil, ended) {
-		if s := c.state.Load(); s.ctx != nil {
+	for !c.state.CompareAndSwap(nil, ended) {
+		s := c.state.Load()
+		if s == freed && c.held && !c.state.CompareAndSwap(s, ended) {
+			continue // it has just become a standard one
+		}
+		if s.ctx != nil {
 			s.stop()
+		}
+		return
+	}
+}
+
+// conclude ends the context, and that of the hedge around it if it is the limit
+// of one.
+func (c *lazyContext) conclude() {
+	c.end()
+	if c.later {
+		if hedge, ok := c.parent.(*lazyContext); ok {
+			hedge.end()
 		}
 	}
 }

@@ -181,7 +181,7 @@ func (r *inForce) hash() string {
 		fmt.Fprintf(h, "%t %x %t\n", m.Any, uint32(m.Kinds), m.Match != nil)
 	}
 	b := &p.Breaker
-	fmt.Fprintf(h, "%d %t %q %d %d %t %d %q %q %t", p.Timeout.Mode, p.Retry.FailOnExhaustedResult, b.Name, b.Scope, b.InitialState, b.PerKey, b.MaxKeys, p.Bulkhead.Name, p.Budget.Name, p.Hedge.KeepContext)
+	fmt.Fprintf(h, "%d %t %q %d %d %t %d %q %q %t", p.Timeout.Mode, p.Retry.FailOnExhaustedResult, b.Name, b.Scope, b.InitialState, b.PerKey, b.MaxKeys, p.Bulkhead.Name, p.Budget.Name, p.Result != 0)
 	l := &p.RateLimit
 	fmt.Fprintf(h, " %q %d %d %t %d", l.Name, l.Mode, l.Scope, l.PerKey, l.MaxKeys)
 	fmt.Fprintf(h, " %d %d", p.Adaptive.Mode, p.Adaptive.Algorithm)

@@ -57,7 +57,7 @@ type hedging struct {
 	races     sync.Pool // of *race, that needed no hedge; without their timers, which may belong to a bubble
 }
 
-func (h *Hedge) set() bool { return *h != Hedge{} && *h != Hedge{KeepContext: true} }
+func (h *Hedge) set() bool { return *h != Hedge{} }
 
 // hedging returns how g hedges, nil if it does not. What it has learned of
 // latencies outlives a change of preset. rt.mu is held.
@@ -127,6 +127,7 @@ type rivals[T any] struct {
 	contexts []*lazyContext
 	executed int32 // hedges
 	value    T     // of the winner
+	kept     *Hold // what it needs on; nil: nothing
 	before   error // of the latest failure
 	refused  bool  // by the budget
 	panicked *PanicError
@@ -167,7 +168,7 @@ func (r *race[T]) enter(c *Call) {
 	c.races = true
 	r.like = origin{c.plan, c.caller, c.breaker, c.limiter, c.cost, c.start, c.due, c.holds}
 	if c.lazy == nil { // the delegate may keep it, so that it serves one call
-		c.lazy = &lazyContext{parent: c.caller, due: never, outlives: h.conf.KeepContext}
+		c.lazy = &lazyContext{parent: c.caller, due: never, outlives: c.plan.keeps, held: c.plan.lends}
 		c.holds |= holdsContext
 	}
 	r.primary = c.lazy
@@ -228,7 +229,7 @@ func (r *race[T]) next(lane bool) *lazyContext {
 	number := int32(len(rest.contexts)) + 2
 	h := &lazyContext{
 		parent: &attemptContext{r.like.caller, number, true, rest.before},
-		due:    never, later: true, outlives: r.like.plan.hedge.conf.KeepContext || r.like.plan.open > 0,
+		due:    never, later: true, outlives: r.like.plan.keeps || r.like.plan.open > 0, held: r.like.plan.lends,
 	}
 	rest.contexts = append(rest.contexts, h)
 	return h
@@ -339,8 +340,12 @@ func (r *race[T]) attempt(c *Call, ctx *lazyContext) (T, error) {
 	switch {
 	case lost:
 		discard(v)
-	case err == nil && ctx != r.primary && c.listened():
-		c.tell(Event{Kind: HedgeWon})
+		c.giveBack()
+	case err == nil && ctx != r.primary:
+		r.rest.kept = c.bequeath(ctx)
+		if c.listened() {
+			c.tell(Event{Kind: HedgeWon})
+		}
 	}
 	return v, err
 }
@@ -459,6 +464,7 @@ func (r *race[T]) run(c *Call) (T, error) {
 	}
 	r.rest.lanes.Wait()
 	c.attempts = r.rest.executed + 1
+	c.adopt(r.rest.kept)
 	r.rest.raise(r.won)
 	if r.won {
 		c.succeed()
@@ -497,6 +503,7 @@ func (r *race[T]) leave(c *Call) {
 	c.attempts = r.rest.executed + 1
 	if r.won {
 		discard(r.rest.value)
+		r.rest.kept.End()
 	}
 }
 

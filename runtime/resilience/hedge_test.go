@@ -479,7 +479,11 @@ func TestContextOfTheWinner(t *testing.T) {
 	for _, first := range []time.Duration{5 * ms, time.Hour} {
 		for _, keep := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
-				g := mustGuard(t, Policy{Hedge: Hedge{Delay: 10 * ms, KeepContext: keep}})
+				p := Policy{Hedge: Hedge{Delay: 10 * ms}}
+				if keep {
+					p.Result = ReadOn
+				}
+				g := mustGuard(t, p)
 				ctx, cancel := context.WithCancel(context.WithValue(t.Context(), stream{}, "value"))
 				defer cancel()
 				h := hedgedTo(ctx, g, reply{after: first}, reply{after: ms})

@@ -332,7 +332,7 @@ func (c *Call) failedNested(record bool) {
 // those who have heard of it meanwhile.
 func (c *Call) leave() {
 	if c.holds&holdsSlot&^c.plan.nest.holds != 0 {
-		c.freeSlot()
+		c.freeUnlessHeld()
 	}
 }
 
@@ -342,7 +342,7 @@ func (c *Call) handBack() {
 	for _, l := range slices.Backward(c.plan.nest.outer) {
 		switch {
 		case l == LayerBulkhead:
-			c.freeSlot()
+			c.freeUnlessHeld()
 		case l == LayerRateLimit && c.holds&holdsPaid != 0:
 			c.unpay()
 		case l == LayerAdaptive && c.holds&holdsWatch != 0:

@@ -272,7 +272,6 @@ var compiled = []struct {
 	{"retry.abortOn", func(a, b *Policy) bool { return a.Retry.AbortOn.same(&b.Retry.AbortOn) }},
 	{"retry.failOnExhaustedResult", func(a, b *Policy) bool { return a.Retry.FailOnExhaustedResult == b.Retry.FailOnExhaustedResult }},
 	{"retry.budget.name", func(a, b *Policy) bool { return a.Budget.Name == b.Budget.Name }},
-	{"hedge", func(a, b *Policy) bool { return a.Hedge.KeepContext == b.Hedge.KeepContext }},
 	{"circuitBreaker.name", func(a, b *Policy) bool { return a.Breaker.Name == b.Breaker.Name }},
 	{"circuitBreaker.scope", func(a, b *Policy) bool { return a.Breaker.Scope == b.Breaker.Scope }},
 	{"circuitBreaker.recordOn", func(a, b *Policy) bool { return a.Breaker.RecordOn.same(&b.Breaker.RecordOn) }},
@@ -296,6 +295,7 @@ var compiled = []struct {
 	{"order", func(a, b *Policy) bool { return slices.Equal(a.Order, b.Order) }},
 	{"health.register", func(a, b *Policy) bool { return a.Health.Register == b.Health.Register }},
 	{"health.failOn", func(a, b *Policy) bool { return a.Health.FailOn == b.Health.FailOn }},
+	{"what a result is", func(a, b *Policy) bool { return a.Result == b.Result }},
 	{"permanent, statusOf, retryAfterOf", func(_, b *Policy) bool { return !b.Errors.given() && b.Errors.RetryAfterOf == nil }},
 }
 

@@ -62,7 +62,7 @@ func TestPresetOfOverrides(t *testing.T) {
 		t.Helper()
 		attempts := 0
 		if p := g.plan.Load(); p != nil {
-			attempts = p.attempts
+			attempts = int(p.attempts)
 		}
 		if attempts != want {
 			t.Errorf("%s: %d attempts, want %d", when, attempts, want)

@@ -26,8 +26,10 @@ type plan struct {
 	listed   bool // retryOn or abortOn say which errors
 	mayFall  bool
 	chaos    bool
+	keeps    bool    // results are in use after the return
+	lends    bool    // so are the slot and the share, see Held
 	spans    holding // of nest
-	attempts int
+	attempts int32
 
 	breaker  *breaker
 	keys     *keyedBreakers // instead of breaker
@@ -76,13 +78,14 @@ func (p *plan) rejection(reason *rejection) *Error {
 func newPlan(p *Policy, preset Preset) *plan {
 	pl := &plan{Policy: p, attempts: 1, total: max(p.Timeout.Total, 0), perTry: max(p.Timeout.Attempt, 0), open: max(p.Timeout.Open, 0)}
 	pl.timed = pl.total > 0 || pl.perTry > 0 || pl.open > 0
+	pl.keeps, pl.lends = p.Result != 0, p.Result == Held
 	pl.clocked = pl.timed || p.Retry.MaxDuration > 0
 	pl.mayFall = p.Fallback.On || p.Fallback.ApplyOn.given() || p.Fallback.SkipOn.given()
 	if p.Retry.set() && !p.Hedge.set() {
 		r := p.Retry.under(presets[preset].retry)
 		pl.retries = true
 		pl.listed = r.RetryOn.given() || r.AbortOn.given()
-		pl.attempts = min(max(orInt(r.MaxAttempts, 3), 1), math.MaxInt32)
+		pl.attempts = int32(min(max(orInt(r.MaxAttempts, 3), 1), math.MaxInt32))
 		pl.backoff = r.Backoff
 		pl.wait = orDuration(r.RetryAfter.Max, 30*time.Second)
 		pl.hurries = r.Backoff.Strategy == NoBackoff && r.MaxDuration <= 0 && !pl.timed && p.Errors.RetryAfterOf == nil

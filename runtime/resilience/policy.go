@@ -36,6 +36,9 @@ type Policy struct {
 	Health    Health
 	Caching   Caching
 
+	// Result says how long what the method returned is in use.
+	Result Result
+
 	// Errors teaches the built-in classes about errors of the user's own.
 	Errors Errors
 
@@ -83,8 +86,9 @@ type Timeout struct {
 	Total   time.Duration // the whole call: sleeps, queues, attempts
 	Attempt time.Duration // one execution of the delegate
 	// Open bounds the time until the method returns, and then the context lives on
-	// until the caller's ends: for results that read on, such as a stream. It is
-	// no deadline of the context, which a delegate would put on what lives longer.
+	// until the result is closed or the caller's ends: for results that outlive the
+	// call, see Result. It is no deadline of the context, which a delegate would put
+	// on what lives longer.
 	Open time.Duration
 	Mode TimeoutMode
 }
@@ -136,9 +140,6 @@ type Hedge struct {
 	Delay      time.Duration // replaces Percentile; None starts all at once
 	Percentile float64       // in (0,100]; default 95
 	Warmup     int           // successes before the first hedge by Percentile; default 100
-	// KeepContext leaves the context of the attempt that won to the caller: its
-	// result is read on under it, such as a stream. A timeout ends it all the same.
-	KeepContext bool
 }
 
 // Backoff computes the delay before each retry; the formulas are in

@@ -159,7 +159,7 @@ func TestUpdateTakesPartsOutAndPutsThemBack(t *testing.T) {
 
 // TestPrecedence goes from the default up.
 func TestPrecedence(t *testing.T) {
-	attempts := func(g *Guard) int { return g.plan.Load().attempts }
+	attempts := func(g *Guard) int { return int(g.plan.Load().attempts) }
 	rt := &Runtime{}
 	g, _ := rt.Wrap("p.G", 1).Guard("M", Policy{Retry: Retry{On: true}}), 0
 	h := rt.Wrap("p.H", 1).Guard("M", Policy{Retry: Retry{MaxAttempts: 2}})
@@ -424,7 +424,7 @@ func TestDisable(t *testing.T) {
 	g := rt.Wrap("p.G", 1).Guard("M", every())
 	f := func() (attempts int, breaker, fallback bool) {
 		p := g.plan.Load()
-		return p.attempts, p.breaker != nil, p.mayFall
+		return int(p.attempts), p.breaker != nil, p.mayFall
 	}
 	for _, c := range []struct {
 		parts, names []string

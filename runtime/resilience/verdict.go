@@ -22,7 +22,7 @@ func (c *Call) RecordResult(err error, retry, record bool) {
 		return
 	}
 	held := c.holds &^ c.plan.spans
-	if held&holdsSlot != 0 {
+	if held&holdsSlot != 0 && (err != nil || !c.plan.lends) {
 		c.freeSlot()
 	}
 	if err != nil || retry || record {
@@ -117,7 +117,10 @@ func (c *Call) failed(retry, record bool) {
 		c.judge(ended)
 	}
 	if c.holds&holdsContext != 0 {
-		c.release(c.last == nil && c.phase == over)
+		c.release(c.last == nil && (c.phase == over || c.plan.keeps))
+	}
+	if c.phase == again {
+		c.freeAttempt()
 	}
 	if c.phase == over && !c.races {
 		c.finish()
@@ -194,16 +197,20 @@ func (c *Call) judge(ended *cause) {
 // late names the limit that ended the attempt. What it cancelled did not leave
 // by itself.
 func (c *Call) late(ended *cause) {
-	switch p := c.plan; ended {
-	case errTotal:
-		c.last = &timeoutError{"timeout.total", p.total, c.last}
-	case errAttempt:
-		c.last = &timeoutError{"timeout.attempt", p.perTry, c.last}
-	case errOpen:
-		c.last = &timeoutError{"timeout.open", p.open, c.last}
-	}
+	c.last = c.plan.late(ended, c.last)
 	c.classify()
 	c.kinds &^= KindCanceled
+}
+
+// late says which limit err came after.
+func (p *plan) late(ended *cause, err error) error {
+	switch ended {
+	case errTotal:
+		return &timeoutError{"timeout.total", p.total, err}
+	case errAttempt:
+		return &timeoutError{"timeout.attempt", p.perTry, err}
+	}
+	return &timeoutError{"timeout.open", p.open, err}
 }
 
 // classify finds the kinds of the error.

@@ -134,7 +134,7 @@ func (c *tally) String() string {
 // TestUpToDate fails if the policies and the generated wrappers have drifted
 // apart.
 func TestUpToDate(t *testing.T) {
-	for _, dir := range []string{".", "grpc"} {
+	for _, dir := range []string{".", "grpc", "streams"} {
 		files, err := generator.Generate(t.Context(), generator.Config{Dir: dir})
 		if err != nil {
 			t.Fatal(err)

@@ -1389,11 +1389,13 @@ func NewResilientOpened(rt *resilience.Runtime, next Opener) (*ResilientOpened, 
 	g.open = w.Guard("Open", resilience.Policy{
 		Timeout: resilience.Timeout{Open: time.Second},
 		Retry:   resilience.Retry{MaxAttempts: 2, Backoff: resilience.Backoff{Strategy: resilience.NoBackoff}},
+		Result:  resilience.ReadOn,
 	})
 	return g, w.Err()
 }
 
 // Open calls the wrapped Opener, up to 2 times, which must return within 1s.
+// Only the opening of stream is guarded.
 func (g *ResilientOpened) Open(ctx context.Context) (stream *Stream, err error) {
 	call := g.open.Begin(ctx)
 	defer call.End()

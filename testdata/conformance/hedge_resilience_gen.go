@@ -302,7 +302,7 @@ func (g *ResilientPOL29) Unwrap() Service {
 // ResilientPOL33 is a [Opener] that calls another one under the policies of
 // hedge.resilience.yaml:
 //
-//	Open  hedged after 100ms; at worst unbounded: no timeout
+//	Open  hedged after 100ms, guards the opening; at worst unbounded: no timeout
 //
 // It is safe for concurrent use if the Opener it calls is.
 type ResilientPOL33 struct {
@@ -318,14 +318,15 @@ func NewResilientPOL33(rt *resilience.Runtime, next Opener) (*ResilientPOL33, er
 	w := rt.Wrap("conformance.POL33", next)
 	g := &ResilientPOL33{next: next}
 	g.open = w.Guard("Open", resilience.Policy{
-		Hedge:  resilience.Hedge{Delay: 100 * time.Millisecond, KeepContext: true},
+		Hedge:  resilience.Hedge{Delay: 100 * time.Millisecond},
+		Result: resilience.ReadOn,
 		Errors: resilience.Errors{Permanent: permanentError},
 	})
 	return g, w.Err()
 }
 
 // Open calls the wrapped Opener, and once more if it fails or has not answered
-// after 100ms.
+// after 100ms. Only the opening of stream is guarded.
 func (g *ResilientPOL33) Open(ctx context.Context) (stream *Stream, err error) {
 	call := g.open.Begin(ctx)
 	defer call.End()
@@ -343,7 +344,7 @@ func (g *ResilientPOL33) Unwrap() Opener {
 // ResilientPOL40 is a [Opener] that calls another one under the policies of
 // hedge.resilience.yaml:
 //
-//	Open  3 attempts; at worst unbounded: no timeout
+//	Open  3 attempts, guards the opening; at worst unbounded: no timeout
 //
 // It is safe for concurrent use if the Opener it calls is.
 type ResilientPOL40 struct {
@@ -365,7 +366,8 @@ func NewResilientPOL40(rt *resilience.Runtime, next Opener) (*ResilientPOL40, er
 	return g, w.Err()
 }
 
-// Open calls the wrapped Opener, up to 3 times.
+// Open calls the wrapped Opener, up to 3 times. Only the opening of stream is
+// guarded.
 func (g *ResilientPOL40) Open(ctx context.Context) (stream *Stream, err error) {
 	call := g.open.Begin(ctx)
 	defer call.End()
@@ -375,6 +377,9 @@ func (g *ResilientPOL40) Open(ctx context.Context) (stream *Stream, err error) {
 		}
 		stream, err = g.next.Open(call.Context())
 		call.RecordResult(err, err == nil && isBroken(stream), false)
+	}
+	if err == nil && call.Err() != nil && stream != nil {
+		_ = stream.Close()
 	}
 	return stream, call.Err()
 }

@@ -40,10 +40,12 @@ func NewResilientWeb(rt *resilience.Runtime, next Web) (*ResilientWeb, error) {
 	g.get = w.Guard("Get", resilience.Policy{
 		Timeout: resilience.Timeout{Open: time.Second},
 		Retry:   resilience.Retry{MaxAttempts: 4, Backoff: resilience.Backoff{Strategy: resilience.Constant, InitialDelay: 100 * time.Millisecond, Jitter: resilience.NoJitter}, RetryOn: resilience.Matcher{Kinds: resilience.KindTransient}},
+		Result:  resilience.Held,
 	})
 	g.raw = w.Guard("Raw", resilience.Policy{
 		Timeout: resilience.Timeout{Open: time.Second},
 		Retry:   resilience.Retry{MaxAttempts: 4, Backoff: resilience.Backoff{Strategy: resilience.Constant, InitialDelay: 100 * time.Millisecond, Jitter: resilience.NoJitter}, RetryOn: resilience.Matcher{Kinds: resilience.KindTransient}},
+		Result:  resilience.Held,
 	})
 	g.send = w.Guard("Send", resilience.Policy{
 		Timeout: resilience.Timeout{Attempt: 5 * time.Second},
@@ -52,7 +54,8 @@ func NewResilientWeb(rt *resilience.Runtime, next Web) (*ResilientWeb, error) {
 	return g, w.Err()
 }
 
-// Get calls the wrapped Web, up to 4 times, which must return within 1s.
+// Get calls the wrapped Web, up to 4 times, which must return within 1s. Only
+// the opening of readCloser is guarded.
 func (g *ResilientWeb) Get(ctx context.Context, path string) (readCloser io.ReadCloser, err error) {
 	call := g.get.Begin(ctx)
 	defer call.End()
@@ -60,19 +63,26 @@ func (g *ResilientWeb) Get(ctx context.Context, path string) (readCloser io.Read
 		readCloser, err = g.next.Get(call.Context(), path)
 		call.Record(err)
 	}
-	return readCloser, call.Err()
+	return resilience.HeldReader(&call, readCloser), call.Err()
 }
 
-// Raw calls the wrapped Web, up to 4 times, which must return within 1s.
+// Raw calls the wrapped Web, up to 4 times, which must return within 1s. Only
+// the opening of response is guarded.
 func (g *ResilientWeb) Raw(ctx context.Context, path string) (response *http.Response, err error) {
 	call := g.raw.Begin(ctx)
 	defer call.End()
 	for call.Next() {
-		if response != nil {
+		if response != nil && response.Body != nil {
 			_ = response.Body.Close()
 		}
 		response, err = g.next.Raw(call.Context(), path)
 		call.RecordResult(err, err == nil && isBusy(response), false)
+	}
+	if err == nil && call.Err() != nil && response != nil && response.Body != nil {
+		_ = response.Body.Close()
+	}
+	if response != nil && response.Body != http.NoBody {
+		response.Body = resilience.HeldReader(&call, response.Body)
 	}
 	return response, call.Err()
 }
@@ -98,8 +108,8 @@ func (g *ResilientWeb) Unwrap() Web {
 // ResilientWebHedged is a [Web] that calls another one under the policies of
 // web.resilience.yaml:
 //
-//	Get   hedged after 100ms; at worst unbounded: no timeout
-//	Raw   hedged after 100ms; at worst unbounded: no timeout
+//	Get   hedged after 100ms, guards the opening; at worst unbounded: no timeout
+//	Raw   hedged after 100ms, guards the opening; at worst unbounded: no timeout
 //	Send  no policy
 //
 // It is safe for concurrent use if the Web it calls is.
@@ -117,27 +127,29 @@ func NewResilientWebHedged(rt *resilience.Runtime, next Web) (*ResilientWebHedge
 	w := rt.Wrap("conformance.WebHedged", next)
 	g := &ResilientWebHedged{next: next}
 	g.get = w.Guard("Get", resilience.Policy{
-		Hedge: resilience.Hedge{Delay: 100 * time.Millisecond, KeepContext: true},
+		Hedge:  resilience.Hedge{Delay: 100 * time.Millisecond},
+		Result: resilience.Held,
 	})
 	g.raw = w.Guard("Raw", resilience.Policy{
-		Hedge: resilience.Hedge{Delay: 100 * time.Millisecond, KeepContext: true},
+		Hedge:  resilience.Hedge{Delay: 100 * time.Millisecond},
+		Result: resilience.Held,
 	})
 	return g, w.Err()
 }
 
 // Get calls the wrapped Web, and once more if it fails or has not answered
-// after 100ms.
+// after 100ms. Only the opening of readCloser is guarded.
 func (g *ResilientWebHedged) Get(ctx context.Context, path string) (readCloser io.ReadCloser, err error) {
 	call := g.get.Begin(ctx)
 	defer call.End()
 	readCloser, err = resilience.Hedged(&call, func(ctx context.Context) (io.ReadCloser, error) {
 		return g.next.Get(ctx, path)
 	})
-	return readCloser, err
+	return resilience.HeldReader(&call, readCloser), err
 }
 
 // Raw calls the wrapped Web, and once more if it fails or has not answered
-// after 100ms.
+// after 100ms. Only the opening of response is guarded.
 func (g *ResilientWebHedged) Raw(ctx context.Context, path string) (response *http.Response, err error) {
 	call := g.raw.Begin(ctx)
 	defer call.End()
@@ -147,6 +159,9 @@ func (g *ResilientWebHedged) Raw(ctx context.Context, path string) (response *ht
 		return results, err
 	})
 	response = results.response
+	if response != nil && response.Body != http.NoBody {
+		response.Body = resilience.HeldReader(&call, response.Body)
+	}
 	return response, err
 }
 
@@ -158,7 +173,7 @@ type webHedgedRawResults struct {
 
 // Close closes results that nobody takes.
 func (results webHedgedRawResults) Close() error {
-	if results.response != nil {
+	if results.response != nil && results.response.Body != nil {
 		_ = results.response.Body.Close()
 	}
 	return nil

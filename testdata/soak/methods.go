@@ -170,7 +170,7 @@ var called = [methods]func(*ResilientPeer, context.Context, Request) (Answer, er
 func opened(f func(*ResilientPeer, context.Context, Request) (*Conn, error)) func(*ResilientPeer, context.Context, Request) (Answer, error) {
 	return func(p *ResilientPeer, ctx context.Context, req Request) (Answer, error) {
 		conn, err := f(p, ctx, req)
-		if conn == nil {
+		if conn == nil || err != nil { // one that was judged bad is closed where the call fails for it
 			return Answer{ID: req.ID, Key: req.Key}, err
 		}
 		_ = conn.Close()

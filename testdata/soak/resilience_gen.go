@@ -364,6 +364,9 @@ func (g *ResilientPeer) Judge(ctx context.Context, req Request) (conn *Conn, err
 		}
 		return g.fallback.JudgeFallback(ctx, req, call.Err())
 	}
+	if err == nil && call.Err() != nil && conn != nil {
+		_ = conn.Close()
+	}
 	return conn, call.Err()
 }
 
