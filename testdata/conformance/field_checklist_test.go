@@ -237,6 +237,9 @@ func nothing(t *testing.T) {
 var narrow = map[string]string{
 	"Matcher.Kinds":       "a set",
 	"known.kinds":         "a set",
+	"nesting.holds":       "a set",
+	"nesting.spans":       "a set",
+	"plan.spans":          "a set",
 	"plan.learned":        "ends at 64",
 	"latencies.buckets":   "halved before they are many",
 	"methodStats.present": "of one minute, which is too short for 2^32 calls",
