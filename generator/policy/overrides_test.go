@@ -84,6 +84,7 @@ func TestReadOverridesComplains(t *testing.T) {
 		entry(`lint: {ignore: {RG010: "x"}}`):                         "o.yaml:2:20: lint" + compiled,
 		entry("idempotent: true"):                                     "o.yaml:2:32: idempotent" + compiled,
 		entry("retry: {retryOn: [ErrX]}"):                             "o.yaml:2:37: retry.retryOn" + compiled,
+		entry("order: [bulkhead, retry]"):                             "o.yaml:2:27: order" + compiled,
 		entry("fallback: true"):                                       "o.yaml:2:30: fallback" + compiled,
 		entry("timeout: {mode: abandon}"):                             "o.yaml:2:36: timeout.mode" + compiled,
 		entry(`circuitBreaker: {perKey: "x"}`):                        "o.yaml:2:45: circuitBreaker.perKey" + compiled,

@@ -243,6 +243,8 @@ func TestEnvironment(t *testing.T) {
 		{"RESILIENCE_RETRY_MAXATTEMPTS=0", "RESILIENCE_RETRY_MAXATTEMPTS=0: must be ≥ 1 (is 0)"},
 		{"RESILIENCE_RETRY_MAX_ATTEMPTS=5", "RESILIENCE_RETRY_MAX_ATTEMPTS=5: no such variable, did you mean RESILIENCE_RETRY_MAXATTEMPTS?"},
 		{"RESILIENCE_CIRCUIT_BREAKER_HALF_OPEN_MAX_WAIT=1s", "RESILIENCE_CIRCUIT_BREAKER_HALF_OPEN_MAX_WAIT=1s: no such variable, did you mean RESILIENCE_CIRCUITBREAKER_HALFOPEN_MAXWAIT?"},
+		{"RESILIENCE_ORDER=retry", "RESILIENCE_ORDER=retry: order: compiled in: change the policy file and generate again"},
+		{"RESILIENCE_ORDER_SERVICE_HOST=10.0.0.1", ""},
 		{"RESILIENCE_RETRY_RETRYON=x", "RESILIENCE_RETRY_RETRYON=x: retry.retryOn: compiled in: change the policy file and generate again"},
 		{"RESILIENCE_TIMEOUT=2s", "RESILIENCE_TIMEOUT=2s: no such variable: RESILIENCE_DISABLE=timeout takes the part out, RESILIENCE_TIMEOUT_… are its keys"},
 	} {

@@ -92,7 +92,7 @@ func (rt *Runtime) setKey(name, value string) error {
 		}
 	}
 	for _, c := range compiled {
-		if strings.Contains(c.key, ".") && bare(name) == bare(variable(c.key)) {
+		if bare(name) == bare(variable(c.key)) {
 			return fmt.Errorf("%s: %w", c.key, errCompiled)
 		}
 	}

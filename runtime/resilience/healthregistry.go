@@ -74,6 +74,7 @@ func (rt *Runtime) makeHealth() {
 		_ = h.guard(g) // nothing else has its name yet
 	}
 	if closed {
+		h.news = nil  // who is told might ask for the health, which is not there yet
 		_ = h.Close() // nothing runs
 	}
 }

@@ -163,3 +163,16 @@ func TestLogLevels(t *testing.T) {
 		}
 	}
 }
+
+// TestHealthAfterCloseTellsNobody has an observer that asks for the health, which
+// is made for the first time when the Runtime is closed.
+func TestHealthAfterCloseTellsNobody(t *testing.T) {
+	rt, _, l := heard(t, Policy{Breaker: Breaker{On: true}, Health: Health{Register: true}})
+	l.then = func(Event) { rt.Health() }
+	if err := rt.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s := rt.Health().Snapshot(); s.Ready != StatusFail || len(l.of(HealthChanged)) != 0 {
+		t.Errorf("ready %v, told %v", s.Ready, l.events)
+	}
+}
