@@ -230,7 +230,7 @@ func TestHistories(t *testing.T) {
 			})
 		}
 	})
-	t.Logf("%d histories, %d of them left open by where a bucket of a time window begins", played.Load(), doubtful.Load())
+	t.Logf("%d histories, %d of them given up, since policy.md leaves them open", played.Load(), doubtful.Load())
 	if all := played.Load(); doubtful.Load() > all/5 {
 		t.Errorf("%d of %d histories tell nothing", doubtful.Load(), all)
 	}

@@ -138,12 +138,22 @@ func (m *model) hedge(c *modelCall) {
 				hedge(e.lane)
 			}
 		case <-timer.C:
+			m.fires()
 			hedge(len(r.runs))
 		}
 		running += len(r.runs) - before
 	}
 	c.Context = caller
 	r.finish(c, refused)
+}
+
+// fires notes that a hedge is due. Two calls may have begun to wait for one at the
+// same instant, when a slot went from one to the other: who is first is chance.
+func (m *model) fires() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.doubtful = m.doubtful || m.fired.Equal(time.Now())
+	m.fired = time.Now()
 }
 
 // runs is one attempt; that of the caller has been admitted.

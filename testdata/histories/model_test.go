@@ -31,7 +31,8 @@ type model struct {
 	cache    modelCache
 	streams  uint64
 	counts   modelCounts
-	doubtful bool // what follows depends on where a bucket of a time window begins
+	fired    time.Time // when a hedge was due
+	doubtful bool      // what follows depends on what policy.md leaves open
 }
 
 func newModel(c conf, next Service, wrong string) *model {
