@@ -180,7 +180,7 @@ func (c *Call) prepare() bool {
 	}
 	if p.clocked || p.times {
 		c.start = sinceEpoch()
-		if p.total > 0 && (p.nest == nil || !p.nest.late) {
+		if p.total > 0 && (!p.nests || !p.nest.late) {
 			c.due = after(c.start, p.total)
 		}
 	}
@@ -191,7 +191,7 @@ func (c *Call) prepare() bool {
 		p.budget.begun.Add(1)
 		c.holds |= holdsFlight
 	}
-	return p.nest == nil || c.enter()
+	return !p.nests || c.enter()
 }
 
 // acquire finds the breaker of key.
@@ -231,7 +231,7 @@ func after(at, d time.Duration) time.Duration {
 // admit asks breaker, limiter, bulkhead and the adaptive part, and ends the call
 // if one of them rejects it.
 func (c *Call) admit() bool {
-	if c.plan.nest != nil {
+	if c.plan.nests {
 		return c.admitNested()
 	}
 	b, h := c.breaker, c.plan.bulkhead

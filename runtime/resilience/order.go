@@ -211,7 +211,7 @@ func (p *plan) arrange(policy *Policy) {
 	if n == nil {
 		return
 	}
-	p.nest, p.spans = n, n.spans
+	p.nest, p.nests, p.spans = n, true, n.spans
 	p.prepares = true
 	p.admits = len(n.inner) > 0
 	p.timed = p.timed && !n.soon

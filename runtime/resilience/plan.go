@@ -28,6 +28,7 @@ type plan struct {
 	chaos    bool
 	keeps    bool    // results are in use after the return
 	lends    bool    // so are the slot and the share, see Held
+	nests    bool    // nest is there: beside what every call looks at
 	spans    holding // of nest
 	attempts int32
 

@@ -47,7 +47,7 @@ func (c *Call) RecordResult(err error, retry, record bool) {
 	if held&holdsContext != 0 {
 		c.release(true)
 	}
-	if c.plan.nest != nil {
+	if c.plan.nests {
 		c.succeededNested()
 	}
 	if c.races {
@@ -105,7 +105,7 @@ func (c *Call) failed(retry, record bool) {
 	if held&holdsPermit != 0 {
 		c.tellBreaker(c.outcome(record))
 	}
-	if c.plan.nest != nil {
+	if c.plan.nests {
 		c.failedNested(record)
 	}
 	switch {
