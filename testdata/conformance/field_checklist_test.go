@@ -240,10 +240,11 @@ var narrow = map[string]string{
 	"nesting.holds":       "a set",
 	"nesting.spans":       "a set",
 	"plan.spans":          "a set",
+	"plan.attempts":       "a limit, not a count",
 	"plan.learned":        "ends at 64",
 	"latencies.buckets":   "halved before they are many",
 	"methodStats.present": "of one minute, which is too short for 2^32 calls",
-	"methodStats.two":     "of one minute",
+	"methodStats.past":    "of one minute",
 	"recent.tens":         "of ten seconds",
 	"recent.minutes":      "of one minute",
 }
