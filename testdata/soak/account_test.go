@@ -328,7 +328,10 @@ func timers() map[string]int64 {
 		for {
 			frame, more := frames.Next()
 			fmt.Fprintf(&stack, "\t%s:%d\n", frame.Function, frame.Line)
-			if !strings.HasPrefix(frame.Function, "runtime.") && first == "" {
+			switch {
+			case frame.Function == "runtime.acquireSudog": // of the collector that an allocation helped
+				first = frame.Function
+			case !strings.HasPrefix(frame.Function, "runtime.") && first == "":
 				first = frame.Function
 			}
 			ours = ours || strings.Contains(frame.Function, "/runtime/resilience.")
