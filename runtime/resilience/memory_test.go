@@ -38,29 +38,38 @@ func TestMemoryOfGuards(t *testing.T) {
 		{"every part, called", Options{}, full, true, 24 << 10},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			rt, err := Open(c.o)
-			if err != nil {
-				t.Fatal(err)
+			bytes := guardBytes(t, c.o, c.policy, c.call)
+			for range 2 { // what tests before have left may be in the way
+				bytes = min(bytes, guardBytes(t, c.o, c.policy, c.call))
 			}
-			guards := make([]*Guard, 1000)
-			bytes := allocated(func() {
-				for i := range guards {
-					if guards[i], err = rt.Guard(fmt.Sprint("guard", i), c.policy); err != nil {
-						t.Fatal(err)
-					}
-					if c.call {
-						_ = Try(t.Context(), guards[i], func(context.Context) error { return nil })
-					}
-				}
-			}) / uint64(len(guards))
 			t.Logf("%d bytes", bytes)
 			if bytes > c.most {
 				t.Errorf("%d bytes a guard, want at most %d", bytes, c.most)
 			}
-			runtime.KeepAlive(guards)
-			runtime.KeepAlive(rt)
 		})
 	}
+}
+
+// guardBytes returns what one of a thousand guards takes.
+func guardBytes(t *testing.T, o Options, p Policy, called bool) uint64 {
+	rt, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	guards := make([]*Guard, 1000)
+	bytes := allocated(func() {
+		for i := range guards {
+			if guards[i], err = rt.Guard(fmt.Sprint("guard", i), p); err != nil {
+				t.Fatal(err)
+			}
+			if called {
+				_ = Try(t.Context(), guards[i], func(context.Context) error { return nil })
+			}
+		}
+	})
+	runtime.KeepAlive(guards)
+	runtime.KeepAlive(rt)
+	return bytes / uint64(len(guards))
 }
 
 // TestMemoryOfRollingLimits fills a rolling limit, which remembers each permit of
