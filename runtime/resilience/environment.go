@@ -91,9 +91,9 @@ func (rt *Runtime) setKey(name, value string) error {
 			return fmt.Errorf("no such variable: RESILIENCE_DISABLE=%s takes the part out, RESILIENCE_%s_… are its keys", part.key, strings.ToUpper(part.key))
 		}
 	}
-	for _, c := range compiled {
-		if bare(name) == bare(variable(c.key)) {
-			return fmt.Errorf("%s: %w", c.key, errCompiled)
+	for _, key := range compiled {
+		if bare(name) == bare(variable(key)) {
+			return fmt.Errorf("%s: %w", key, errCompiled)
 		}
 	}
 	for _, known := range knownVariables() {

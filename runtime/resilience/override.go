@@ -262,41 +262,72 @@ var (
 )
 
 // compiled are the keys whose values are in the generated code or decide where
-// state lives.
-var compiled = []struct {
-	key  string
-	same func(a, b *Policy) bool
-}{
-	{"timeout.mode", func(a, b *Policy) bool { return a.Timeout.Mode == b.Timeout.Mode }},
-	{"retry.retryOn", func(a, b *Policy) bool { return a.Retry.RetryOn.same(&b.Retry.RetryOn) }},
-	{"retry.abortOn", func(a, b *Policy) bool { return a.Retry.AbortOn.same(&b.Retry.AbortOn) }},
-	{"retry.failOnExhaustedResult", func(a, b *Policy) bool { return a.Retry.FailOnExhaustedResult == b.Retry.FailOnExhaustedResult }},
-	{"retry.budget.name", func(a, b *Policy) bool { return a.Budget.Name == b.Budget.Name }},
-	{"circuitBreaker.name", func(a, b *Policy) bool { return a.Breaker.Name == b.Breaker.Name }},
-	{"circuitBreaker.scope", func(a, b *Policy) bool { return a.Breaker.Scope == b.Breaker.Scope }},
-	{"circuitBreaker.recordOn", func(a, b *Policy) bool { return a.Breaker.RecordOn.same(&b.Breaker.RecordOn) }},
-	{"circuitBreaker.ignoreOn", func(a, b *Policy) bool { return a.Breaker.IgnoreOn.same(&b.Breaker.IgnoreOn) }},
-	{"circuitBreaker.initialState", func(a, b *Policy) bool { return a.Breaker.InitialState == b.Breaker.InitialState }},
-	{"circuitBreaker.perKey", func(a, b *Policy) bool { return a.Breaker.PerKey == b.Breaker.PerKey }},
-	{"circuitBreaker.maxKeys", func(a, b *Policy) bool { return a.Breaker.MaxKeys == b.Breaker.MaxKeys }},
-	{"rateLimit.name", func(a, b *Policy) bool { return a.RateLimit.Name == b.RateLimit.Name }},
-	{"rateLimit.mode", func(a, b *Policy) bool { return a.RateLimit.Mode == b.RateLimit.Mode }},
-	{"rateLimit.scope", func(a, b *Policy) bool { return a.RateLimit.Scope == b.RateLimit.Scope }},
-	{"rateLimit.perKey", func(a, b *Policy) bool { return a.RateLimit.PerKey == b.RateLimit.PerKey }},
-	{"rateLimit.maxKeys", func(a, b *Policy) bool { return a.RateLimit.MaxKeys == b.RateLimit.MaxKeys }},
-	{"adaptive.mode", func(a, b *Policy) bool { return a.Adaptive.Mode == b.Adaptive.Mode }},
-	{"adaptive.algorithm", func(a, b *Policy) bool { return a.Adaptive.Algorithm == b.Adaptive.Algorithm }},
-	{"bulkhead.name", func(a, b *Policy) bool { return a.Bulkhead.Name == b.Bulkhead.Name }},
-	{"fallback", func(a, b *Policy) bool { return a.Fallback.On == b.Fallback.On }},
-	{"fallback.applyOn", func(a, b *Policy) bool { return a.Fallback.ApplyOn.same(&b.Fallback.ApplyOn) }},
-	{"fallback.skipOn", func(a, b *Policy) bool { return a.Fallback.SkipOn.same(&b.Fallback.SkipOn) }},
-	{"chaos.fault", func(a, b *Policy) bool { return (a.Chaos.Fault == nil) == (b.Chaos.Fault == nil) }},
-	{"chaos.panic", func(a, b *Policy) bool { return a.Chaos.Panic == b.Chaos.Panic }},
-	{"order", func(a, b *Policy) bool { return slices.Equal(a.Order, b.Order) }},
-	{"health.register", func(a, b *Policy) bool { return a.Health.Register == b.Health.Register }},
-	{"health.failOn", func(a, b *Policy) bool { return a.Health.FailOn == b.Health.FailOn }},
-	{"what a result is", func(a, b *Policy) bool { return a.Result == b.Result }},
-	{"permanent, statusOf, retryAfterOf", func(_, b *Policy) bool { return !b.Errors.given() && b.Errors.RetryAfterOf == nil }},
+// state lives, and compiledSame compares their values. They are apart because
+// every service needs the first, and only one that calls Update the second.
+var compiled = [...]string{
+	"timeout.mode",
+	"retry.retryOn",
+	"retry.abortOn",
+	"retry.failOnExhaustedResult",
+	"retry.budget.name",
+	"circuitBreaker.name",
+	"circuitBreaker.scope",
+	"circuitBreaker.recordOn",
+	"circuitBreaker.ignoreOn",
+	"circuitBreaker.initialState",
+	"circuitBreaker.perKey",
+	"circuitBreaker.maxKeys",
+	"rateLimit.name",
+	"rateLimit.mode",
+	"rateLimit.scope",
+	"rateLimit.perKey",
+	"rateLimit.maxKeys",
+	"adaptive.mode",
+	"adaptive.algorithm",
+	"bulkhead.name",
+	"fallback",
+	"fallback.applyOn",
+	"fallback.skipOn",
+	"chaos.fault",
+	"chaos.panic",
+	"order",
+	"health.register",
+	"health.failOn",
+	"what a result is",
+	"permanent, statusOf, retryAfterOf",
+}
+
+var compiledSame = [len(compiled)]func(a, b *Policy) bool{
+	func(a, b *Policy) bool { return a.Timeout.Mode == b.Timeout.Mode },
+	func(a, b *Policy) bool { return a.Retry.RetryOn.same(&b.Retry.RetryOn) },
+	func(a, b *Policy) bool { return a.Retry.AbortOn.same(&b.Retry.AbortOn) },
+	func(a, b *Policy) bool { return a.Retry.FailOnExhaustedResult == b.Retry.FailOnExhaustedResult },
+	func(a, b *Policy) bool { return a.Budget.Name == b.Budget.Name },
+	func(a, b *Policy) bool { return a.Breaker.Name == b.Breaker.Name },
+	func(a, b *Policy) bool { return a.Breaker.Scope == b.Breaker.Scope },
+	func(a, b *Policy) bool { return a.Breaker.RecordOn.same(&b.Breaker.RecordOn) },
+	func(a, b *Policy) bool { return a.Breaker.IgnoreOn.same(&b.Breaker.IgnoreOn) },
+	func(a, b *Policy) bool { return a.Breaker.InitialState == b.Breaker.InitialState },
+	func(a, b *Policy) bool { return a.Breaker.PerKey == b.Breaker.PerKey },
+	func(a, b *Policy) bool { return a.Breaker.MaxKeys == b.Breaker.MaxKeys },
+	func(a, b *Policy) bool { return a.RateLimit.Name == b.RateLimit.Name },
+	func(a, b *Policy) bool { return a.RateLimit.Mode == b.RateLimit.Mode },
+	func(a, b *Policy) bool { return a.RateLimit.Scope == b.RateLimit.Scope },
+	func(a, b *Policy) bool { return a.RateLimit.PerKey == b.RateLimit.PerKey },
+	func(a, b *Policy) bool { return a.RateLimit.MaxKeys == b.RateLimit.MaxKeys },
+	func(a, b *Policy) bool { return a.Adaptive.Mode == b.Adaptive.Mode },
+	func(a, b *Policy) bool { return a.Adaptive.Algorithm == b.Adaptive.Algorithm },
+	func(a, b *Policy) bool { return a.Bulkhead.Name == b.Bulkhead.Name },
+	func(a, b *Policy) bool { return a.Fallback.On == b.Fallback.On },
+	func(a, b *Policy) bool { return a.Fallback.ApplyOn.same(&b.Fallback.ApplyOn) },
+	func(a, b *Policy) bool { return a.Fallback.SkipOn.same(&b.Fallback.SkipOn) },
+	func(a, b *Policy) bool { return (a.Chaos.Fault == nil) == (b.Chaos.Fault == nil) },
+	func(a, b *Policy) bool { return a.Chaos.Panic == b.Chaos.Panic },
+	func(a, b *Policy) bool { return slices.Equal(a.Order, b.Order) },
+	func(a, b *Policy) bool { return a.Health.Register == b.Health.Register },
+	func(a, b *Policy) bool { return a.Health.FailOn == b.Health.FailOn },
+	func(a, b *Policy) bool { return a.Result == b.Result },
+	func(_, b *Policy) bool { return !b.Errors.given() && b.Errors.RetryAfterOf == nil },
 }
 
 // same compares matchers whose funcs are not there.
@@ -305,9 +336,9 @@ func (m *Matcher) same(other *Matcher) bool {
 }
 
 func compiledChange(before, after *Policy) error {
-	for _, c := range compiled {
-		if !c.same(before, after) {
-			return fmt.Errorf("%s: %w", c.key, errCompiled)
+	for i, same := range compiledSame {
+		if !same(before, after) {
+			return fmt.Errorf("%s: %w", compiled[i], errCompiled)
 		}
 	}
 	return nil
@@ -591,8 +622,8 @@ func (g *Guard) has(part *policyPart, s *setting) bool {
 }
 
 func isCompiled(key string) bool {
-	for _, c := range compiled {
-		if slices.Contains(partList(c.key), key) {
+	for _, keys := range compiled {
+		if slices.Contains(partList(keys), key) {
 			return true
 		}
 	}

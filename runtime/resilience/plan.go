@@ -218,10 +218,10 @@ func (rt *Runtime) disagreement(policies map[*Guard]*inForce) error {
 func (g *Guard) agree(p *Policy, other *Guard, q *Policy) error {
 	if n := g.policy.Bulkhead.Name; n != "" && n == other.policy.Bulkhead.Name &&
 		p.Bulkhead != (Bulkhead{}) && q.Bulkhead != (Bulkhead{}) && p.Bulkhead.withDefaults() != q.Bulkhead.withDefaults() {
-		return fmt.Errorf("%s: bulkhead %q has other numbers in %s", g.name, n, other.name)
+		return g.differs("bulkhead", n, otherNumbers, other)
 	}
 	if ours, theirs := budgetConf(p), budgetConf(q); shares(g.policy.Budget.Name, other.policy.Budget.Name) && ours.On && theirs.On && ours != theirs {
-		return fmt.Errorf("%s: retry.budget %q has other numbers in %s", g.name, g.policy.Budget.Name, other.name)
+		return g.differs("retry.budget", g.policy.Budget.Name, otherNumbers, other)
 	}
 	if err := g.agreeOnLimit(&p.RateLimit, other, &q.RateLimit); err != nil {
 		return err
@@ -231,11 +231,22 @@ func (g *Guard) agree(p *Policy, other *Guard, q *Policy) error {
 	switch {
 	case name != theirs || !p.Breaker.set() || !q.Breaker.set():
 	case !shared || !theyShare:
-		return fmt.Errorf("%s: circuitBreaker %q is the name of another one, in %s", g.name, name, other.name)
+		return g.differs("circuitBreaker", name, otherName, other)
 	case !sameBreaker(p, q):
-		return fmt.Errorf("%s: circuitBreaker %q has other numbers in %s", g.name, name, other.name)
+		return g.differs("circuitBreaker", name, otherNumbers, other)
 	}
 	return nil
+}
+
+// How what two guards share may differ.
+const (
+	otherNumbers = "has other numbers in"
+	otherName    = "is the name of another one, in"
+)
+
+// differs says that a part which two guards share is not the same for both.
+func (g *Guard) differs(part, name, how string, other *Guard) error {
+	return fmt.Errorf("%s: %s %q %s %s", g.name, part, name, how, other.name)
 }
 
 // shares reports whether names are one that was given.

@@ -1,7 +1,6 @@
 package resilience
 
 import (
-	"fmt"
 	"math"
 	"time"
 )
@@ -120,12 +119,12 @@ func (g *Guard) agreeOnLimit(mine *RateLimit, other *Guard, theirs *RateLimit) e
 	case mine.Limit == 0 || theirs.Limit == 0 || name != as:
 		return nil
 	case !shared || !theyShare:
-		return fmt.Errorf("%s: rateLimit %q is the name of another one, in %s", g.name, name, other.name)
+		return g.differs("rateLimit", name, otherName, other)
 	}
 	p, q := mine.withDefaults(), theirs.withDefaults()
 	p.Scope, q.Scope = 0, 0 // how a call is charged
 	if p != q {
-		return fmt.Errorf("%s: rateLimit %q has other numbers in %s", g.name, name, other.name)
+		return g.differs("rateLimit", name, otherNumbers, other)
 	}
 	return nil
 }
