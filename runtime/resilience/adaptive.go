@@ -146,7 +146,7 @@ func (c *Call) watched(o outcome, now time.Duration) {
 		}
 		p.steering.sample(c.caller, now-c.begun, o == outcomeFailure)
 	case o == outcomeSuccess:
-		p.throttle.passed.Add(1)
+		p.throttle.passed.here().Add(1)
 	default:
 		p.throttle.refused(c.caller, sinceEpoch())
 	}

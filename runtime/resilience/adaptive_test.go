@@ -78,7 +78,7 @@ func TestThrottle(t *testing.T) {
 func TestAcceptsAreDated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		th := newThrottle("a", Adaptive{}.withDefaults(), sinceEpoch(), nil)
-		th.passed.Add(365 * 24 * 30) // one every two minutes
+		th.passed.here().Add(365 * 24 * 30) // one every two minutes
 		time.Sleep(365 * 24 * time.Hour)
 		th.refused(t.Context(), sinceEpoch())
 		if requests, accepts, _ := th.snapshot(); requests != 2 || accepts != 1 {

@@ -426,7 +426,7 @@ func (b *breaker) fold() {
 func (b *breaker) unseal(now time.Duration) {
 	t, generation := b.tally.Load(), b.generation.Load()
 	if t != nil && t.generation == generation && (t.until == 0 || now < t.until) {
-		t.unseal()
+		t.n.swap(0)
 		return
 	}
 	t = &tally{generation: generation, enough: int64(b.conf.Window.Size)}

@@ -49,13 +49,6 @@ func (s *methodStats) stripeOf(c *Call) *stripe { return &s.stripes[placeOf(unsa
 
 func (m *minute) stripeOf(c *Call) *histogram { return m[placeOf(unsafe.Pointer(c))>>31] }
 
-// placeOf spreads goroutines by the place of a variable on the stack: those that
-// run at the same time are on different ones. It is Fibonacci hashing (Knuth, The
-// Art of Computer Programming, vol. 3, 6.4), whose first bits are the best. Two of
-// them meet in one of four stripes less often than in one of two; a histogram has no
-// more because of its size.
-func placeOf(variable unsafe.Pointer) uint32 { return uint32(uintptr(variable)>>10) * 0x9e3779b1 }
-
 func (s *methodStats) begin(c *Call) { s.stripeOf(c).begun.Add(1) }
 
 // end is how a call ended that neither succeeded at once nor was rejected without

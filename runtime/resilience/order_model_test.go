@@ -370,7 +370,7 @@ func byThrottle(p *plan, next closure) closure {
 		err := next(ctx, c)
 		switch verdictOn(err) {
 		case outcomeSuccess:
-			p.throttle.passed.Add(1)
+			p.throttle.passed.here().Add(1)
 		case outcomeFailure:
 			p.throttle.refused(ctx, sinceEpoch())
 		}

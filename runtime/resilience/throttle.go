@@ -12,8 +12,8 @@ import (
 // Accepted ones are counted without a clock, and dated when it matters, at the
 // next failure or rejection: evenly over the time since, as they came.
 type throttle struct {
-	calm   atomic.Bool  // nothing is rejected
-	passed atomic.Int64 // accepted since dated
+	passed spread      // accepted since dated
+	calm   atomic.Bool // nothing is rejected
 
 	mu    sync.Mutex
 	conf  Adaptive // every default filled in
@@ -84,7 +84,7 @@ func (t *throttle) turn(now time.Duration) {
 // date puts what passed into the parts of the time since the last dating.
 func (t *throttle) date(now time.Duration) {
 	t.turn(now)
-	n := float64(t.passed.Swap(0))
+	n := float64(t.passed.swap(0))
 	since := now - t.dated
 	if n > 0 && since <= 0 {
 		t.part(t.head).add(n, n)

@@ -36,7 +36,7 @@ func (c *Call) RecordResult(err error, retry, record bool) {
 	if held&holdsWatch != 0 {
 		if t := c.plan.throttle; t != nil {
 			c.holds &^= holdsWatch
-			t.passed.Add(1)
+			t.passed.here().Add(1)
 		} else {
 			c.watched(outcomeSuccess, now)
 		}

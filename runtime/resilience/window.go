@@ -1,10 +1,6 @@
 package resilience
 
-import (
-	"sync/atomic"
-	"time"
-	"unsafe"
-)
+import "time"
 
 // counts are the outcomes in a window.
 type counts struct{ calls, failures, slow, both int }
@@ -135,10 +131,7 @@ func (w *window) clear() {
 // tally counts successes that need not be put into the window one by one, for
 // one generation of the breaker and, in a time window, one bucket.
 type tally struct {
-	n [4]struct { // a line of the cache each, so that cores do not wait for each other
-		atomic.Int64 // negative once sealed
-		_            [56]byte
-	}
+	n           spread // negative once sealed
 	generation  uint64
 	from, until time.Duration // of the bucket; 0 in a count window
 	enough      int64         // more would push each other out of the window
@@ -154,23 +147,10 @@ func (t *tally) add(clock func() time.Duration) bool {
 			return false
 		}
 	}
-	var here byte
-	n := &t.n[placeOf(unsafe.Pointer(&here))>>30]
+	n := t.n.here()
 	return n.Load() >= t.enough || n.Add(1) > 0
 }
 
 // seal ends the counting and returns the count. A success that comes at the
 // same moment either is in it or is told to take the lock.
-func (t *tally) seal() (sum int64) {
-	for i := range t.n {
-		sum += max(t.n[i].Swap(sealed), 0)
-	}
-	return sum
-}
-
-// unseal has the counting begin once more.
-func (t *tally) unseal() {
-	for i := range t.n {
-		t.n[i].Store(0)
-	}
-}
+func (t *tally) seal() int64 { return t.n.swap(sealed) }
