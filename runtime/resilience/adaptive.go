@@ -107,22 +107,24 @@ func (rt *Runtime) limitNews() []*news {
 	return list
 }
 
-// adapt asks the adaptive part, and ends the call if that rejects it.
-func (c *Call) adapt() bool {
+// adapt asks the adaptive part, and returns why it rejects the call: then its news
+// are not told yet.
+func (c *Call) adapt() error {
 	t, s := c.plan.throttle, c.plan.steering
 	switch {
 	case t != nil && (t.calm.Load() || !t.rejects(c.caller, sinceEpoch(), c.chance())):
 	case t != nil:
-		c.turnedAway(adaptivePart, ErrRateLimited)
-		return false
+		return ErrRateLimited
 	case !s.enter():
-		c.turnedAway(adaptivePart, ErrBulkheadFull)
-		return false
+		return ErrBulkheadFull
 	default:
 		c.holds |= holdsShare
 	}
 	c.holds |= holdsWatch
-	return true
+	if t != nil && t.news != nil {
+		t.news.tell()
+	}
+	return nil
 }
 
 // chance returns a number in [0,1).
@@ -138,6 +140,9 @@ func (c *Call) chance() float64 {
 func (c *Call) watched(o outcome, now time.Duration) {
 	c.holds &^= holdsWatch
 	p := c.plan
+	if c.last != nil || o == outcomeIgnored || !p.lends {
+		defer c.leaveShare() // still counted while a sample is taken; also where who is told ends the goroutine
+	}
 	switch {
 	case o == outcomeIgnored:
 	case p.throttle == nil:
@@ -149,9 +154,6 @@ func (c *Call) watched(o outcome, now time.Duration) {
 		p.throttle.passed.here().Add(1)
 	default:
 		p.throttle.refused(c.caller, sinceEpoch())
-	}
-	if c.last != nil || o == outcomeIgnored || !p.lends {
-		c.leaveShare()
 	}
 }
 

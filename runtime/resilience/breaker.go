@@ -149,7 +149,8 @@ func (b *breaker) publish() {
 }
 
 // allow asks for a call under ctx; the answer is a permit or why there is none.
-// clock is read only if the breaker is not closed.
+// clock is read only if the breaker is not closed. Who asks has the news told when
+// the permit is noted: whoever hears of it may end the goroutine.
 func (b *breaker) allow(ctx context.Context, clock func() time.Duration) (permit, *rejection) {
 	if b.closed.Load() {
 		return permit{generation: b.generation.Load()}, nil
@@ -163,7 +164,7 @@ func (b *breaker) allow(ctx context.Context, clock func() time.Duration) (permit
 
 func (b *breaker) allowSlow(ctx context.Context, now time.Duration) (permit, *rejection) {
 	b.lock(ctx)
-	defer b.unlock()
+	defer b.unlockUntold()
 	if b.mode == ForcedOpen {
 		return permit{}, b.rejection
 	}

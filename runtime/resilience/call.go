@@ -251,16 +251,18 @@ func (c *Call) admit() bool {
 		}
 	}
 	if h != nil {
-		if !h.quick() && !c.queue() {
-			c.repay(paid)
-			return false
+		if !h.quick() {
+			if err := c.queue(); err != nil {
+				return c.sentBack(paid, bulkheadPart, err)
+			}
 		}
 		c.holds |= holdsSlot
 	}
-	if c.plan.adapts && !c.adapt() {
-		c.freeSlot()
-		c.repay(paid)
-		return false
+	if c.plan.adapts {
+		if err := c.adapt(); err != nil {
+			c.freeSlot()
+			return c.sentBack(paid, adaptivePart, err)
+		}
 	}
 	if c.plan.measures {
 		if c.begun = c.start; c.tries > 1 || c.begun == 0 || c.plan.queues {
@@ -273,29 +275,40 @@ func (c *Call) admit() bool {
 // ask asks a breaker that is not closed.
 func (c *Call) ask() bool {
 	p, turned := c.breaker.allow(c.caller, sinceEpoch)
-	if turned != nil {
-		if c.plan.stats == nil || c.plan.keys != nil { // else it asks the statistics
-			c.breaker.rejected.Add(1)
+	if turned == nil {
+		c.generation = p.generation
+		c.holds |= holdsPermit
+		if p.probe {
+			c.holds |= holdsProbe
 		}
-		c.rejected(breakerPart, KindCircuitOpen, turned)
-		return false
 	}
-	c.generation = p.generation
-	c.holds |= holdsPermit
-	if p.probe {
-		c.holds |= holdsProbe
+	if n := c.breaker.news; n != nil {
+		n.tell()
 	}
-	return true
+	if turned == nil {
+		return true
+	}
+	if c.plan.stats == nil || c.plan.keys != nil { // else it asks the statistics
+		c.breaker.rejected.Add(1)
+	}
+	c.rejected(breakerPart, KindCircuitOpen, turned)
+	return false
 }
 
 // queue waits for a slot of the bulkhead, if it may.
-func (c *Call) queue() bool {
+func (c *Call) queue() error {
 	due, late := c.bound()
-	err := c.plan.bulkhead.acquire(c.caller, due, late)
-	if err != nil {
-		c.turnedAway(bulkheadPart, err)
+	return c.plan.bulkhead.acquire(c.caller, due, late)
+}
+
+// sentBack is turnedAway for a call that has paid. It is false.
+func (c *Call) sentBack(paid ticket, by part, err error) bool {
+	c.repay(paid) // first: who hears of it may end the goroutine
+	if by == adaptivePart && c.plan.throttle != nil {
+		c.plan.throttle.news.tell()
 	}
-	return err == nil
+	c.turnedAway(by, err)
+	return false
 }
 
 // bound returns when a wait must end, 0 if it need not, and why.
@@ -442,7 +455,16 @@ func (c *Call) end() {
 	if c.holds&holdsPaid != 0 {
 		c.unpay()
 	}
-	c.died()
+	if c.holds&(holdsSlot|holdsWatch|holdsShare|holdsPermit) != 0 {
+		defer c.letGo() // also where who is told ends the goroutine
+		c.died()
+		return
+	}
+	c.letGo()
+}
+
+// letGo is the end of end, when breaker and slot are given back.
+func (c *Call) letGo() {
 	c.release(c.plan != nil && c.plan.keeps && !c.plan.lends && c.phase == over && c.last == nil)
 	if c.holds&holdsKey != 0 {
 		c.holds &^= holdsKey
@@ -460,17 +482,31 @@ func (c *Call) end() {
 // died gives back what the attempt holds, if its delegate never returned.
 func (c *Call) died() {
 	c.freeSlot()
+	defer c.condemn() // also where who is told of a limit ends the goroutine
 	if c.holds&holdsWatch != 0 {
-		c.watched(outcomeFailure, 0)
+		c.watched(c.fate(), 0)
 	}
+}
+
+// condemn is the verdict on an attempt whose delegate never returned.
+func (c *Call) condemn() {
 	c.leaveShare()
-	if c.holds&holdsPermit != 0 {
-		o := outcomeFailure
-		if c.plan.Breaker.IgnoreOn.Kinds&KindPanic != 0 {
-			o = outcomeIgnored
-		}
-		c.tellBreaker(o)
+	if c.holds&holdsPermit == 0 {
+		return
 	}
+	o := c.fate()
+	if c.plan.Breaker.IgnoreOn.Kinds&KindPanic != 0 {
+		o = outcomeIgnored
+	}
+	c.tellBreaker(o)
+}
+
+// fate is the outcome of such an attempt: nothing if it had not begun.
+func (c *Call) fate() outcome {
+	if c.phase <= again {
+		return outcomeIgnored
+	}
+	return outcomeFailure
 }
 
 // freeSlot gives the bulkhead's slot back: the delegate has returned.

@@ -322,7 +322,7 @@ func (c *Call) hedged() {
 // settle gives back what a hedge holds. The context of the winner may be left
 // to the caller.
 func (r *race[T]) settle(c *Call, h *lazyContext) {
-	c.End()
+	defer c.End() // at the end: it may tell somebody who ends the goroutine
 	if b := c.plan.budget; b != nil {
 		b.repeated.Add(-1)
 	}
@@ -495,7 +495,12 @@ func (r *race[T]) leave(c *Call) {
 	}
 	r.mu.Lock()
 	r.decide(nil)
-	c.diedInside() // now that no hedge is to begin
+	defer r.bury(c) // also where who is told ends the goroutine
+	c.diedInside()  // now that no hedge is to begin
+}
+
+// bury waits for the hedges of a call that died.
+func (r *race[T]) bury(c *Call) {
 	if r.rest == nil {
 		return
 	}

@@ -282,12 +282,16 @@ func (c *Call) pass(l Layer, paid *ticket) (ok bool) {
 		*paid, ok = c.charge()
 		return ok
 	case LayerBulkhead:
-		if !p.bulkhead.quick() && !c.queue() {
-			return false
+		if !p.bulkhead.quick() {
+			if err := c.queue(); err != nil {
+				return c.sentBack(ticket{}, bulkheadPart, err)
+			}
 		}
 		c.holds |= holdsSlot
 	case LayerAdaptive:
-		return c.adapt()
+		if err := c.adapt(); err != nil {
+			return c.sentBack(ticket{}, adaptivePart, err)
+		}
 	default:
 		c.attempts++ // its context says which one it is
 		c.limit()
@@ -361,9 +365,11 @@ func (c *Call) diedInside() {
 		kept = c.holds & n.holds
 	}
 	c.holds &^= kept
+	defer c.keep(kept) // also where who is told ends the goroutine
 	c.died()
-	c.holds |= kept
 }
+
+func (c *Call) keep(kept holding) { c.holds |= kept }
 
 // unpay gives back what a call took that executed nothing.
 func (c *Call) unpay() {

@@ -123,7 +123,6 @@ func (a accepted) ratio(k, most float64) float64 {
 
 // rejects reports whether an attempt is rejected, for a random number in [0,1).
 func (t *throttle) rejects(ctx context.Context, now time.Duration, r float64) bool {
-	defer t.news.tell()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	ratio := t.ratio(now)

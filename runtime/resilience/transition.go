@@ -13,10 +13,14 @@ func (b *breaker) lock(ctx context.Context) {
 
 // unlock tells what happened, when the lock is free.
 func (b *breaker) unlock() {
-	b.cause = nil
 	n := b.news
-	b.mu.Unlock()
+	b.unlockUntold()
 	n.tell()
+}
+
+func (b *breaker) unlockUntold() {
+	b.cause = nil
+	b.mu.Unlock()
 }
 
 // Reasons of transitions that are given in more than one place.

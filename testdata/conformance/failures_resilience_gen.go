@@ -94,6 +94,47 @@ func (g *ResilientTwo) Unwrap() Service {
 	return g.next
 }
 
+// ResilientTwoNever is a [Service] that calls another one under the policies of
+// failures.resilience.yaml:
+//
+//	Do  breaker; at worst unbounded: no timeout
+//
+// It is safe for concurrent use if the Service it calls is.
+type ResilientTwoNever struct {
+	next Service
+
+	do *resilience.Guard
+}
+
+var _ Service = (*ResilientTwoNever)(nil)
+
+// NewResilientTwoNever puts next under the policies of
+// failures.resilience.yaml.
+func NewResilientTwoNever(rt *resilience.Runtime, next Service) (*ResilientTwoNever, error) {
+	w := rt.Wrap("conformance.TwoNever", next)
+	g := &ResilientTwoNever{next: next}
+	g.do = w.Guard("Do", resilience.Policy{
+		Breaker: resilience.Breaker{ConsecutiveFailures: 2, OpenDuration: time.Second, HalfOpen: resilience.HalfOpen{MaxWait: resilience.None}},
+	})
+	return g, w.Err()
+}
+
+// Do calls the wrapped Service, while the breaker lets it.
+func (g *ResilientTwoNever) Do(ctx context.Context) (n int, err error) {
+	call := g.do.Begin(ctx)
+	defer call.End()
+	if call.Next() {
+		n, err = g.next.Do(call.Context())
+		call.Record(err)
+	}
+	return n, call.Err()
+}
+
+// Unwrap returns the wrapped Service.
+func (g *ResilientTwoNever) Unwrap() Service {
+	return g.next
+}
+
 // ResilientTwoHour is a [Service] that calls another one under the policies of
 // failures.resilience.yaml:
 //
