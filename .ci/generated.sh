@@ -17,8 +17,10 @@ cd "$dir"
 export GOWORK=off GOFLAGS=-mod=mod
 found=0
 for run in "$staticcheck -checks all,-ST1000" "$revive -config $root/revive.toml"; do
-	# A line that is about no file is a linter that did not run.
-	if go run $run ./... 2>&1 | grep -v -E '^exit status|/[a-z]*\.go:[0-9]'; then
+	# A line that is about no file is a linter that did not run. Findings in the
+	# cases' own files make it fail, too, and are no reason to; nor is the order of
+	# results, which is the interface's.
+	if (go run $run ./... 2>&1 || true) | grep -v -E '^exit status|/[a-z]*\.go:[0-9]|ST1008|error should be the last type'; then
 		found=1
 	fi
 done
