@@ -74,12 +74,13 @@ func sentence(w *templates.Wrapper, m *templates.Method, e *policy.Effective) st
 	return b.String() + winds(m, e) + budgeted(e) + carried(m) + keeps(e) + answered(m, e) + ordered(e)
 }
 
-// ordered says how the parts nest, where that is not left to the default.
+// ordered says how the parts nest, where there are two.
 func ordered(e *policy.Effective) string {
-	if len(e.Ordered()) == 0 {
+	parts := e.Nesting()
+	if len(parts) < 2 {
 		return ""
 	}
-	return " Nesting, outermost first: " + strings.Join(e.Nesting(), ", ") + "."
+	return " Nesting, outermost first: " + strings.Join(parts, ", ") + "."
 }
 
 // keeps says what is kept of results.

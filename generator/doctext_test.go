@@ -62,8 +62,12 @@ func TestSentencesAreTrue(t *testing.T) {
 		m := &templates.Method{Name: "Get", Policy: &templates.Literal{}, Abandon: e.Str("timeout.mode") == "abandon"}
 		m.Fallback.Zero = e.Str("fallback.value") == "zero"
 		m.Fallback.Method = e.Has("fallback") && !m.Fallback.Zero
-		if got := sentence(&templates.Wrapper{Short: "G"}, m, e); got != c.sentence {
+		got, told, _ := strings.Cut(sentence(&templates.Wrapper{Short: "G"}, m, e), " Nesting, outermost first: ")
+		if got != c.sentence {
 			t.Errorf("%s\ngot  %s\nwant %s", c.entry, got, c.sentence)
+		}
+		if parts := e.Nesting(); len(parts) > 1 && told != strings.Join(parts, ", ")+"." {
+			t.Errorf("%s\nnests %q, and not %v", c.entry, told, parts)
 		}
 		if got := describe(m, e); got != c.summary {
 			t.Errorf("%s\ngot  %s\nwant %s", c.entry, got, c.summary)

@@ -66,6 +66,8 @@ func NewResilientForecasts(rt *resilience.Runtime, next Forecasts, fallback Fore
 
 // Today calls the wrapped Forecasts, up to 4 times and for 500ms each time,
 // within 5s in all, while the breaker lets it. If that fails, fallback answers.
+// Nesting, outermost first: fallback, timeout.total, retry, circuitBreaker,
+// timeout.attempt.
 func (g *ResilientForecasts) Today(ctx context.Context, city string) (forecast Forecast, err error) {
 	call := g.today.Begin(ctx)
 	defer call.End()
@@ -81,7 +83,8 @@ func (g *ResilientForecasts) Today(ctx context.Context, city string) (forecast F
 
 // Report calls the wrapped Forecasts, up to 4 times and for 500ms each time,
 // within 5s in all, while the breaker lets it. A call carries the idempotency
-// key o.ID.
+// key o.ID. Nesting, outermost first: timeout.total, retry, circuitBreaker,
+// timeout.attempt.
 func (g *ResilientForecasts) Report(ctx context.Context, o Observation) (err error) {
 	ctx = resilience.WithIdempotencyKey(ctx, o.ID)
 	call := g.report.Begin(ctx)
@@ -94,7 +97,8 @@ func (g *ResilientForecasts) Report(ctx context.Context, o Observation) (err err
 }
 
 // Map calls the wrapped Forecasts, up to 4 times, which must return within
-// 500ms, while the breaker lets it. Only the opening of readCloser is guarded.
+// 500ms, while the breaker lets it. Nesting, outermost first: retry,
+// circuitBreaker, timeout.open. Only the opening of readCloser is guarded.
 func (g *ResilientForecasts) Map(ctx context.Context, city string) (readCloser io.ReadCloser, err error) {
 	call := g.map2.Begin(ctx)
 	defer call.End()

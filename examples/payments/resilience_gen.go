@@ -64,7 +64,8 @@ func NewResilientGateway(rt *resilience.Runtime, next Gateway, fallback GatewayF
 
 // Charge calls the wrapped Gateway, up to 6 times and for 400ms each time,
 // within 12s in all, while the breaker lets it, no more than 200 at a time. If
-// that fails, fallback answers.
+// that fails, fallback answers. Nesting, outermost first: fallback,
+// timeout.total, retry, circuitBreaker, bulkhead, timeout.attempt.
 func (g *ResilientGateway) Charge(ctx context.Context, req ChargeRequest) (receipt Receipt, err error) {
 	call := g.charge.Begin(ctx)
 	defer call.End()
@@ -89,7 +90,8 @@ func ignoreGatewayCharge(err error) bool {
 }
 
 // Refund calls the wrapped Gateway, for at most 400ms, within 12s in all, while
-// the breaker lets it, no more than 200 at a time.
+// the breaker lets it, no more than 200 at a time. Nesting, outermost first:
+// timeout.total, circuitBreaker, bulkhead, timeout.attempt.
 func (g *ResilientGateway) Refund(ctx context.Context, receipt Receipt) (err error) {
 	call := g.refund.Begin(ctx)
 	defer call.End()

@@ -246,6 +246,7 @@ func NewResilientMPCB13(rt *resilience.Runtime, next Service) (*ResilientMPCB13,
 }
 
 // Do calls the wrapped Service, for at most 500ms, while the breaker lets it.
+// Nesting, outermost first: circuitBreaker, timeout.attempt.
 func (g *ResilientMPCB13) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -292,7 +293,7 @@ func NewResilientMPCB14(rt *resilience.Runtime, next Service) (*ResilientMPCB14,
 }
 
 // Do calls the wrapped Service, while the breaker lets it, no more than 1 at a
-// time.
+// time. Nesting, outermost first: circuitBreaker, bulkhead.
 func (g *ResilientMPCB14) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -340,7 +341,7 @@ func NewResilientMPCB14Default(rt *resilience.Runtime, next Service) (*Resilient
 }
 
 // Do calls the wrapped Service, while the breaker lets it, no more than 1 at a
-// time.
+// time. Nesting, outermost first: circuitBreaker, bulkhead.
 func (g *ResilientMPCB14Default) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -382,7 +383,7 @@ func NewResilientMPCB15(rt *resilience.Runtime, next Service) (*ResilientMPCB15,
 }
 
 // Do calls the wrapped Service, while the breaker lets it, no more than 1 at a
-// time.
+// time. Nesting, outermost first: circuitBreaker, bulkhead.
 func (g *ResilientMPCB15) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -429,7 +430,7 @@ func NewResilientMPCB16(rt *resilience.Runtime, next Service) (*ResilientMPCB16,
 }
 
 // Do calls the wrapped Service, while the breaker lets it, no more than 1 at a
-// time.
+// time. Nesting, outermost first: circuitBreaker, bulkhead.
 func (g *ResilientMPCB16) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -476,6 +477,7 @@ func NewResilientMPCB17(rt *resilience.Runtime, next Service) (*ResilientMPCB17,
 }
 
 // Do calls the wrapped Service, up to 8 times, while the breaker lets it.
+// Nesting, outermost first: retry, circuitBreaker.
 func (g *ResilientMPCB17) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -523,7 +525,8 @@ func NewResilientMPCB19(rt *resilience.Runtime, next Service) (*ResilientMPCB19,
 }
 
 // Do calls the wrapped Service, up to 8 times and for 100ms each time, while
-// the breaker lets it.
+// the breaker lets it. Nesting, outermost first: retry, circuitBreaker,
+// timeout.attempt.
 func (g *ResilientMPCB19) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -571,7 +574,8 @@ func NewResilientMPCB21(rt *resilience.Runtime, next Service) (*ResilientMPCB21,
 }
 
 // Do calls the wrapped Service, up to 21 times and for 500ms each time, while
-// the breaker lets it.
+// the breaker lets it. Nesting, outermost first: retry, circuitBreaker,
+// timeout.attempt.
 func (g *ResilientMPCB21) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -613,6 +617,7 @@ func NewResilientMPCB22(rt *resilience.Runtime, next Service) (*ResilientMPCB22,
 }
 
 // Do calls the wrapped Service, up to 21 times, while the breaker lets it.
+// Nesting, outermost first: retry, circuitBreaker.
 func (g *ResilientMPCB22) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1981,6 +1986,7 @@ func NewResilientHystrixTimeout(rt *resilience.Runtime, next Service) (*Resilien
 }
 
 // Do calls the wrapped Service, for at most 100ms, while the breaker lets it.
+// Nesting, outermost first: circuitBreaker, timeout.attempt.
 func (g *ResilientHystrixTimeout) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -2062,6 +2068,7 @@ func NewResilientSMR10(rt *resilience.Runtime, next Service) (*ResilientSMR10, e
 }
 
 // Do calls the wrapped Service, up to 11 times, while the breaker lets it.
+// Nesting, outermost first: retry, circuitBreaker.
 func (g *ResilientSMR10) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -2109,6 +2116,7 @@ func NewResilientSMR10Minute(rt *resilience.Runtime, next Service) (*ResilientSM
 }
 
 // Do calls the wrapped Service, up to 11 times, while the breaker lets it.
+// Nesting, outermost first: retry, circuitBreaker.
 func (g *ResilientSMR10Minute) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -2156,6 +2164,7 @@ func NewResilientSMR10Default(rt *resilience.Runtime, next Service) (*ResilientS
 }
 
 // Do calls the wrapped Service, up to 11 times, while the breaker lets it.
+// Nesting, outermost first: retry, circuitBreaker.
 func (g *ResilientSMR10Default) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -2702,6 +2711,7 @@ func NewResilientFSG05(rt *resilience.Runtime, next Service) (*ResilientFSG05, e
 }
 
 // Do calls the wrapped Service, up to 3 times, while the breaker lets it.
+// Nesting, outermost first: retry, circuitBreaker.
 func (g *ResilientFSG05) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -2749,6 +2759,7 @@ func NewResilientFSG05Default(rt *resilience.Runtime, next Service) (*ResilientF
 }
 
 // Do calls the wrapped Service, up to 3 times, while the breaker lets it.
+// Nesting, outermost first: retry, circuitBreaker.
 func (g *ResilientFSG05Default) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -2830,6 +2841,7 @@ func NewResilientOUR03(rt *resilience.Runtime, next Service) (*ResilientOUR03, e
 }
 
 // Do calls the wrapped Service, for at most 1s, while the breaker lets it.
+// Nesting, outermost first: circuitBreaker, timeout.attempt.
 func (g *ResilientOUR03) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -2872,6 +2884,7 @@ func NewResilientOUR03Record(rt *resilience.Runtime, next Service) (*ResilientOU
 }
 
 // Do calls the wrapped Service, for at most 1s, while the breaker lets it.
+// Nesting, outermost first: circuitBreaker, timeout.attempt.
 func (g *ResilientOUR03Record) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()

@@ -166,7 +166,8 @@ func NewResilientAWS01(rt *resilience.Runtime, next Service) (*ResilientAWS01, e
 }
 
 // Do calls the wrapped Service, up to 2 times and for 1s each time. No more
-// than 20% of the calls in flight are repeated, or 3 if that is more.
+// than 20% of the calls in flight are repeated, or 3 if that is more. Nesting,
+// outermost first: retry, timeout.attempt.
 func (g *ResilientAWS01) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()

@@ -201,6 +201,7 @@ func NewResilientMPBH07(rt *resilience.Runtime, next Service) (*ResilientMPBH07,
 }
 
 // Do calls the wrapped Service, up to 100000 times, no more than 1 at a time.
+// Nesting, outermost first: retry, bulkhead.
 func (g *ResilientMPBH07) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -247,6 +248,7 @@ func NewResilientMPBH08(rt *resilience.Runtime, next Service) (*ResilientMPBH08,
 }
 
 // Do calls the wrapped Service, up to 2 times, no more than 1 at a time.
+// Nesting, outermost first: retry, bulkhead.
 func (g *ResilientMPBH08) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -293,6 +295,7 @@ func NewResilientMPBH09(rt *resilience.Runtime, next Service) (*ResilientMPBH09,
 }
 
 // Do calls the wrapped Service, up to 4 times, no more than 1 at a time.
+// Nesting, outermost first: retry, bulkhead.
 func (g *ResilientMPBH09) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -335,6 +338,7 @@ func NewResilientMPBH09On(rt *resilience.Runtime, next Service) (*ResilientMPBH0
 }
 
 // Do calls the wrapped Service, up to 4 times, no more than 1 at a time.
+// Nesting, outermost first: retry, bulkhead.
 func (g *ResilientMPBH09On) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -382,6 +386,7 @@ func NewResilientMPBH09Abort(rt *resilience.Runtime, next Service) (*ResilientMP
 }
 
 // Do calls the wrapped Service, up to 4 times, no more than 1 at a time.
+// Nesting, outermost first: retry, bulkhead.
 func (g *ResilientMPBH09Abort) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -423,7 +428,8 @@ func NewResilientMPBH09One(rt *resilience.Runtime, next Service) (*ResilientMPBH
 	return g, w.Err()
 }
 
-// Do calls the wrapped Service, once, no more than 1 at a time.
+// Do calls the wrapped Service, once, no more than 1 at a time. Nesting,
+// outermost first: retry, bulkhead.
 func (g *ResilientMPBH09One) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -465,6 +471,7 @@ func NewResilientMPBH10(rt *resilience.Runtime, next Service) (*ResilientMPBH10,
 }
 
 // Do calls the wrapped Service, up to 2 times, no more than 1 at a time.
+// Nesting, outermost first: retry, bulkhead.
 func (g *ResilientMPBH10) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -506,6 +513,7 @@ func NewResilientMPBH11(rt *resilience.Runtime, next Service) (*ResilientMPBH11,
 }
 
 // Do calls the wrapped Service, up to 2 times, no more than 1 at a time.
+// Nesting, outermost first: retry, bulkhead.
 func (g *ResilientMPBH11) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()

@@ -65,7 +65,7 @@ func NewResilientCatalog(rt *resilience.Runtime, next Catalog, fallback CatalogF
 }
 
 // All calls the wrapped Catalog, up to 3 times. Results are kept for 1m by
-// "all".
+// "all". Nesting, outermost first: cache, retry.
 func (g *ResilientCatalog) All(ctx context.Context) (s string, err error) {
 	key := "all"
 	if kept, ok := g.allCache.Get(key); ok {
@@ -90,7 +90,8 @@ func (g *ResilientCatalog) allUncached(ctx context.Context) (s string, _ resilie
 }
 
 // Get calls the wrapped Catalog. Results are kept for 1m by tenant(ctx) + "/" +
-// id, 1h more where none can be had. If that fails, fallback answers.
+// id, 1h more where none can be had. If that fails, fallback answers. Nesting,
+// outermost first: fallback, cache.
 func (g *ResilientCatalog) Get(ctx context.Context, id string) (name string, stock int, err error) {
 	key := tenant(ctx) + "/" + id
 	if kept, ok := g.getCache.Get(key); ok {
@@ -125,7 +126,7 @@ type catalogGetResults struct {
 }
 
 // Find calls the wrapped Catalog, while the breaker lets it. Results are kept
-// for 1m by id.
+// for 1m by id. Nesting, outermost first: cache, circuitBreaker.
 func (g *ResilientCatalog) Find(ctx context.Context, id string) (n int, err error) {
 	if kept, ok := g.findCache.Get(id); ok {
 		return kept, nil

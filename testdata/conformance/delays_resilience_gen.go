@@ -40,6 +40,7 @@ func NewResilientDelayed(rt *resilience.Runtime, next Service) (*ResilientDelaye
 }
 
 // Do calls the wrapped Service, up to 4 times, no more than 1 at a time.
+// Nesting, outermost first: retry, bulkhead.
 func (g *ResilientDelayed) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()

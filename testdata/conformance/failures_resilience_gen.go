@@ -242,7 +242,7 @@ func NewResilientTwoBusy(rt *resilience.Runtime, next Service) (*ResilientTwoBus
 }
 
 // Do calls the wrapped Service, while the breaker lets it, no more than 2 at a
-// time.
+// time. Nesting, outermost first: circuitBreaker, bulkhead.
 func (g *ResilientTwoBusy) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -285,6 +285,7 @@ func NewResilientTwoRetried(rt *resilience.Runtime, next Service) (*ResilientTwo
 }
 
 // Do calls the wrapped Service, up to 3 times, while the breaker lets it.
+// Nesting, outermost first: retry, circuitBreaker.
 func (g *ResilientTwoRetried) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -410,7 +411,8 @@ func NewResilientAbandoned(rt *resilience.Runtime, next Service) (*ResilientAban
 }
 
 // Do calls the wrapped Service, for at most 1s, no more than 1 at a time. One
-// that is late is not waited for.
+// that is late is not waited for. Nesting, outermost first: bulkhead,
+// timeout.attempt.
 func (g *ResilientAbandoned) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -508,7 +510,8 @@ func NewResilientEverything(rt *resilience.Runtime, next Service) (*ResilientEve
 // in all, while the breaker lets it, no more than 1000000 in 1s, no more than 1
 // at a time, as many at a time as its latency allows. No more than 20% of the
 // calls in flight are repeated, or 3 if that is more. If that fails with X,
-// answer answers.
+// answer answers. Nesting, outermost first: fallback, timeout.total, retry,
+// circuitBreaker, rateLimit, bulkhead, adaptive, timeout.attempt.
 func (g *ResilientEverything) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -565,7 +568,8 @@ func NewResilientEverythingHedged(rt *resilience.Runtime, next Service) (*Resili
 // Do calls the wrapped Service, and once more if it fails or has not answered
 // after 10ms, for at most 1s each time, within 1m in all, while the breaker
 // lets it, no more than 1000000 in 1s, no more than 10 at a time, less often
-// while the peer refuses.
+// while the peer refuses. Nesting, outermost first: timeout.total, hedge,
+// circuitBreaker, rateLimit, bulkhead, adaptive, timeout.attempt.
 func (g *ResilientEverythingHedged) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -807,7 +811,8 @@ func NewResilientThriceTimed(rt *resilience.Runtime, next Service) (*ResilientTh
 	return g, w.Err()
 }
 
-// Do calls the wrapped Service, up to 3 times and for 1m each time.
+// Do calls the wrapped Service, up to 3 times and for 1m each time. Nesting,
+// outermost first: retry, timeout.attempt.
 func (g *ResilientThriceTimed) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1216,7 +1221,8 @@ func NewResilientJittered(rt *resilience.Runtime, next Service) (*ResilientJitte
 }
 
 // Do calls the wrapped Service, up to 5 times and for 1s each time, while the
-// breaker lets it.
+// breaker lets it. Nesting, outermost first: retry, circuitBreaker,
+// timeout.attempt.
 func (g *ResilientJittered) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1266,7 +1272,7 @@ func NewResilientSpare(rt *resilience.Runtime, next Service, fallback SpareFallb
 }
 
 // Do calls the wrapped Service, no more than 1 at a time. If that fails,
-// fallback answers.
+// fallback answers. Nesting, outermost first: fallback, bulkhead.
 func (g *ResilientSpare) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1351,7 +1357,8 @@ func NewResilientTimedTotal(rt *resilience.Runtime, next Service) (*ResilientTim
 	return g, w.Err()
 }
 
-// Do calls the wrapped Service, up to 2 times, within 1s in all.
+// Do calls the wrapped Service, up to 2 times, within 1s in all. Nesting,
+// outermost first: timeout.total, retry.
 func (g *ResilientTimedTotal) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1394,6 +1401,7 @@ func NewResilientTimedQueue(rt *resilience.Runtime, next Service) (*ResilientTim
 }
 
 // Do calls the wrapped Service, within 1s in all, no more than 1 at a time.
+// Nesting, outermost first: timeout.total, bulkhead.
 func (g *ResilientTimedQueue) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1436,7 +1444,8 @@ func NewResilientOpened(rt *resilience.Runtime, next Opener) (*ResilientOpened, 
 }
 
 // Open calls the wrapped Opener, up to 2 times, which must return within 1s.
-// Only the opening of stream is guarded.
+// Nesting, outermost first: retry, timeout.open. Only the opening of stream is
+// guarded.
 func (g *ResilientOpened) Open(ctx context.Context) (stream *Stream, err error) {
 	call := g.open.Begin(ctx)
 	defer call.End()
@@ -1478,6 +1487,7 @@ func NewResilientTrapped(rt *resilience.Runtime, next Service) (*ResilientTrappe
 }
 
 // Do calls the wrapped Service, up to 2 times, no more than 1 at a time.
+// Nesting, outermost first: retry, bulkhead.
 func (g *ResilientTrapped) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1525,6 +1535,7 @@ func NewResilientTrappedAbort(rt *resilience.Runtime, next Service) (*ResilientT
 }
 
 // Do calls the wrapped Service, up to 2 times, no more than 1 at a time.
+// Nesting, outermost first: retry, bulkhead.
 func (g *ResilientTrappedAbort) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1572,7 +1583,7 @@ func NewResilientTrappedRecord(rt *resilience.Runtime, next Service) (*Resilient
 }
 
 // Do calls the wrapped Service, while the breaker lets it, no more than 1 at a
-// time.
+// time. Nesting, outermost first: circuitBreaker, bulkhead.
 func (g *ResilientTrappedRecord) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1620,7 +1631,7 @@ func NewResilientTrappedIgnore(rt *resilience.Runtime, next Service) (*Resilient
 }
 
 // Do calls the wrapped Service, while the breaker lets it, no more than 1 at a
-// time.
+// time. Nesting, outermost first: circuitBreaker, bulkhead.
 func (g *ResilientTrappedIgnore) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1669,7 +1680,8 @@ func NewResilientTrappedResult(rt *resilience.Runtime, next Service) (*Resilient
 }
 
 // Do calls the wrapped Service, up to 2 times, while the breaker lets it, no
-// more than 1 at a time.
+// more than 1 at a time. Nesting, outermost first: retry, circuitBreaker,
+// bulkhead.
 func (g *ResilientTrappedResult) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1712,7 +1724,7 @@ func NewResilientTrappedApply(rt *resilience.Runtime, next Service) (*ResilientT
 }
 
 // Do calls the wrapped Service, no more than 1 at a time. If that fails with
-// trapped, answer answers.
+// trapped, answer answers. Nesting, outermost first: fallback, bulkhead.
 func (g *ResilientTrappedApply) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()

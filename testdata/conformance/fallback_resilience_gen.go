@@ -40,6 +40,7 @@ func NewResilientMPFB01(rt *resilience.Runtime, next Service) (*ResilientMPFB01,
 }
 
 // Do calls the wrapped Service, up to 2 times. If that fails, answer answers.
+// Nesting, outermost first: fallback, retry.
 func (g *ResilientMPFB01) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -85,6 +86,7 @@ func NewResilientMPFB01Three(rt *resilience.Runtime, next Service) (*ResilientMP
 }
 
 // Do calls the wrapped Service, up to 3 times. If that fails, answerTo answers.
+// Nesting, outermost first: fallback, retry.
 func (g *ResilientMPFB01Three) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -138,6 +140,7 @@ func NewResilientMPFB01Method(rt *resilience.Runtime, next Service, fallback MPF
 }
 
 // Do calls the wrapped Service, up to 2 times. If that fails, fallback answers.
+// Nesting, outermost first: fallback, retry.
 func (g *ResilientMPFB01Method) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -183,7 +186,8 @@ func NewResilientMPFB03(rt *resilience.Runtime, next Service) (*ResilientMPFB03,
 }
 
 // Do calls the wrapped Service, up to 2 times and for 500ms each time. If that
-// fails, answer answers.
+// fails, answer answers. Nesting, outermost first: fallback, retry,
+// timeout.attempt.
 func (g *ResilientMPFB03) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -398,7 +402,8 @@ func NewResilientHYX11(rt *resilience.Runtime, next Service) (*ResilientHYX11, e
 }
 
 // Do calls the wrapped Service, while the breaker lets it. If that fails, and
-// not with BadRequest, answer answers.
+// not with BadRequest, answer answers. Nesting, outermost first: fallback,
+// circuitBreaker.
 func (g *ResilientHYX11) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -454,7 +459,8 @@ func NewResilientHYX16(rt *resilience.Runtime, next Service) (*ResilientHYX16, e
 }
 
 // Do calls the wrapped Service, while the breaker lets it, no more than 1 at a
-// time. If that fails, answer answers.
+// time. If that fails, answer answers. Nesting, outermost first: fallback,
+// circuitBreaker, bulkhead.
 func (g *ResilientHYX16) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -556,7 +562,8 @@ func NewResilientOUR05(rt *resilience.Runtime, next Service) (*ResilientOUR05, e
 }
 
 // Do calls the wrapped Service, while the breaker lets it. If that fails with
-// CircuitOpen, answerTo answers.
+// CircuitOpen, answerTo answers. Nesting, outermost first: fallback,
+// circuitBreaker.
 func (g *ResilientOUR05) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()

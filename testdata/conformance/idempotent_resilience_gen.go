@@ -64,7 +64,8 @@ func NewResilientOrders(rt *resilience.Runtime, next Orders, secondary OrdersSec
 }
 
 // Place calls the wrapped Orders, up to 3 times. A call carries the idempotency
-// key order.ID. If that fails, secondary answers.
+// key order.ID. If that fails, secondary answers. Nesting, outermost first:
+// fallback, retry.
 func (g *ResilientOrders) Place(ctx context.Context, order Order) (err error) {
 	ctx = resilience.WithIdempotencyKey(ctx, order.ID)
 	call := g.place.Begin(ctx)
@@ -80,7 +81,8 @@ func (g *ResilientOrders) Place(ctx context.Context, order Order) (err error) {
 }
 
 // Send calls the wrapped Orders, up to 3 times and for 1s each time. One that
-// is late is not waited for. A call carries an idempotency key.
+// is late is not waited for. A call carries an idempotency key. Nesting,
+// outermost first: retry, timeout.attempt.
 func (g *ResilientOrders) Send(ctx context.Context, order *Order) (err error) {
 	if order != nil {
 		orderCopy := *order // the caller's stays as it is
@@ -113,7 +115,7 @@ func (g *ResilientOrders) Change(ctx context.Context, id string, version int) (e
 
 // Move calls the wrapped Orders, up to 3 times. Unless version > 0, it calls it
 // once. If that fails, secondary answers; for what may have been done, only if
-// version > 0.
+// version > 0. Nesting, outermost first: fallback, retry.
 func (g *ResilientOrders) Move(ctx context.Context, id string, version int) (err error) {
 	call := g.move.Begin(ctx)
 	defer call.End()

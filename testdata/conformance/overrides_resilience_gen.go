@@ -240,7 +240,7 @@ func NewResilientMPCF12(rt *resilience.Runtime, next Service) (*ResilientMPCF12,
 }
 
 // Do calls the wrapped Service, no more than 5 at a time. If that fails with E,
-// answer answers.
+// answer answers. Nesting, outermost first: fallback, bulkhead.
 func (g *ResilientMPCF12) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -455,6 +455,7 @@ func NewResilientMPCF13Fallback(rt *resilience.Runtime, next Service) (*Resilien
 }
 
 // Do calls the wrapped Service, up to 4 times. If that fails, answer answers.
+// Nesting, outermost first: fallback, retry.
 func (g *ResilientMPCF13Fallback) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()

@@ -463,7 +463,8 @@ func NewResilientMPRT19(rt *resilience.Runtime, next Service) (*ResilientMPRT19,
 	return g, w.Err()
 }
 
-// Do calls the wrapped Service, up to 2 times and for 500ms each time.
+// Do calls the wrapped Service, up to 2 times and for 500ms each time. Nesting,
+// outermost first: retry, timeout.attempt.
 func (g *ResilientMPRT19) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -504,7 +505,8 @@ func NewResilientMPRT21(rt *resilience.Runtime, next Service) (*ResilientMPRT21,
 	return g, w.Err()
 }
 
-// Do calls the wrapped Service, up to 2 times and for 500ms each time.
+// Do calls the wrapped Service, up to 2 times and for 500ms each time. Nesting,
+// outermost first: retry, timeout.attempt.
 func (g *ResilientMPRT21) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -550,7 +552,8 @@ func NewResilientMPRT22(rt *resilience.Runtime, next Service) (*ResilientMPRT22,
 	return g, w.Err()
 }
 
-// Do calls the wrapped Service, up to 2 times and for 500ms each time.
+// Do calls the wrapped Service, up to 2 times and for 500ms each time. Nesting,
+// outermost first: retry, timeout.attempt.
 func (g *ResilientMPRT22) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1839,7 +1842,7 @@ func NewResilientOUR04(rt *resilience.Runtime, next Service) (*ResilientOUR04, e
 }
 
 // Do calls the wrapped Service, up to 3 times and for 400ms each time, within
-// 1s in all.
+// 1s in all. Nesting, outermost first: timeout.total, retry, timeout.attempt.
 func (g *ResilientOUR04) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()

@@ -200,6 +200,7 @@ func NewResilientS09(rt *resilience.Runtime, next Service) (*ResilientS09, error
 }
 
 // Do calls the wrapped Service, up to 5 times, while the breaker lets it.
+// Nesting, outermost first: retry, circuitBreaker.
 func (g *ResilientS09) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -251,6 +252,7 @@ func NewResilientS10(rt *resilience.Runtime, next Service) (*ResilientS10, error
 }
 
 // Do calls the wrapped Service, up to 3 times, while the breaker lets it.
+// Nesting, outermost first: retry, circuitBreaker.
 func (g *ResilientS10) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1241,6 +1243,7 @@ func NewResilientS30(rt *resilience.Runtime, next Service) (*ResilientS30, error
 }
 
 // Do calls the wrapped Service, up to 7 times, while the breaker lets it.
+// Nesting, outermost first: retry, circuitBreaker.
 func (g *ResilientS30) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1377,6 +1380,7 @@ func NewResilientS32(rt *resilience.Runtime, next Service) (*ResilientS32, error
 }
 
 // Do calls the wrapped Service, for at most 100ms, while the breaker lets it.
+// Nesting, outermost first: circuitBreaker, timeout.attempt.
 func (g *ResilientS32) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1417,7 +1421,8 @@ func NewResilientS34(rt *resilience.Runtime, next Service) (*ResilientS34, error
 	return g, w.Err()
 }
 
-// Do calls the wrapped Service, up to 3 times and for 100ms each time.
+// Do calls the wrapped Service, up to 3 times and for 100ms each time. Nesting,
+// outermost first: retry, timeout.attempt.
 func (g *ResilientS34) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1458,7 +1463,8 @@ func NewResilientS35(rt *resilience.Runtime, next Service) (*ResilientS35, error
 	return g, w.Err()
 }
 
-// Do calls the wrapped Service, up to 3 times and for 100ms each time.
+// Do calls the wrapped Service, up to 3 times and for 100ms each time. Nesting,
+// outermost first: retry, timeout.attempt.
 func (g *ResilientS35) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1499,7 +1505,8 @@ func NewResilientS36(rt *resilience.Runtime, next Service) (*ResilientS36, error
 	return g, w.Err()
 }
 
-// Do calls the wrapped Service, up to 5 times, within 150ms in all.
+// Do calls the wrapped Service, up to 5 times, within 150ms in all. Nesting,
+// outermost first: timeout.total, retry.
 func (g *ResilientS36) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1541,7 +1548,8 @@ func NewResilientS36Delay(rt *resilience.Runtime, next Service) (*ResilientS36De
 	return g, w.Err()
 }
 
-// Do calls the wrapped Service, up to 3 times, within 150ms in all.
+// Do calls the wrapped Service, up to 3 times, within 150ms in all. Nesting,
+// outermost first: timeout.total, retry.
 func (g *ResilientS36Delay) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1583,7 +1591,8 @@ func NewResilientS37(rt *resilience.Runtime, next Service) (*ResilientS37, error
 }
 
 // Do calls the wrapped Service, and up to 2 more times, whenever one fails or
-// has not answered after 10ms, within 100ms in all.
+// has not answered after 10ms, within 100ms in all. Nesting, outermost first:
+// timeout.total, hedge.
 func (g *ResilientS37) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1632,7 +1641,7 @@ func NewResilientS38(rt *resilience.Runtime, next Service, fallback S38Fallback)
 }
 
 // Do calls the wrapped Service, within 100ms in all. If that fails, fallback
-// answers.
+// answers. Nesting, outermost first: fallback, timeout.total.
 func (g *ResilientS38) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1769,6 +1778,7 @@ func NewResilientS40(rt *resilience.Runtime, next Service) (*ResilientS40, error
 }
 
 // Do calls the wrapped Service, once, for at most 50ms, within 100ms in all.
+// Nesting, outermost first: timeout.total, retry, timeout.attempt.
 func (g *ResilientS40) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1851,7 +1861,8 @@ func NewResilientS40Retry(rt *resilience.Runtime, next Service) (*ResilientS40Re
 	return g, w.Err()
 }
 
-// Do calls the wrapped Service, up to 3 times and for 50ms each time.
+// Do calls the wrapped Service, up to 3 times and for 50ms each time. Nesting,
+// outermost first: retry, timeout.attempt.
 func (g *ResilientS40Retry) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -2016,7 +2027,8 @@ func NewResilientS50(rt *resilience.Runtime, next Service) (*ResilientS50, error
 }
 
 // Do calls the wrapped Service, and once more if it fails or has not answered
-// after 10ms, for at most 30ms each time.
+// after 10ms, for at most 30ms each time. Nesting, outermost first: hedge,
+// timeout.attempt.
 func (g *ResilientS50) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -2217,6 +2229,7 @@ func NewResilientS57(rt *resilience.Runtime, next Service) (*ResilientS57, error
 }
 
 // Do calls the wrapped Service, within 100ms in all, no more than 1 at a time.
+// Nesting, outermost first: timeout.total, bulkhead.
 func (g *ResilientS57) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -2259,6 +2272,7 @@ func NewResilientS57Total(rt *resilience.Runtime, next Service) (*ResilientS57To
 }
 
 // Do calls the wrapped Service, within 100ms in all, no more than 1 at a time.
+// Nesting, outermost first: timeout.total, bulkhead.
 func (g *ResilientS57Total) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -2791,7 +2805,8 @@ func NewResilientS64(rt *resilience.Runtime, next Service) (*ResilientS64, error
 	return g, w.Err()
 }
 
-// Do calls the wrapped Service, up to 7 times, no more than 3 in 1m.
+// Do calls the wrapped Service, up to 7 times, no more than 3 in 1m. Nesting,
+// outermost first: retry, rateLimit.
 func (g *ResilientS64) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -3027,6 +3042,7 @@ func NewResilientS70(rt *resilience.Runtime, next Service) (*ResilientS70, error
 }
 
 // Do calls the wrapped Service, up to 3 times. If that fails, answerTo answers.
+// Nesting, outermost first: fallback, retry.
 func (g *ResilientS70) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -3071,7 +3087,7 @@ func NewResilientS71(rt *resilience.Runtime, next Service) (*ResilientS71, error
 }
 
 // Do calls the wrapped Service, while the breaker lets it. If that fails,
-// answerTo answers.
+// answerTo answers. Nesting, outermost first: fallback, circuitBreaker.
 func (g *ResilientS71) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()

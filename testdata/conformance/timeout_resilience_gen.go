@@ -201,7 +201,8 @@ func NewResilientMPTO08(rt *resilience.Runtime, next Service) (*ResilientMPTO08,
 }
 
 // Do calls the wrapped Service, within 500ms in all, no more than 1 at a time.
-// One that is late is not waited for.
+// One that is late is not waited for. Nesting, outermost first: timeout.total,
+// bulkhead.
 func (g *ResilientMPTO08) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -245,6 +246,7 @@ func NewResilientMPTO09(rt *resilience.Runtime, next Service) (*ResilientMPTO09,
 }
 
 // Do calls the wrapped Service, within 500ms in all, no more than 1 at a time.
+// Nesting, outermost first: timeout.total, bulkhead.
 func (g *ResilientMPTO09) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -287,6 +289,7 @@ func NewResilientMPTO09Attempt(rt *resilience.Runtime, next Service) (*Resilient
 }
 
 // Do calls the wrapped Service, for at most 500ms, no more than 1 at a time.
+// Nesting, outermost first: bulkhead, timeout.attempt.
 func (g *ResilientMPTO09Attempt) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -371,6 +374,7 @@ func NewResilientMPTO13(rt *resilience.Runtime, next Service) (*ResilientMPTO13,
 }
 
 // Do calls the wrapped Service, within 1m in all, while the breaker lets it.
+// Nesting, outermost first: timeout.total, circuitBreaker.
 func (g *ResilientMPTO13) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -412,7 +416,8 @@ func NewResilientMPTO14(rt *resilience.Runtime, next Service) (*ResilientMPTO14,
 }
 
 // Do calls the wrapped Service, for at most 1m, no more than 1 at a time. One
-// that is late is not waited for.
+// that is late is not waited for. Nesting, outermost first: bulkhead,
+// timeout.attempt.
 func (g *ResilientMPTO14) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -537,7 +542,8 @@ func NewResilientHYX15(rt *resilience.Runtime, next Service) (*ResilientHYX15, e
 }
 
 // Do calls the wrapped Service, for at most 1s, while the breaker lets it. If
-// that fails, answer answers.
+// that fails, answer answers. Nesting, outermost first: fallback,
+// circuitBreaker, timeout.attempt.
 func (g *ResilientHYX15) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -584,7 +590,8 @@ func NewResilientHYX15Abandon(rt *resilience.Runtime, next Service) (*ResilientH
 }
 
 // Do calls the wrapped Service, for at most 1s, while the breaker lets it. One
-// that is late is not waited for. If that fails, answer answers.
+// that is late is not waited for. If that fails, answer answers. Nesting,
+// outermost first: fallback, circuitBreaker, timeout.attempt.
 func (g *ResilientHYX15Abandon) Do(ctx context.Context) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()

@@ -54,8 +54,9 @@ func NewResilientWeb(rt *resilience.Runtime, next Web) (*ResilientWeb, error) {
 	return g, w.Err()
 }
 
-// Get calls the wrapped Web, up to 4 times, which must return within 1s. Only
-// the opening of readCloser is guarded.
+// Get calls the wrapped Web, up to 4 times, which must return within 1s.
+// Nesting, outermost first: retry, timeout.open. Only the opening of readCloser
+// is guarded.
 func (g *ResilientWeb) Get(ctx context.Context, path string) (readCloser io.ReadCloser, err error) {
 	call := g.get.Begin(ctx)
 	defer call.End()
@@ -66,8 +67,9 @@ func (g *ResilientWeb) Get(ctx context.Context, path string) (readCloser io.Read
 	return resilience.HeldReader(&call, readCloser), call.Err()
 }
 
-// Raw calls the wrapped Web, up to 4 times, which must return within 1s. Only
-// the opening of response is guarded.
+// Raw calls the wrapped Web, up to 4 times, which must return within 1s.
+// Nesting, outermost first: retry, timeout.open. Only the opening of response
+// is guarded.
 func (g *ResilientWeb) Raw(ctx context.Context, path string) (response *http.Response, err error) {
 	call := g.raw.Begin(ctx)
 	defer call.End()
@@ -88,7 +90,8 @@ func (g *ResilientWeb) Raw(ctx context.Context, path string) (response *http.Res
 }
 
 // Send calls the wrapped Web, up to 4 times and for 5s each time. Each further
-// attempt finds body where it stood.
+// attempt finds body where it stood. Nesting, outermost first: retry,
+// timeout.attempt.
 func (g *ResilientWeb) Send(ctx context.Context, path string, body io.ReadSeeker) (s string, err error) {
 	call := g.send.Begin(ctx)
 	defer call.End()

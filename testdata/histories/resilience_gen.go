@@ -81,7 +81,7 @@ func NewResilientOnceCached(rt *resilience.Runtime, next Service) (*ResilientOnc
 }
 
 // Do calls the wrapped Service, while the breaker lets it. Results are kept for
-// 1s by key.
+// 1s by key. Nesting, outermost first: cache, circuitBreaker.
 func (g *ResilientOnceCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -135,7 +135,7 @@ func NewResilientOnceAnswered(rt *resilience.Runtime, next Service) (*ResilientO
 }
 
 // Do calls the wrapped Service, while the breaker lets it. If that fails,
-// answer answers.
+// answer answers. Nesting, outermost first: fallback, circuitBreaker.
 func (g *ResilientOnceAnswered) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -184,7 +184,8 @@ func NewResilientOnceAnsweredCached(rt *resilience.Runtime, next Service) (*Resi
 }
 
 // Do calls the wrapped Service, while the breaker lets it. Results are kept for
-// 1s by key. If that fails, answer answers.
+// 1s by key. If that fails, answer answers. Nesting, outermost first: fallback,
+// cache, circuitBreaker.
 func (g *ResilientOnceAnsweredCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -241,7 +242,8 @@ func NewResilientOnceLeft(rt *resilience.Runtime, next Service) (*ResilientOnceL
 }
 
 // Do calls the wrapped Service, for at most 1s, while the breaker lets it. One
-// that is late is not waited for.
+// that is late is not waited for. Nesting, outermost first: circuitBreaker,
+// timeout.attempt.
 func (g *ResilientOnceLeft) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -288,7 +290,8 @@ func NewResilientOnceLeftCached(rt *resilience.Runtime, next Service) (*Resilien
 }
 
 // Do calls the wrapped Service, for at most 1s, while the breaker lets it. One
-// that is late is not waited for. Results are kept for 1s by key.
+// that is late is not waited for. Results are kept for 1s by key. Nesting,
+// outermost first: cache, circuitBreaker, timeout.attempt.
 func (g *ResilientOnceLeftCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -345,7 +348,8 @@ func NewResilientOnceLeftAnswered(rt *resilience.Runtime, next Service) (*Resili
 }
 
 // Do calls the wrapped Service, for at most 1s, while the breaker lets it. One
-// that is late is not waited for. If that fails, answer answers.
+// that is late is not waited for. If that fails, answer answers. Nesting,
+// outermost first: fallback, circuitBreaker, timeout.attempt.
 func (g *ResilientOnceLeftAnswered) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -398,7 +402,8 @@ func NewResilientOnceLeftAnsweredCached(rt *resilience.Runtime, next Service) (*
 
 // Do calls the wrapped Service, for at most 1s, while the breaker lets it. One
 // that is late is not waited for. Results are kept for 1s by key. If that
-// fails, answer answers.
+// fails, answer answers. Nesting, outermost first: fallback, cache,
+// circuitBreaker, timeout.attempt.
 func (g *ResilientOnceLeftAnsweredCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -500,7 +505,7 @@ func NewResilientOnceRecordedCached(rt *resilience.Runtime, next Service) (*Resi
 }
 
 // Do calls the wrapped Service, while the breaker lets it. Results are kept for
-// 1s by key.
+// 1s by key. Nesting, outermost first: cache, circuitBreaker.
 func (g *ResilientOnceRecordedCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -555,7 +560,7 @@ func NewResilientOnceRecordedAnswered(rt *resilience.Runtime, next Service) (*Re
 }
 
 // Do calls the wrapped Service, while the breaker lets it. If that fails,
-// answer answers.
+// answer answers. Nesting, outermost first: fallback, circuitBreaker.
 func (g *ResilientOnceRecordedAnswered) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -604,7 +609,8 @@ func NewResilientOnceRecordedAnsweredCached(rt *resilience.Runtime, next Service
 }
 
 // Do calls the wrapped Service, while the breaker lets it. Results are kept for
-// 1s by key. If that fails, answer answers.
+// 1s by key. If that fails, answer answers. Nesting, outermost first: fallback,
+// cache, circuitBreaker.
 func (g *ResilientOnceRecordedAnsweredCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -661,7 +667,8 @@ func NewResilientOnceRecordedLeft(rt *resilience.Runtime, next Service) (*Resili
 }
 
 // Do calls the wrapped Service, for at most 1s, while the breaker lets it. One
-// that is late is not waited for.
+// that is late is not waited for. Nesting, outermost first: circuitBreaker,
+// timeout.attempt.
 func (g *ResilientOnceRecordedLeft) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -709,7 +716,8 @@ func NewResilientOnceRecordedLeftCached(rt *resilience.Runtime, next Service) (*
 }
 
 // Do calls the wrapped Service, for at most 1s, while the breaker lets it. One
-// that is late is not waited for. Results are kept for 1s by key.
+// that is late is not waited for. Results are kept for 1s by key. Nesting,
+// outermost first: cache, circuitBreaker, timeout.attempt.
 func (g *ResilientOnceRecordedLeftCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -767,7 +775,8 @@ func NewResilientOnceRecordedLeftAnswered(rt *resilience.Runtime, next Service) 
 }
 
 // Do calls the wrapped Service, for at most 1s, while the breaker lets it. One
-// that is late is not waited for. If that fails, answer answers.
+// that is late is not waited for. If that fails, answer answers. Nesting,
+// outermost first: fallback, circuitBreaker, timeout.attempt.
 func (g *ResilientOnceRecordedLeftAnswered) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -820,7 +829,8 @@ func NewResilientOnceRecordedLeftAnsweredCached(rt *resilience.Runtime, next Ser
 
 // Do calls the wrapped Service, for at most 1s, while the breaker lets it. One
 // that is late is not waited for. Results are kept for 1s by key. If that
-// fails, answer answers.
+// fails, answer answers. Nesting, outermost first: fallback, cache,
+// circuitBreaker, timeout.attempt.
 func (g *ResilientOnceRecordedLeftAnsweredCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -879,6 +889,7 @@ func NewResilientLoop(rt *resilience.Runtime, next Service) (*ResilientLoop, err
 }
 
 // Do calls the wrapped Service, up to 2 times, while the breaker lets it.
+// Nesting, outermost first: retry, circuitBreaker.
 func (g *ResilientLoop) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -923,7 +934,8 @@ func NewResilientLoopCached(rt *resilience.Runtime, next Service) (*ResilientLoo
 }
 
 // Do calls the wrapped Service, up to 2 times, while the breaker lets it.
-// Results are kept for 1s by key.
+// Results are kept for 1s by key. Nesting, outermost first: cache, retry,
+// circuitBreaker.
 func (g *ResilientLoopCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -978,7 +990,8 @@ func NewResilientLoopAnswered(rt *resilience.Runtime, next Service) (*ResilientL
 }
 
 // Do calls the wrapped Service, up to 2 times, while the breaker lets it. If
-// that fails, answer answers.
+// that fails, answer answers. Nesting, outermost first: fallback, retry,
+// circuitBreaker.
 func (g *ResilientLoopAnswered) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1028,7 +1041,8 @@ func NewResilientLoopAnsweredCached(rt *resilience.Runtime, next Service) (*Resi
 }
 
 // Do calls the wrapped Service, up to 2 times, while the breaker lets it.
-// Results are kept for 1s by key. If that fails, answer answers.
+// Results are kept for 1s by key. If that fails, answer answers. Nesting,
+// outermost first: fallback, cache, retry, circuitBreaker.
 func (g *ResilientLoopAnsweredCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -1086,7 +1100,8 @@ func NewResilientLoopLeft(rt *resilience.Runtime, next Service) (*ResilientLoopL
 }
 
 // Do calls the wrapped Service, up to 2 times and for 1s each time, while the
-// breaker lets it. One that is late is not waited for.
+// breaker lets it. One that is late is not waited for. Nesting, outermost
+// first: retry, circuitBreaker, timeout.attempt.
 func (g *ResilientLoopLeft) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1135,7 +1150,8 @@ func NewResilientLoopLeftCached(rt *resilience.Runtime, next Service) (*Resilien
 
 // Do calls the wrapped Service, up to 2 times and for 1s each time, while the
 // breaker lets it. One that is late is not waited for. Results are kept for 1s
-// by key.
+// by key. Nesting, outermost first: cache, retry, circuitBreaker,
+// timeout.attempt.
 func (g *ResilientLoopLeftCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -1194,7 +1210,8 @@ func NewResilientLoopLeftAnswered(rt *resilience.Runtime, next Service) (*Resili
 
 // Do calls the wrapped Service, up to 2 times and for 1s each time, while the
 // breaker lets it. One that is late is not waited for. If that fails, answer
-// answers.
+// answers. Nesting, outermost first: fallback, retry, circuitBreaker,
+// timeout.attempt.
 func (g *ResilientLoopLeftAnswered) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1248,7 +1265,8 @@ func NewResilientLoopLeftAnsweredCached(rt *resilience.Runtime, next Service) (*
 
 // Do calls the wrapped Service, up to 2 times and for 1s each time, while the
 // breaker lets it. One that is late is not waited for. Results are kept for 1s
-// by key. If that fails, answer answers.
+// by key. If that fails, answer answers. Nesting, outermost first: fallback,
+// cache, retry, circuitBreaker, timeout.attempt.
 func (g *ResilientLoopLeftAnsweredCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -1307,6 +1325,7 @@ func NewResilientLoopRecorded(rt *resilience.Runtime, next Service) (*ResilientL
 }
 
 // Do calls the wrapped Service, up to 2 times, while the breaker lets it.
+// Nesting, outermost first: retry, circuitBreaker.
 func (g *ResilientLoopRecorded) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1352,7 +1371,8 @@ func NewResilientLoopRecordedCached(rt *resilience.Runtime, next Service) (*Resi
 }
 
 // Do calls the wrapped Service, up to 2 times, while the breaker lets it.
-// Results are kept for 1s by key.
+// Results are kept for 1s by key. Nesting, outermost first: cache, retry,
+// circuitBreaker.
 func (g *ResilientLoopRecordedCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -1408,7 +1428,8 @@ func NewResilientLoopRecordedAnswered(rt *resilience.Runtime, next Service) (*Re
 }
 
 // Do calls the wrapped Service, up to 2 times, while the breaker lets it. If
-// that fails, answer answers.
+// that fails, answer answers. Nesting, outermost first: fallback, retry,
+// circuitBreaker.
 func (g *ResilientLoopRecordedAnswered) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1458,7 +1479,8 @@ func NewResilientLoopRecordedAnsweredCached(rt *resilience.Runtime, next Service
 }
 
 // Do calls the wrapped Service, up to 2 times, while the breaker lets it.
-// Results are kept for 1s by key. If that fails, answer answers.
+// Results are kept for 1s by key. If that fails, answer answers. Nesting,
+// outermost first: fallback, cache, retry, circuitBreaker.
 func (g *ResilientLoopRecordedAnsweredCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -1516,7 +1538,8 @@ func NewResilientLoopRecordedLeft(rt *resilience.Runtime, next Service) (*Resili
 }
 
 // Do calls the wrapped Service, up to 2 times and for 1s each time, while the
-// breaker lets it. One that is late is not waited for.
+// breaker lets it. One that is late is not waited for. Nesting, outermost
+// first: retry, circuitBreaker, timeout.attempt.
 func (g *ResilientLoopRecordedLeft) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1566,7 +1589,8 @@ func NewResilientLoopRecordedLeftCached(rt *resilience.Runtime, next Service) (*
 
 // Do calls the wrapped Service, up to 2 times and for 1s each time, while the
 // breaker lets it. One that is late is not waited for. Results are kept for 1s
-// by key.
+// by key. Nesting, outermost first: cache, retry, circuitBreaker,
+// timeout.attempt.
 func (g *ResilientLoopRecordedLeftCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -1626,7 +1650,8 @@ func NewResilientLoopRecordedLeftAnswered(rt *resilience.Runtime, next Service) 
 
 // Do calls the wrapped Service, up to 2 times and for 1s each time, while the
 // breaker lets it. One that is late is not waited for. If that fails, answer
-// answers.
+// answers. Nesting, outermost first: fallback, retry, circuitBreaker,
+// timeout.attempt.
 func (g *ResilientLoopRecordedLeftAnswered) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1680,7 +1705,8 @@ func NewResilientLoopRecordedLeftAnsweredCached(rt *resilience.Runtime, next Ser
 
 // Do calls the wrapped Service, up to 2 times and for 1s each time, while the
 // breaker lets it. One that is late is not waited for. Results are kept for 1s
-// by key. If that fails, answer answers.
+// by key. If that fails, answer answers. Nesting, outermost first: fallback,
+// cache, retry, circuitBreaker, timeout.attempt.
 func (g *ResilientLoopRecordedLeftAnsweredCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -1739,6 +1765,7 @@ func NewResilientLoopJudged(rt *resilience.Runtime, next Service) (*ResilientLoo
 }
 
 // Do calls the wrapped Service, up to 2 times, while the breaker lets it.
+// Nesting, outermost first: retry, circuitBreaker.
 func (g *ResilientLoopJudged) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1783,7 +1810,8 @@ func NewResilientLoopJudgedCached(rt *resilience.Runtime, next Service) (*Resili
 }
 
 // Do calls the wrapped Service, up to 2 times, while the breaker lets it.
-// Results are kept for 1s by key.
+// Results are kept for 1s by key. Nesting, outermost first: cache, retry,
+// circuitBreaker.
 func (g *ResilientLoopJudgedCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -1839,7 +1867,8 @@ func NewResilientLoopJudgedAnswered(rt *resilience.Runtime, next Service) (*Resi
 }
 
 // Do calls the wrapped Service, up to 2 times, while the breaker lets it. If
-// that fails, answer answers.
+// that fails, answer answers. Nesting, outermost first: fallback, retry,
+// circuitBreaker.
 func (g *ResilientLoopJudgedAnswered) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1889,7 +1918,8 @@ func NewResilientLoopJudgedAnsweredCached(rt *resilience.Runtime, next Service) 
 }
 
 // Do calls the wrapped Service, up to 2 times, while the breaker lets it.
-// Results are kept for 1s by key. If that fails, answer answers.
+// Results are kept for 1s by key. If that fails, answer answers. Nesting,
+// outermost first: fallback, cache, retry, circuitBreaker.
 func (g *ResilientLoopJudgedAnsweredCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -1947,7 +1977,8 @@ func NewResilientLoopJudgedLeft(rt *resilience.Runtime, next Service) (*Resilien
 }
 
 // Do calls the wrapped Service, up to 2 times and for 1s each time, while the
-// breaker lets it. One that is late is not waited for.
+// breaker lets it. One that is late is not waited for. Nesting, outermost
+// first: retry, circuitBreaker, timeout.attempt.
 func (g *ResilientLoopJudgedLeft) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1997,7 +2028,8 @@ func NewResilientLoopJudgedLeftCached(rt *resilience.Runtime, next Service) (*Re
 
 // Do calls the wrapped Service, up to 2 times and for 1s each time, while the
 // breaker lets it. One that is late is not waited for. Results are kept for 1s
-// by key.
+// by key. Nesting, outermost first: cache, retry, circuitBreaker,
+// timeout.attempt.
 func (g *ResilientLoopJudgedLeftCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -2057,7 +2089,8 @@ func NewResilientLoopJudgedLeftAnswered(rt *resilience.Runtime, next Service) (*
 
 // Do calls the wrapped Service, up to 2 times and for 1s each time, while the
 // breaker lets it. One that is late is not waited for. If that fails, answer
-// answers.
+// answers. Nesting, outermost first: fallback, retry, circuitBreaker,
+// timeout.attempt.
 func (g *ResilientLoopJudgedLeftAnswered) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -2111,7 +2144,8 @@ func NewResilientLoopJudgedLeftAnsweredCached(rt *resilience.Runtime, next Servi
 
 // Do calls the wrapped Service, up to 2 times and for 1s each time, while the
 // breaker lets it. One that is late is not waited for. Results are kept for 1s
-// by key. If that fails, answer answers.
+// by key. If that fails, answer answers. Nesting, outermost first: fallback,
+// cache, retry, circuitBreaker, timeout.attempt.
 func (g *ResilientLoopJudgedLeftAnsweredCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -2171,6 +2205,7 @@ func NewResilientLoopJudgedRecorded(rt *resilience.Runtime, next Service) (*Resi
 }
 
 // Do calls the wrapped Service, up to 2 times, while the breaker lets it.
+// Nesting, outermost first: retry, circuitBreaker.
 func (g *ResilientLoopJudgedRecorded) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -2216,7 +2251,8 @@ func NewResilientLoopJudgedRecordedCached(rt *resilience.Runtime, next Service) 
 }
 
 // Do calls the wrapped Service, up to 2 times, while the breaker lets it.
-// Results are kept for 1s by key.
+// Results are kept for 1s by key. Nesting, outermost first: cache, retry,
+// circuitBreaker.
 func (g *ResilientLoopJudgedRecordedCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -2272,7 +2308,8 @@ func NewResilientLoopJudgedRecordedAnswered(rt *resilience.Runtime, next Service
 }
 
 // Do calls the wrapped Service, up to 2 times, while the breaker lets it. If
-// that fails, answer answers.
+// that fails, answer answers. Nesting, outermost first: fallback, retry,
+// circuitBreaker.
 func (g *ResilientLoopJudgedRecordedAnswered) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -2322,7 +2359,8 @@ func NewResilientLoopJudgedRecordedAnsweredCached(rt *resilience.Runtime, next S
 }
 
 // Do calls the wrapped Service, up to 2 times, while the breaker lets it.
-// Results are kept for 1s by key. If that fails, answer answers.
+// Results are kept for 1s by key. If that fails, answer answers. Nesting,
+// outermost first: fallback, cache, retry, circuitBreaker.
 func (g *ResilientLoopJudgedRecordedAnsweredCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -2381,7 +2419,8 @@ func NewResilientLoopJudgedRecordedLeft(rt *resilience.Runtime, next Service) (*
 }
 
 // Do calls the wrapped Service, up to 2 times and for 1s each time, while the
-// breaker lets it. One that is late is not waited for.
+// breaker lets it. One that is late is not waited for. Nesting, outermost
+// first: retry, circuitBreaker, timeout.attempt.
 func (g *ResilientLoopJudgedRecordedLeft) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -2431,7 +2470,8 @@ func NewResilientLoopJudgedRecordedLeftCached(rt *resilience.Runtime, next Servi
 
 // Do calls the wrapped Service, up to 2 times and for 1s each time, while the
 // breaker lets it. One that is late is not waited for. Results are kept for 1s
-// by key.
+// by key. Nesting, outermost first: cache, retry, circuitBreaker,
+// timeout.attempt.
 func (g *ResilientLoopJudgedRecordedLeftCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -2491,7 +2531,8 @@ func NewResilientLoopJudgedRecordedLeftAnswered(rt *resilience.Runtime, next Ser
 
 // Do calls the wrapped Service, up to 2 times and for 1s each time, while the
 // breaker lets it. One that is late is not waited for. If that fails, answer
-// answers.
+// answers. Nesting, outermost first: fallback, retry, circuitBreaker,
+// timeout.attempt.
 func (g *ResilientLoopJudgedRecordedLeftAnswered) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -2545,7 +2586,8 @@ func NewResilientLoopJudgedRecordedLeftAnsweredCached(rt *resilience.Runtime, ne
 
 // Do calls the wrapped Service, up to 2 times and for 1s each time, while the
 // breaker lets it. One that is late is not waited for. Results are kept for 1s
-// by key. If that fails, answer answers.
+// by key. If that fails, answer answers. Nesting, outermost first: fallback,
+// cache, retry, circuitBreaker, timeout.attempt.
 func (g *ResilientLoopJudgedRecordedLeftAnsweredCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -2604,7 +2646,8 @@ func NewResilientHedged(rt *resilience.Runtime, next Service) (*ResilientHedged,
 }
 
 // Do calls the wrapped Service, and once more if it fails or has not answered
-// after 1s, while the breaker lets it.
+// after 1s, while the breaker lets it. Nesting, outermost first: hedge,
+// circuitBreaker.
 func (g *ResilientHedged) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -2648,7 +2691,8 @@ func NewResilientHedgedCached(rt *resilience.Runtime, next Service) (*ResilientH
 }
 
 // Do calls the wrapped Service, and once more if it fails or has not answered
-// after 1s, while the breaker lets it. Results are kept for 1s by key.
+// after 1s, while the breaker lets it. Results are kept for 1s by key. Nesting,
+// outermost first: cache, hedge, circuitBreaker.
 func (g *ResilientHedgedCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -2701,7 +2745,8 @@ func NewResilientHedgedAnswered(rt *resilience.Runtime, next Service) (*Resilien
 }
 
 // Do calls the wrapped Service, and once more if it fails or has not answered
-// after 1s, while the breaker lets it. If that fails, answer answers.
+// after 1s, while the breaker lets it. If that fails, answer answers. Nesting,
+// outermost first: fallback, hedge, circuitBreaker.
 func (g *ResilientHedgedAnswered) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -2751,7 +2796,8 @@ func NewResilientHedgedAnsweredCached(rt *resilience.Runtime, next Service) (*Re
 
 // Do calls the wrapped Service, and once more if it fails or has not answered
 // after 1s, while the breaker lets it. Results are kept for 1s by key. If that
-// fails, answer answers.
+// fails, answer answers. Nesting, outermost first: fallback, cache, hedge,
+// circuitBreaker.
 func (g *ResilientHedgedAnsweredCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -2806,7 +2852,8 @@ func NewResilientHedgedRecorded(rt *resilience.Runtime, next Service) (*Resilien
 }
 
 // Do calls the wrapped Service, and once more if it fails or has not answered
-// after 1s, while the breaker lets it.
+// after 1s, while the breaker lets it. Nesting, outermost first: hedge,
+// circuitBreaker.
 func (g *ResilientHedgedRecorded) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -2851,7 +2898,8 @@ func NewResilientHedgedRecordedCached(rt *resilience.Runtime, next Service) (*Re
 }
 
 // Do calls the wrapped Service, and once more if it fails or has not answered
-// after 1s, while the breaker lets it. Results are kept for 1s by key.
+// after 1s, while the breaker lets it. Results are kept for 1s by key. Nesting,
+// outermost first: cache, hedge, circuitBreaker.
 func (g *ResilientHedgedRecordedCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -2905,7 +2953,8 @@ func NewResilientHedgedRecordedAnswered(rt *resilience.Runtime, next Service) (*
 }
 
 // Do calls the wrapped Service, and once more if it fails or has not answered
-// after 1s, while the breaker lets it. If that fails, answer answers.
+// after 1s, while the breaker lets it. If that fails, answer answers. Nesting,
+// outermost first: fallback, hedge, circuitBreaker.
 func (g *ResilientHedgedRecordedAnswered) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -2955,7 +3004,8 @@ func NewResilientHedgedRecordedAnsweredCached(rt *resilience.Runtime, next Servi
 
 // Do calls the wrapped Service, and once more if it fails or has not answered
 // after 1s, while the breaker lets it. Results are kept for 1s by key. If that
-// fails, answer answers.
+// fails, answer answers. Nesting, outermost first: fallback, cache, hedge,
+// circuitBreaker.
 func (g *ResilientHedgedRecordedAnsweredCached) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	if kept, ok := g.doCache.Get(key); ok {
 		return kept, nil
@@ -3010,7 +3060,8 @@ func NewResilientAtLoop(rt *resilience.Runtime, next Service) (*ResilientAtLoop,
 }
 
 // Do calls the wrapped Service, up to 2 times, while the breaker lets it.
-// Unless cost > 0, it calls it once.
+// Unless cost > 0, it calls it once. Nesting, outermost first: retry,
+// circuitBreaker.
 func (g *ResilientAtLoop) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -3054,7 +3105,8 @@ func NewResilientAtLoopAnswered(rt *resilience.Runtime, next Service) (*Resilien
 }
 
 // Do calls the wrapped Service, up to 2 times, while the breaker lets it.
-// Unless cost > 0, it calls it once. If that fails, answer answers.
+// Unless cost > 0, it calls it once. If that fails, answer answers. Nesting,
+// outermost first: fallback, retry, circuitBreaker.
 func (g *ResilientAtLoopAnswered) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -3100,7 +3152,8 @@ func NewResilientAtLoopJudged(rt *resilience.Runtime, next Service) (*ResilientA
 }
 
 // Do calls the wrapped Service, up to 2 times, while the breaker lets it.
-// Unless cost > 0, it calls it once.
+// Unless cost > 0, it calls it once. Nesting, outermost first: retry,
+// circuitBreaker.
 func (g *ResilientAtLoopJudged) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -3145,7 +3198,8 @@ func NewResilientAtLoopJudgedAnswered(rt *resilience.Runtime, next Service) (*Re
 }
 
 // Do calls the wrapped Service, up to 2 times, while the breaker lets it.
-// Unless cost > 0, it calls it once. If that fails, answer answers.
+// Unless cost > 0, it calls it once. If that fails, answer answers. Nesting,
+// outermost first: fallback, retry, circuitBreaker.
 func (g *ResilientAtLoopJudgedAnswered) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -3192,6 +3246,7 @@ func NewResilientAtHedged(rt *resilience.Runtime, next Service) (*ResilientAtHed
 
 // Do calls the wrapped Service, and once more if it fails or has not answered
 // after 1s, while the breaker lets it. Unless cost > 0, it calls it once.
+// Nesting, outermost first: hedge, circuitBreaker.
 func (g *ResilientAtHedged) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -3235,7 +3290,8 @@ func NewResilientAtHedgedAnswered(rt *resilience.Runtime, next Service) (*Resili
 
 // Do calls the wrapped Service, and once more if it fails or has not answered
 // after 1s, while the breaker lets it. Unless cost > 0, it calls it once. If
-// that fails, answer answers.
+// that fails, answer answers. Nesting, outermost first: fallback, hedge,
+// circuitBreaker.
 func (g *ResilientAtHedgedAnswered) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -3322,7 +3378,7 @@ func NewResilientCostlyOnceAnswered(rt *resilience.Runtime, next Service) (*Resi
 }
 
 // Do calls the wrapped Service, no more than 1 in 1s at a cost of cost. If that
-// fails, answer answers.
+// fails, answer answers. Nesting, outermost first: fallback, rateLimit.
 func (g *ResilientCostlyOnceAnswered) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -3368,7 +3424,7 @@ func NewResilientCostlyLoop(rt *resilience.Runtime, next Service) (*ResilientCos
 }
 
 // Do calls the wrapped Service, up to 2 times, no more than 1 in 1s at a cost
-// of cost.
+// of cost. Nesting, outermost first: retry, rateLimit.
 func (g *ResilientCostlyLoop) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -3413,7 +3469,8 @@ func NewResilientCostlyLoopAnswered(rt *resilience.Runtime, next Service) (*Resi
 }
 
 // Do calls the wrapped Service, up to 2 times, no more than 1 in 1s at a cost
-// of cost. If that fails, answer answers.
+// of cost. If that fails, answer answers. Nesting, outermost first: fallback,
+// retry, rateLimit.
 func (g *ResilientCostlyLoopAnswered) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -3459,7 +3516,8 @@ func NewResilientCostlyHedged(rt *resilience.Runtime, next Service) (*ResilientC
 }
 
 // Do calls the wrapped Service, and once more if it fails or has not answered
-// after 1s, no more than 1 in 1s at a cost of cost.
+// after 1s, no more than 1 in 1s at a cost of cost. Nesting, outermost first:
+// hedge, rateLimit.
 func (g *ResilientCostlyHedged) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -3504,7 +3562,7 @@ func NewResilientCostlyHedgedAnswered(rt *resilience.Runtime, next Service) (*Re
 
 // Do calls the wrapped Service, and once more if it fails or has not answered
 // after 1s, no more than 1 in 1s at a cost of cost. If that fails, answer
-// answers.
+// answers. Nesting, outermost first: fallback, hedge, rateLimit.
 func (g *ResilientCostlyHedgedAnswered) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -3590,7 +3648,7 @@ func NewResilientKeyedOnceAnswered(rt *resilience.Runtime, next Service) (*Resil
 }
 
 // Do calls the wrapped Service, while the breaker of key lets it. If that
-// fails, answer answers.
+// fails, answer answers. Nesting, outermost first: fallback, circuitBreaker.
 func (g *ResilientKeyedOnceAnswered) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.BeginKey(ctx, key)
 	defer call.End()
@@ -3635,7 +3693,7 @@ func NewResilientKeyedLoop(rt *resilience.Runtime, next Service) (*ResilientKeye
 }
 
 // Do calls the wrapped Service, up to 2 times, while the breaker of key lets
-// it.
+// it. Nesting, outermost first: retry, circuitBreaker.
 func (g *ResilientKeyedLoop) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.BeginKey(ctx, key)
 	defer call.End()
@@ -3679,7 +3737,8 @@ func NewResilientKeyedLoopAnswered(rt *resilience.Runtime, next Service) (*Resil
 }
 
 // Do calls the wrapped Service, up to 2 times, while the breaker of key lets
-// it. If that fails, answer answers.
+// it. If that fails, answer answers. Nesting, outermost first: fallback, retry,
+// circuitBreaker.
 func (g *ResilientKeyedLoopAnswered) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.BeginKey(ctx, key)
 	defer call.End()
@@ -3724,7 +3783,8 @@ func NewResilientKeyedHedged(rt *resilience.Runtime, next Service) (*ResilientKe
 }
 
 // Do calls the wrapped Service, and once more if it fails or has not answered
-// after 1s, while the breaker of key lets it.
+// after 1s, while the breaker of key lets it. Nesting, outermost first: hedge,
+// circuitBreaker.
 func (g *ResilientKeyedHedged) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.BeginKey(ctx, key)
 	defer call.End()
@@ -3768,6 +3828,7 @@ func NewResilientKeyedHedgedAnswered(rt *resilience.Runtime, next Service) (*Res
 
 // Do calls the wrapped Service, and once more if it fails or has not answered
 // after 1s, while the breaker of key lets it. If that fails, answer answers.
+// Nesting, outermost first: fallback, hedge, circuitBreaker.
 func (g *ResilientKeyedHedgedAnswered) Do(ctx context.Context, key string, cost int) (n int, err error) {
 	call := g.do.BeginKey(ctx, key)
 	defer call.End()

@@ -905,7 +905,8 @@ func NewResilientGuarded(rt *resilience.Runtime, next Service) (*ResilientGuarde
 }
 
 // Do calls the wrapped Service, within 1s in all, while the breaker lets it, no
-// more than 1000000000 in 1s, no more than 1024 at a time.
+// more than 1000000000 in 1s, no more than 1024 at a time. Nesting, outermost
+// first: timeout.total, circuitBreaker, rateLimit, bulkhead.
 func (g *ResilientGuarded) Do(ctx context.Context, n int) (n2 int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -951,6 +952,8 @@ func NewResilientFull(rt *resilience.Runtime, next Service) (*ResilientFull, err
 
 // Do calls the wrapped Service, up to 3 times, within 1s in all, while the
 // breaker lets it, no more than 1024 at a time. If that fails, negated answers.
+// Nesting, outermost first: fallback, timeout.total, retry, circuitBreaker,
+// bulkhead.
 func (g *ResilientFull) Do(ctx context.Context, n int) (n2 int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -997,7 +1000,8 @@ func NewResilientFullNoTimeout(rt *resilience.Runtime, next Service) (*Resilient
 }
 
 // Do calls the wrapped Service, up to 3 times, while the breaker lets it, no
-// more than 1024 at a time. If that fails, negated answers.
+// more than 1024 at a time. If that fails, negated answers. Nesting, outermost
+// first: fallback, retry, circuitBreaker, bulkhead.
 func (g *ResilientFullNoTimeout) Do(ctx context.Context, n int) (n2 int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -1044,7 +1048,8 @@ func NewResilientFullNoBulkhead(rt *resilience.Runtime, next Service) (*Resilien
 }
 
 // Do calls the wrapped Service, up to 3 times, within 1s in all, while the
-// breaker lets it. If that fails, negated answers.
+// breaker lets it. If that fails, negated answers. Nesting, outermost first:
+// fallback, timeout.total, retry, circuitBreaker.
 func (g *ResilientFullNoBulkhead) Do(ctx context.Context, n int) (n2 int, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()

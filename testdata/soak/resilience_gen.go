@@ -275,7 +275,9 @@ func NewResilientPeer(rt *resilience.Runtime, next Peer, fallback PeerFallback) 
 
 // Retry calls the wrapped Peer, up to 3 times and for 4ms each time, within
 // 25ms in all, while the breaker lets it, no more than 20000 in 1s, no more
-// than 12 at a time. If that fails, fallback answers.
+// than 12 at a time. If that fails, fallback answers. Nesting, outermost first:
+// fallback, timeout.total, retry, circuitBreaker, rateLimit, bulkhead,
+// timeout.attempt.
 func (g *ResilientPeer) Retry(ctx context.Context, req Request) (answer Answer, err error) {
 	call := g.retry.Begin(ctx)
 	defer call.End()
@@ -291,7 +293,8 @@ func (g *ResilientPeer) Retry(ctx context.Context, req Request) (answer Answer, 
 
 // Budget calls the wrapped Peer, up to 3 times and for 4ms each time, while the
 // breaker lets it. No more than 50% of the calls in flight are repeated, or 2
-// if that is more. If that fails, it returns zero values and no error.
+// if that is more. If that fails, it returns zero values and no error. Nesting,
+// outermost first: fallback, retry, circuitBreaker, timeout.attempt.
 func (g *ResilientPeer) Budget(ctx context.Context, req Request) (answer Answer, err error) {
 	call := g.budget.Begin(ctx)
 	defer call.End()
@@ -307,7 +310,9 @@ func (g *ResilientPeer) Budget(ctx context.Context, req Request) (answer Answer,
 }
 
 // Slow calls the wrapped Peer, up to 3 times and for 4ms each time, within 10ms
-// in all, while the breaker lets it, no more than 6 at a time.
+// in all, while the breaker lets it, no more than 6 at a time. Nesting,
+// outermost first: timeout.total, retry, circuitBreaker, bulkhead,
+// timeout.attempt.
 func (g *ResilientPeer) Slow(ctx context.Context, req Request) (answer Answer, err error) {
 	call := g.slow.Begin(ctx)
 	defer call.End()
@@ -319,7 +324,8 @@ func (g *ResilientPeer) Slow(ctx context.Context, req Request) (answer Answer, e
 }
 
 // Total calls the wrapped Peer, up to 3 times, within 3ms in all, while the
-// breaker lets it, no more than 6 at a time.
+// breaker lets it, no more than 6 at a time. Nesting, outermost first:
+// timeout.total, retry, circuitBreaker, bulkhead.
 func (g *ResilientPeer) Total(ctx context.Context, req Request) (answer Answer, err error) {
 	call := g.total.Begin(ctx)
 	defer call.End()
@@ -332,7 +338,8 @@ func (g *ResilientPeer) Total(ctx context.Context, req Request) (answer Answer, 
 
 // Abandon calls the wrapped Peer, up to 3 times and for 2ms each time, while
 // the breaker lets it, no more than 10 at a time. One that is late is not
-// waited for.
+// waited for. Nesting, outermost first: retry, circuitBreaker, bulkhead,
+// timeout.attempt.
 func (g *ResilientPeer) Abandon(ctx context.Context, req Request) (conn *Conn, err error) {
 	call := g.abandon.Begin(ctx)
 	defer call.End()
@@ -347,7 +354,8 @@ func (g *ResilientPeer) Abandon(ctx context.Context, req Request) (conn *Conn, e
 
 // Judge calls the wrapped Peer, up to 3 times and for 4ms each time, while the
 // breaker lets it. No more than 50% of the calls in flight are repeated, or 2
-// if that is more. If that fails, fallback answers.
+// if that is more. If that fails, fallback answers. Nesting, outermost first:
+// fallback, retry, circuitBreaker, timeout.attempt.
 func (g *ResilientPeer) Judge(ctx context.Context, req Request) (conn *Conn, err error) {
 	call := g.judge.Begin(ctx)
 	defer call.End()
@@ -371,7 +379,8 @@ func (g *ResilientPeer) Judge(ctx context.Context, req Request) (conn *Conn, err
 }
 
 // Open calls the wrapped Peer, up to 3 times, which must return within 3ms, no
-// more than 10 at a time.
+// more than 10 at a time. Nesting, outermost first: retry, bulkhead,
+// timeout.open.
 func (g *ResilientPeer) Open(ctx context.Context, req Request) (conn *Conn, err error) {
 	call := g.open.Begin(ctx)
 	defer call.End()
@@ -385,7 +394,8 @@ func (g *ResilientPeer) Open(ctx context.Context, req Request) (conn *Conn, err 
 // Hedge calls the wrapped Peer, and up to 2 more times, whenever one fails or
 // has not answered after 300µs, for at most 4ms each time, within 10ms in all,
 // while the breaker lets it, no more than 12 at a time. No more than 50% of the
-// calls in flight are repeated, or 2 if that is more.
+// calls in flight are repeated, or 2 if that is more. Nesting, outermost first:
+// timeout.total, hedge, circuitBreaker, bulkhead, timeout.attempt.
 func (g *ResilientPeer) Hedge(ctx context.Context, req Request) (conn *Conn, err error) {
 	call := g.hedge.Begin(ctx)
 	defer call.End()
@@ -396,7 +406,8 @@ func (g *ResilientPeer) Hedge(ctx context.Context, req Request) (conn *Conn, err
 }
 
 // HedgeAll calls the wrapped Peer, 3 times at once, as many at a time as its
-// latency allows. If that fails, fallback answers.
+// latency allows. If that fails, fallback answers. Nesting, outermost first:
+// fallback, hedge, adaptive.
 func (g *ResilientPeer) HedgeAll(ctx context.Context, req Request) (conn *Conn, err error) {
 	call := g.hedgeAll.Begin(ctx)
 	defer call.End()
@@ -411,7 +422,8 @@ func (g *ResilientPeer) HedgeAll(ctx context.Context, req Request) (conn *Conn, 
 
 // HedgeAbandon calls the wrapped Peer, and once more if it fails or has not
 // answered after as long as 80% take, for at most 2ms each time, no more than
-// 16 at a time. One that is late is not waited for.
+// 16 at a time. One that is late is not waited for. Nesting, outermost first:
+// hedge, bulkhead, timeout.attempt.
 func (g *ResilientPeer) HedgeAbandon(ctx context.Context, req Request) (conn *Conn, err error) {
 	call := g.hedgeAbandon.Begin(ctx)
 	defer call.End()
@@ -423,7 +435,8 @@ func (g *ResilientPeer) HedgeAbandon(ctx context.Context, req Request) (conn *Co
 
 // PerKey calls the wrapped Peer, up to 3 times and for 4ms each time, while the
 // breaker of req.Key lets it, no more than 300 in 10ms for each req.Key at a
-// cost of req.Tokens.
+// cost of req.Tokens. Nesting, outermost first: retry, circuitBreaker,
+// rateLimit, timeout.attempt.
 func (g *ResilientPeer) PerKey(ctx context.Context, req Request) (answer Answer, err error) {
 	call := g.perKey.BeginKey(ctx, req.Key)
 	defer call.End()
@@ -438,7 +451,8 @@ func (g *ResilientPeer) PerKey(ctx context.Context, req Request) (answer Answer,
 
 // HedgeKey calls the wrapped Peer, and once more if it fails or has not
 // answered after 200µs, while the breaker of req.Key lets it, no more than 300
-// in 10ms for each req.Key.
+// in 10ms for each req.Key. Nesting, outermost first: hedge, circuitBreaker,
+// rateLimit.
 func (g *ResilientPeer) HedgeKey(ctx context.Context, req Request) (answer Answer, err error) {
 	call := g.hedgeKey.BeginKey(ctx, req.Key)
 	defer call.End()
@@ -451,7 +465,8 @@ func (g *ResilientPeer) HedgeKey(ctx context.Context, req Request) (answer Answe
 
 // AbandonKey calls the wrapped Peer, for at most 1ms, while the breaker of
 // req.Key lets it, as many at a time as its latency allows. One that is late is
-// not waited for.
+// not waited for. Nesting, outermost first: circuitBreaker, adaptive,
+// timeout.attempt.
 func (g *ResilientPeer) AbandonKey(ctx context.Context, req Request) (answer Answer, err error) {
 	call := g.abandonKey.BeginKey(ctx, req.Key)
 	defer call.End()
@@ -465,7 +480,7 @@ func (g *ResilientPeer) AbandonKey(ctx context.Context, req Request) (answer Ans
 }
 
 // Token calls the wrapped Peer, up to 3 times, no more than 40 in 10ms at a
-// cost of req.Tokens.
+// cost of req.Tokens. Nesting, outermost first: retry, rateLimit.
 func (g *ResilientPeer) Token(ctx context.Context, req Request) (answer Answer, err error) {
 	call := g.token.Begin(ctx)
 	defer call.End()
@@ -478,7 +493,7 @@ func (g *ResilientPeer) Token(ctx context.Context, req Request) (answer Answer, 
 }
 
 // Smooth calls the wrapped Peer, no more than 40 in 10ms, no more than 4 at a
-// time.
+// time. Nesting, outermost first: rateLimit, bulkhead.
 func (g *ResilientPeer) Smooth(ctx context.Context, req Request) (answer Answer, err error) {
 	call := g.smooth.Begin(ctx)
 	defer call.End()
@@ -490,7 +505,8 @@ func (g *ResilientPeer) Smooth(ctx context.Context, req Request) (answer Answer,
 }
 
 // Fixed calls the wrapped Peer, within 5ms in all, no more than 40 in 10ms at a
-// cost of req.Tokens, no more than 4 at a time.
+// cost of req.Tokens, no more than 4 at a time. Nesting, outermost first:
+// timeout.total, rateLimit, bulkhead.
 func (g *ResilientPeer) Fixed(ctx context.Context, req Request) (answer Answer, err error) {
 	call := g.fixed.Begin(ctx)
 	defer call.End()
@@ -503,7 +519,8 @@ func (g *ResilientPeer) Fixed(ctx context.Context, req Request) (answer Answer, 
 }
 
 // Rolling calls the wrapped Peer, no more than 40 in 10ms at a cost of
-// req.Tokens. If that fails, fallback answers.
+// req.Tokens. If that fails, fallback answers. Nesting, outermost first:
+// fallback, rateLimit.
 func (g *ResilientPeer) Rolling(ctx context.Context, req Request) (answer Answer, err error) {
 	call := g.rolling.Begin(ctx)
 	defer call.End()
@@ -520,7 +537,8 @@ func (g *ResilientPeer) Rolling(ctx context.Context, req Request) (answer Answer
 
 // Throttle calls the wrapped Peer, up to 3 times and for 4ms each time, while
 // the breaker lets it, no more than 30 at a time, less often while the peer
-// refuses.
+// refuses. Nesting, outermost first: retry, circuitBreaker, bulkhead, adaptive,
+// timeout.attempt.
 func (g *ResilientPeer) Throttle(ctx context.Context, req Request) (answer Answer, err error) {
 	call := g.throttle.Begin(ctx)
 	defer call.End()
@@ -532,7 +550,8 @@ func (g *ResilientPeer) Throttle(ctx context.Context, req Request) (answer Answe
 }
 
 // Gradient calls the wrapped Peer, up to 3 times and for 4ms each time, while
-// the breaker lets it, as many at a time as its latency allows.
+// the breaker lets it, as many at a time as its latency allows. Nesting,
+// outermost first: retry, circuitBreaker, adaptive, timeout.attempt.
 func (g *ResilientPeer) Gradient(ctx context.Context, req Request) (answer Answer, err error) {
 	call := g.gradient.Begin(ctx)
 	defer call.End()
@@ -544,7 +563,7 @@ func (g *ResilientPeer) Gradient(ctx context.Context, req Request) (answer Answe
 }
 
 // Vegas calls the wrapped Peer, as many at a time as its latency allows. If
-// that fails, fallback answers.
+// that fails, fallback answers. Nesting, outermost first: fallback, adaptive.
 func (g *ResilientPeer) Vegas(ctx context.Context, req Request) (answer Answer, err error) {
 	call := g.vegas.Begin(ctx)
 	defer call.End()
@@ -559,7 +578,8 @@ func (g *ResilientPeer) Vegas(ctx context.Context, req Request) (answer Answer, 
 }
 
 // Cached calls the wrapped Peer, up to 3 times and for 4ms each time, while the
-// breaker lets it. Results are kept for 2ms by req.Key.
+// breaker lets it. Results are kept for 2ms by req.Key. Nesting, outermost
+// first: cache, retry, circuitBreaker, timeout.attempt.
 func (g *ResilientPeer) Cached(ctx context.Context, req Request) (answer Answer, err error) {
 	if kept, ok := g.cachedCache.Get(req.Key); ok {
 		return kept, nil
@@ -584,7 +604,8 @@ func (g *ResilientPeer) cachedUncached(ctx context.Context, req Request) (answer
 
 // Stale calls the wrapped Peer, up to 3 times and for 4ms each time, while the
 // breaker lets it. Results are kept for 1ms by req.Key, 3ms more where none can
-// be had, errors for 500µs. If that fails, fallback answers.
+// be had, errors for 500µs. If that fails, fallback answers. Nesting,
+// outermost first: fallback, cache, retry, circuitBreaker, timeout.attempt.
 func (g *ResilientPeer) Stale(ctx context.Context, req Request) (answer Answer, err error) {
 	if kept, ok := g.staleCache.Get(req.Key); ok {
 		return kept, nil
@@ -611,7 +632,8 @@ func (g *ResilientPeer) staleUncached(ctx context.Context, req Request) (answer 
 }
 
 // Idempotent calls the wrapped Peer, up to 3 times and for 4ms each time, while
-// the breaker lets it. A call carries an idempotency key.
+// the breaker lets it. A call carries an idempotency key. Nesting, outermost
+// first: retry, circuitBreaker, timeout.attempt.
 func (g *ResilientPeer) Idempotent(ctx context.Context, req Request) (answer Answer, err error) {
 	ctx, req.Token = resilience.AssignIdempotencyKey(ctx, req.Token)
 	call := g.idempotent.Begin(ctx)
@@ -625,6 +647,7 @@ func (g *ResilientPeer) Idempotent(ctx context.Context, req Request) (answer Ans
 
 // Chaos calls the wrapped Peer, up to 3 times and for 4ms each time, while the
 // breaker lets it. Builds with the tag resilience_chaos disturb some attempts.
+// Nesting, outermost first: retry, circuitBreaker, timeout.attempt, chaos.
 func (g *ResilientPeer) Chaos(ctx context.Context, req Request) (answer Answer, err error) {
 	call := g.chaos.Begin(ctx)
 	defer call.End()
@@ -637,7 +660,8 @@ func (g *ResilientPeer) Chaos(ctx context.Context, req Request) (answer Answer, 
 
 // ChaosPanic calls the wrapped Peer, up to 3 times and for 4ms each time, while
 // the breaker lets it. Builds with the tag resilience_chaos disturb some
-// attempts.
+// attempts. Nesting, outermost first: retry, circuitBreaker, timeout.attempt,
+// chaos.
 func (g *ResilientPeer) ChaosPanic(ctx context.Context, req Request) (answer Answer, err error) {
 	call := g.chaosPanic.Begin(ctx)
 	defer call.End()

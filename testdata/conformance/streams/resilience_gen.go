@@ -44,9 +44,10 @@ func NewResilientPlain(rt *resilience.Runtime, next Web) (*ResilientPlain, error
 	return g, w.Err()
 }
 
-// Do calls the wrapped Web, for at most 1m, no more than 2 at a time. Only the
-// opening of response is guarded; the timeout goes on and its slot is taken
-// until response.Body is closed.
+// Do calls the wrapped Web, for at most 1m, no more than 2 at a time. Nesting,
+// outermost first: bulkhead, timeout.attempt. Only the opening of response is
+// guarded; the timeout goes on and its slot is taken until response.Body is
+// closed.
 func (g *ResilientPlain) Do(ctx context.Context, method string, url string) (response *http.Response, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -93,8 +94,8 @@ func NewResilientOpened(rt *resilience.Runtime, next Web) (*ResilientOpened, err
 }
 
 // Do calls the wrapped Web, which must return within 300ms, no more than 2 at a
-// time. Only the opening of response is guarded; its slot is taken until
-// response.Body is closed.
+// time. Nesting, outermost first: bulkhead, timeout.open. Only the opening of
+// response is guarded; its slot is taken until response.Body is closed.
 func (g *ResilientOpened) Do(ctx context.Context, method string, url string) (response *http.Response, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -140,9 +141,10 @@ func NewResilientShort(rt *resilience.Runtime, next Web) (*ResilientShort, error
 	return g, w.Err()
 }
 
-// Do calls the wrapped Web, for at most 100ms, no more than 2 at a time. Only
-// the opening of response is guarded; the timeout goes on and its slot is taken
-// until response.Body is closed.
+// Do calls the wrapped Web, for at most 100ms, no more than 2 at a time.
+// Nesting, outermost first: bulkhead, timeout.attempt. Only the opening of
+// response is guarded; the timeout goes on and its slot is taken until
+// response.Body is closed.
 func (g *ResilientShort) Do(ctx context.Context, method string, url string) (response *http.Response, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -190,9 +192,10 @@ func NewResilientHedged(rt *resilience.Runtime, next Web) (*ResilientHedged, err
 }
 
 // Do calls the wrapped Web, and once more if it fails or has not answered after
-// 20ms, for at most 1m each time, no more than 2 at a time. Only the opening of
-// response is guarded; the timeout goes on and its slot is taken until
-// response.Body is closed.
+// 20ms, for at most 1m each time, no more than 2 at a time. Nesting, outermost
+// first: hedge, bulkhead, timeout.attempt. Only the opening of response is
+// guarded; the timeout goes on and its slot is taken until response.Body is
+// closed.
 func (g *ResilientHedged) Do(ctx context.Context, method string, url string) (response *http.Response, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -256,8 +259,9 @@ func NewResilientRetried(rt *resilience.Runtime, next Web) (*ResilientRetried, e
 }
 
 // Do calls the wrapped Web, up to 3 times and for 1m each time, no more than 2
-// at a time. Only the opening of response is guarded; the timeout goes on and
-// its slot is taken until response.Body is closed.
+// at a time. Nesting, outermost first: retry, bulkhead, timeout.attempt. Only
+// the opening of response is guarded; the timeout goes on and its slot is taken
+// until response.Body is closed.
 func (g *ResilientRetried) Do(ctx context.Context, method string, url string) (response *http.Response, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -311,8 +315,9 @@ func NewResilientFailing(rt *resilience.Runtime, next Web) (*ResilientFailing, e
 }
 
 // Do calls the wrapped Web, up to 2 times and for 1m each time, no more than 2
-// at a time. Only the opening of response is guarded; the timeout goes on and
-// its slot is taken until response.Body is closed.
+// at a time. Nesting, outermost first: retry, bulkhead, timeout.attempt. Only
+// the opening of response is guarded; the timeout goes on and its slot is taken
+// until response.Body is closed.
 func (g *ResilientFailing) Do(ctx context.Context, method string, url string) (response *http.Response, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -365,8 +370,9 @@ func NewResilientAbandoned(rt *resilience.Runtime, next Web) (*ResilientAbandone
 }
 
 // Do calls the wrapped Web, for at most 50ms, no more than 2 at a time. One
-// that is late is not waited for. Only the opening of response is guarded; the
-// timeout goes on and its slot is taken until response.Body is closed.
+// that is late is not waited for. Nesting, outermost first: bulkhead,
+// timeout.attempt. Only the opening of response is guarded; the timeout goes on
+// and its slot is taken until response.Body is closed.
 func (g *ResilientAbandoned) Do(ctx context.Context, method string, url string) (response *http.Response, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -440,7 +446,8 @@ func NewResilientQueried(rt *resilience.Runtime, next Database) (*ResilientQueri
 }
 
 // Query calls the wrapped Database, for at most 1m, no more than 2 at a time.
-// Only the opening of rows is guarded; the timeout goes on.
+// Nesting, outermost first: bulkhead, timeout.attempt. Only the opening of rows
+// is guarded; the timeout goes on.
 func (g *ResilientQueried) Query(ctx context.Context, query string) (rows *sql.Rows, err error) {
 	call := g.query.Begin(ctx)
 	defer call.End()
@@ -452,7 +459,8 @@ func (g *ResilientQueried) Query(ctx context.Context, query string) (rows *sql.R
 }
 
 // Row calls the wrapped Database, for at most 1m, no more than 2 at a time.
-// Only the opening of row is guarded; the timeout goes on.
+// Nesting, outermost first: bulkhead, timeout.attempt. Only the opening of row
+// is guarded; the timeout goes on.
 func (g *ResilientQueried) Row(ctx context.Context, query string) (row *sql.Row, err error) {
 	call := g.row.Begin(ctx)
 	defer call.End()
@@ -504,7 +512,8 @@ func NewResilientQueriedShort(rt *resilience.Runtime, next Database) (*Resilient
 }
 
 // Query calls the wrapped Database, for at most 100ms, no more than 2 at a
-// time. Only the opening of rows is guarded; the timeout goes on.
+// time. Nesting, outermost first: bulkhead, timeout.attempt. Only the opening
+// of rows is guarded; the timeout goes on.
 func (g *ResilientQueriedShort) Query(ctx context.Context, query string) (rows *sql.Rows, err error) {
 	call := g.query.Begin(ctx)
 	defer call.End()
@@ -516,7 +525,8 @@ func (g *ResilientQueriedShort) Query(ctx context.Context, query string) (rows *
 }
 
 // Row calls the wrapped Database, for at most 100ms, no more than 2 at a time.
-// Only the opening of row is guarded; the timeout goes on.
+// Nesting, outermost first: bulkhead, timeout.attempt. Only the opening of row
+// is guarded; the timeout goes on.
 func (g *ResilientQueriedShort) Row(ctx context.Context, query string) (row *sql.Row, err error) {
 	call := g.row.Begin(ctx)
 	defer call.End()
@@ -568,7 +578,8 @@ func NewResilientQueriedOpened(rt *resilience.Runtime, next Database) (*Resilien
 }
 
 // Query calls the wrapped Database, which must return within 100ms, no more
-// than 2 at a time. Only the opening of rows is guarded.
+// than 2 at a time. Nesting, outermost first: bulkhead, timeout.open. Only the
+// opening of rows is guarded.
 func (g *ResilientQueriedOpened) Query(ctx context.Context, query string) (rows *sql.Rows, err error) {
 	call := g.query.Begin(ctx)
 	defer call.End()
@@ -580,7 +591,8 @@ func (g *ResilientQueriedOpened) Query(ctx context.Context, query string) (rows 
 }
 
 // Row calls the wrapped Database, which must return within 100ms, no more than
-// 2 at a time. Only the opening of row is guarded.
+// 2 at a time. Nesting, outermost first: bulkhead, timeout.open. Only the
+// opening of row is guarded.
 func (g *ResilientQueriedOpened) Row(ctx context.Context, query string) (row *sql.Row, err error) {
 	call := g.row.Begin(ctx)
 	defer call.End()
@@ -639,9 +651,9 @@ func NewResilientStore(rt *resilience.Runtime, next Store) (*ResilientStore, err
 	return g, w.Err()
 }
 
-// Open calls the wrapped Store, for at most 1m, no more than 2 at a time. Only
-// the opening of blob is guarded; the timeout goes on and its slot is taken
-// until blob is closed.
+// Open calls the wrapped Store, for at most 1m, no more than 2 at a time.
+// Nesting, outermost first: bulkhead, timeout.attempt. Only the opening of blob
+// is guarded; the timeout goes on and its slot is taken until blob is closed.
 func (g *ResilientStore) Open(ctx context.Context, name string) (blob Blob, err error) {
 	call := g.open.Begin(ctx)
 	defer call.End()
@@ -673,9 +685,10 @@ func (g *storeOpenHeld) Close() error {
 	return g.storeOpenResult.Close()
 }
 
-// Keys calls the wrapped Store, for at most 1m, no more than 2 at a time. Only
-// the opening of seq2 is guarded; the timeout goes on and its slot is taken
-// until seq2 has been ranged over.
+// Keys calls the wrapped Store, for at most 1m, no more than 2 at a time.
+// Nesting, outermost first: bulkhead, timeout.attempt. Only the opening of seq2
+// is guarded; the timeout goes on and its slot is taken until seq2 has been
+// ranged over.
 func (g *ResilientStore) Keys(ctx context.Context) (seq2 iter.Seq2[int, string], err error) {
 	call := g.keys.Begin(ctx)
 	defer call.End()
@@ -686,8 +699,9 @@ func (g *ResilientStore) Keys(ctx context.Context) (seq2 iter.Seq2[int, string],
 	return resilience.HeldSeq2(&call, seq2), call.Err()
 }
 
-// Watch calls the wrapped Store, for at most 1m, no more than 2 at a time. Only
-// the opening of ch is guarded; the timeout goes on.
+// Watch calls the wrapped Store, for at most 1m, no more than 2 at a time.
+// Nesting, outermost first: bulkhead, timeout.attempt. Only the opening of ch
+// is guarded; the timeout goes on.
 func (g *ResilientStore) Watch(ctx context.Context) (ch <-chan int, err error) {
 	call := g.watch.Begin(ctx)
 	defer call.End()

@@ -48,7 +48,8 @@ func NewResilientGateway(rt *resilience.Runtime, next service.Gateway) (*Resilie
 // Charge calls the wrapped Gateway, up to 3 times and for 1s each time, within
 // 10s in all, while the breaker lets it, no more than 100 in 1s, no more than
 // 100 at a time. No more than 20% of the calls in flight are repeated, or 3 if
-// that is more.
+// that is more. Nesting, outermost first: timeout.total, retry, circuitBreaker,
+// rateLimit, bulkhead, timeout.attempt.
 func (g *ResilientGateway) Charge(ctx context.Context, id string) (n int, err error) {
 	call := g.charge.Begin(ctx)
 	defer call.End()
