@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check nested cover fuzz bench docs simulate-check conformance corpus peers genspeed soak size
+.PHONY: help demo test check nested cover fuzz bench docs simulate-check conformance corpus peers genspeed soak rewrites size
 
 FUZZTIME ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -76,6 +76,9 @@ conformance: ## what the suites of other systems assert, and a count of it
 SOAK ?= 10m
 soak: ## everything at once under the race detector for SOAK: each count adds up
 	cd testdata/soak && GOWORK=off go test -race -tags resilience_chaos -count=1 -timeout 0 -v -soak $(SOAK) .
+
+rewrites: ## an overrides file that is rewritten 10,000 times under load
+	go test -count=1 -v -run TestRewrittenUnderLoad ./runtime/overrides -rewrites 10000
 
 # Interfaces of the standard library, and every probe from outside and in place.
 # CORPUS_ONLY=. takes every module of the list, some minutes and 3 GB.

@@ -181,20 +181,7 @@ func disabled(t *testing.T, level, text string, a acting) {
 // TestEveryKeyOfTheEnvironment puts the example of each key in force by its
 // variable.
 func TestEveryKeyOfTheEnvironment(t *testing.T) {
-	for _, k := range policy.Keys() {
-		path := strings.Split(k.Path, ".")
-		if !k.Built || !k.RunTime || k.Type == policy.Part || k.Type == policy.Section || len(path) == 1 {
-			continue
-		}
-		text := k.Example
-		for i := len(path) - 2; i >= 0; i-- {
-			text = path[i] + ": {" + text + "}"
-		}
-		said, err := policy.ReadOverrides(policy.Input{Path: "o.yaml", Data: []byte("version: 1\ninterfaces: {all: {" + text + "}}\n")})
-		if err != nil {
-			t.Errorf("%s: %v", k.Path, err)
-			continue
-		}
+	for _, said := range keyExamples(t) {
 		o := said[len(said)-1]
 		name := "RESILIENCE_" + strings.ToUpper(strings.ReplaceAll(o.Key, ".", "_"))
 		t.Run(name, func(t *testing.T) {

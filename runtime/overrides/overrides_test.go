@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -331,24 +332,34 @@ func everyPolicy() []resilience.Policy {
 	return []resilience.Policy{everyPart(), hedged(), adaptive(resilience.Throttle), adaptive(resilience.Concurrency)}
 }
 
+// keyExamples are the keys that may change at run time, each as an overrides file
+// with its example says it.
+func keyExamples(t *testing.T) iter.Seq2[string, []policy.Override] {
+	return func(yield func(string, []policy.Override) bool) {
+		for _, k := range policy.Keys() {
+			path := strings.Split(k.Path, ".")
+			if !k.Built || !k.RunTime || k.Type == policy.Part || k.Type == policy.Section || len(path) == 1 {
+				continue
+			}
+			text := k.Example
+			for i := len(path) - 2; i >= 0; i-- {
+				text = path[i] + ": {" + text + "}"
+			}
+			said, err := policy.ReadOverrides(policy.Input{Path: "o.yaml", Data: []byte("version: 1\ninterfaces: {all: {" + text + "}}\n")})
+			if err != nil {
+				t.Errorf("%s: %v", k.Path, err)
+			} else if !yield(text, said) {
+				return
+			}
+		}
+	}
+}
+
 // TestEveryKeyActs puts the example of each key in force.
 func TestEveryKeyActs(t *testing.T) {
-	for _, k := range policy.Keys() {
-		path := strings.Split(k.Path, ".")
-		if !k.Built || !k.RunTime || k.Type == policy.Part || k.Type == policy.Section || len(path) == 1 {
-			continue
-		}
-		text := k.Example
-		for i := len(path) - 2; i >= 0; i-- {
-			text = path[i] + ": {" + text + "}"
-		}
-		said, err := policy.ReadOverrides(policy.Input{Path: "o.yaml", Data: []byte("version: 1\ninterfaces: {all: {" + text + "}}\n")})
-		if err != nil {
-			t.Errorf("%s: %v", k.Path, err)
-			continue
-		}
+	for text, said := range keyExamples(t) {
 		if !slices.ContainsFunc(besides, func(list []resilience.Override) bool { return changes(t, list, said) }) {
-			t.Errorf("%s: nothing changes by %s", k.Path, text)
+			t.Errorf("nothing changes by %s", text)
 		}
 	}
 }

@@ -97,6 +97,36 @@ func TestIdleForAYear(t *testing.T) {
 	}
 }
 
+// TestClockThatSteps: instants are monotonic, so that no clock that is set reaches a
+// limiter; and one that is given an earlier instant all the same admits nothing more.
+func TestClockThatSteps(t *testing.T) {
+	if text := epoch.String(); !strings.Contains(text, " m=") {
+		t.Errorf("instants are counted from %s, which has no monotonic reading", text)
+	}
+	const now, hour = 1000 * time.Hour, time.Hour
+	for mode := range RollingLimit + 1 {
+		m := newMeter(&RateLimit{Mode: mode, Limit: 3, Burst: 3, Period: time.Second}, now)
+		admitted := func(at time.Duration) (n int) {
+			for ok := true; ok && n < 10; n++ {
+				_, ok = m.take(at, at, 1)
+			}
+			return n - 1
+		}
+		admitted(now)
+		for _, step := range []struct {
+			to   time.Duration
+			want int
+		}{{now - hour, 0}, {now, 0}, {now + hour, 3}, {now, 0}, {now + hour + 2*time.Second, 3}} {
+			if n := admitted(step.to); n != step.want {
+				t.Errorf("mode %d: %d permits at %v, want %d", mode, n, step.to-now, step.want)
+			}
+			if at := m.ready(step.to, step.to, 1); at <= step.to {
+				t.Errorf("mode %d: one more is ready at %v, which is %v", mode, at-now, step.to-now)
+			}
+		}
+	}
+}
+
 // TestCostOfMoreThanThereIs: it is paid in instalments, by who is first in line.
 func TestCostOfMoreThanThereIs(t *testing.T) {
 	for mode, want := range map[LimitMode]time.Duration{

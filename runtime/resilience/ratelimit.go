@@ -271,8 +271,8 @@ type rollingMeter struct {
 	period time.Duration
 	limit  int64
 	taken  []time.Duration
-	head   int           // the oldest
-	used   int           //
+	head   int // the oldest
+	used   int
 	last   time.Duration // when any was taken
 }
 

@@ -118,8 +118,11 @@ func (c *tally) String() string {
 		keys = append(keys, fmt.Sprintf("%s %d", key, c.waiting[key]))
 		waiting += c.waiting[key]
 	}
-	fmt.Fprintf(&b, "conformance: %d passed, %d passed in part, %d corrected, %d not yet built (%s), %d failed\n",
-		c.passed, c.partly, c.corrected, waiting, strings.Join(keys, ", "), c.failed)
+	fmt.Fprintf(&b, "conformance: %d cases, %d passed, %d passed in part, %d corrected, %d not yet built, %d failed\n",
+		c.passed+c.partly+c.corrected+waiting+c.failed, c.passed, c.partly, c.corrected, waiting, c.failed)
+	if keys != nil {
+		fmt.Fprintf(&b, "not yet built: %s\n", strings.Join(keys, ", "))
+	}
 	for _, list := range []struct {
 		title   string
 		reasons map[string]string

@@ -201,6 +201,8 @@ var breakerScenarios = family{
 		}
 	}, ""),
 	"S27": play(NewResilientS26, "F>E +10s a:hold execs=2 S>open a!S a>ok =CLOSED", "F>E +10s F>E =OPEN S>open"),
+	// Corrected: openDuration is what was written; openBackoff alone changes it.
+	"S28": play(NewResilientS26, "F>E "+strings.Repeat("+9999ms S>open +1ms F>E ", 20)+"execs=21 =OPEN"),
 	"S29": with(NewResilientS29, func(s *session, script string) {
 		var contexts []context.Context
 		s.also = func(ctx context.Context, e resilience.Event) {
