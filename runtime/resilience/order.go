@@ -168,7 +168,7 @@ func (p *Policy) nested() *nesting {
 	for i, l := range list {
 		switch {
 		case l == LayerTotal && !n.late, l.bounds() && !n.soon, l.attempts():
-		case l.bounds() && list[i-1].bounds(): // they begin together
+		case i > 0 && l.bounds() && list[i-1].bounds(): // they begin together
 		case i < loop:
 			n.outer = append(n.outer, l)
 			n.holds |= gives[l]
