@@ -80,7 +80,7 @@ const (
 	holdsLimiter                     // so does the limiter
 	holdsWatch                       // the adaptive part waits for the outcome
 	holdsShare                       // of the attempts in flight that it limits
-	holdsPaid                        // what a limiter around all attempts gave: none was executed yet
+	holdsPaid                        // what a limiter gave in another order: nothing was executed for it yet
 )
 
 // part is a part of a policy.

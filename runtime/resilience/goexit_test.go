@@ -126,9 +126,13 @@ func observerEnds(t *testing.T, kind EventKind, hedges bool) {
 
 // A call that is rejected when it has paid is paid back, whoever hears of it.
 func TestRejectedCallIsPaidBackBeforeItIsTold(t *testing.T) {
+	bulkhead, adaptive := Bulkhead{MaxConcurrent: None}, Adaptive{Mode: Concurrency, InitialLimit: 1, MaxLimit: 1}
 	for name, p := range map[string]Policy{
-		"bulkhead": {Bulkhead: Bulkhead{MaxConcurrent: None}},
-		"adaptive": {Adaptive: Adaptive{Mode: Concurrency, InitialLimit: 1, MaxLimit: 1}},
+		"bulkhead":        {Bulkhead: bulkhead},
+		"adaptive":        {Adaptive: adaptive},
+		"bulkhead nested": {Bulkhead: bulkhead, Breaker: Breaker{On: true}, Order: []Layer{LayerRateLimit, LayerBulkhead, LayerBreaker}},
+		"adaptive nested": {Adaptive: adaptive, Breaker: Breaker{On: true}, Order: []Layer{LayerRateLimit, LayerAdaptive, LayerBreaker}},
+		"breaker nested":  {Breaker: Breaker{InitialState: StateOpen}, Order: []Layer{LayerRateLimit, LayerBreaker}},
 	} {
 		rt, err := Open(Options{Observe: func(context.Context, Event) { runtime.Goexit() }})
 		if err != nil {
@@ -139,7 +143,7 @@ func TestRejectedCallIsPaidBackBeforeItIsTold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if name == "adaptive" {
+		if g.steering != nil {
 			g.steering.enter()
 		}
 		var group sync.WaitGroup

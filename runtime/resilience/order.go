@@ -224,14 +224,9 @@ func (c *Call) enter() bool {
 	}
 	n := c.plan.nest
 	for _, l := range n.outer {
-		var paid ticket
-		if !c.pass(l, &paid) {
+		if !c.pass(l) {
 			c.phase = over
 			return false
-		}
-		if paid.l != nil { // until the first execution: see handBack
-			c.begun, c.cost = paid.receipt, paid.cost
-			c.holds |= holdsPaid
 		}
 	}
 	if len(n.inner) == 0 {
@@ -243,13 +238,12 @@ func (c *Call) enter() bool {
 // admitNested asks the inner layers, and gives back what they gave if one
 // rejects the attempt. The breaker has been told by who rejected it.
 func (c *Call) admitNested() bool {
-	var paid ticket
 	for i, l := range c.plan.nest.inner {
-		if c.pass(l, &paid) {
+		if c.pass(l) {
 			continue
 		}
 		for _, l := range slices.Backward(c.plan.nest.inner[:i]) {
-			c.undo(l, paid)
+			c.undo(l)
 		}
 		return false
 	}
@@ -266,8 +260,9 @@ func (c *Call) executes() {
 	}
 }
 
-// pass asks one layer.
-func (c *Call) pass(l Layer, paid *ticket) (ok bool) {
+// pass asks one layer. What a limiter gave is held until the execution: who is
+// told of what the layers inside it say may end the goroutine.
+func (c *Call) pass(l Layer) bool {
 	p := c.plan
 	switch l {
 	case LayerTotal:
@@ -279,7 +274,11 @@ func (c *Call) pass(l Layer, paid *ticket) (ok bool) {
 		c.generation = c.breaker.generation.Load()
 		c.holds |= holdsPermit
 	case LayerRateLimit:
-		*paid, ok = c.charge()
+		paid, ok := c.charge()
+		if paid.l != nil && ok {
+			c.begun, c.cost = paid.receipt, paid.cost
+			c.holds |= holdsPaid
+		}
 		return ok
 	case LayerBulkhead:
 		if !p.bulkhead.quick() {
@@ -301,12 +300,12 @@ func (c *Call) pass(l Layer, paid *ticket) (ok bool) {
 }
 
 // undo gives back what a layer gave to an attempt that was not let in.
-func (c *Call) undo(l Layer, paid ticket) {
+func (c *Call) undo(l Layer) {
 	switch {
 	case l == LayerBulkhead:
 		c.freeSlot()
-	case l == LayerRateLimit:
-		c.repay(paid)
+	case l == LayerRateLimit && c.holds&holdsPaid != 0:
+		c.unpay()
 	case l == LayerAdaptive:
 		c.watched(outcomeIgnored, 0)
 	case l.bounds():
@@ -379,6 +378,7 @@ func (c *Call) unpay() {
 	}
 	c.holds &^= holdsPaid
 	c.repay(ticket{l, c.begun, c.cost})
+	c.begun = 0
 }
 
 // conclude tells a breaker around the attempts of the call.
