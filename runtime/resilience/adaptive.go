@@ -107,8 +107,8 @@ func (rt *Runtime) limitNews() []*news {
 	return list
 }
 
-// adapt asks the adaptive part, and returns why it rejects the call: then its news
-// are not told yet.
+// adapt asks the adaptive part, and returns why it rejects the call. Its news are
+// not told yet.
 func (c *Call) adapt() error {
 	t, s := c.plan.throttle, c.plan.steering
 	switch {
@@ -121,10 +121,24 @@ func (c *Call) adapt() error {
 		c.holds |= holdsShare
 	}
 	c.holds |= holdsWatch
-	if t != nil && t.news != nil {
-		t.news.tell()
-	}
 	return nil
+}
+
+// tellLimit tells what a throttle that lets the call pass has to say. What the call
+// paid is given back if who is told ends the goroutine.
+func (c *Call) tellLimit(paid ticket) {
+	t := c.plan.throttle
+	if t == nil || t.news == nil || t.news.waiting.Load() == 0 {
+		return
+	}
+	exited := true
+	defer func() {
+		if exited {
+			c.repay(paid)
+		}
+	}()
+	t.news.tell()
+	exited = false
 }
 
 // chance returns a number in [0,1).

@@ -263,6 +263,7 @@ func (c *Call) admit() bool {
 			c.freeSlot()
 			return c.sentBack(paid, adaptivePart, err)
 		}
+		c.tellLimit(paid)
 	}
 	if c.plan.measures {
 		if c.begun = c.start; c.tries > 1 || c.begun == 0 || c.plan.queues {

@@ -199,3 +199,47 @@ func TestObserverOfLimitsMayEndTheGoroutine(t *testing.T) {
 		}
 	})
 }
+
+// A throttle that is calm again says so in the middle of an admission: what the
+// attempt paid comes back.
+func TestPassedCallIsPaidBackWhereTheThrottleEndsIt(t *testing.T) {
+	for _, order := range [][]Layer{nil, {LayerRateLimit, LayerAdaptive, LayerBreaker}} {
+		synctest.Test(t, func(t *testing.T) {
+			told := 0
+			rt, err := Open(Options{Observe: func(_ context.Context, e Event) {
+				if e.Kind == LimitChanged && e.Reason == "rejects none" {
+					told++
+					runtime.Goexit()
+				}
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			const limit = 100
+			p := Policy{Adaptive: Adaptive{Window: time.Second}, RateLimit: RateLimit{Mode: RollingLimit, Limit: limit, Period: time.Hour}, Order: order}
+			if order != nil {
+				p.Breaker = Breaker{ConsecutiveFailures: 1000}
+			}
+			g, err := rt.Guard("passed", p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			executed := 0
+			try := func(result error) error {
+				return Try(t.Context(), g, func(context.Context) error { executed++; return result })
+			}
+			for range 50 {
+				_ = try(errPeer)
+			}
+			time.Sleep(time.Minute)
+			var group sync.WaitGroup
+			group.Go(func() { _ = try(nil) })
+			group.Wait()
+			for try(nil) == nil {
+			}
+			if told != 1 || executed != limit {
+				t.Errorf("%v: told %d times, %d executions for %d permits", order, told, executed, limit)
+			}
+		})
+	}
+}

@@ -291,6 +291,7 @@ func (c *Call) pass(l Layer) bool {
 		if err := c.adapt(); err != nil {
 			return c.sentBack(ticket{}, adaptivePart, err)
 		}
+		c.tellLimit(ticket{}) // it holds what it paid
 	default:
 		c.attempts++ // its context says which one it is
 		c.limit()
