@@ -231,10 +231,10 @@ func (c *Call) tellRetry(d time.Duration) {
 
 // finish ends a call that did not simply succeed, and tells if it failed.
 func (c *Call) finish() {
-	c.live = false
 	if c.plan.nest != nil {
-		c.handBack()
+		c.handBack() // first: who is told may end the goroutine, and the call with it
 	}
+	c.live = false
 	if s := c.plan.stats; s != nil {
 		s.ended(c, false)
 	}

@@ -243,3 +243,29 @@ func TestPassedCallIsPaidBackWhereTheThrottleEndsIt(t *testing.T) {
 		})
 	}
 }
+
+// What is around all attempts is told at the end of a call: a call that ends there
+// is over.
+func TestObserverMayEndTheGoroutineAtTheEnd(t *testing.T) {
+	rt, err := Open(Options{Observe: func(_ context.Context, e Event) {
+		if e.Kind == BreakerTransition {
+			runtime.Goexit()
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := rt.Guard("ends", Policy{
+		Retry:   Retry{MaxAttempts: 2, Backoff: Backoff{Strategy: NoBackoff}},
+		Breaker: Breaker{ConsecutiveFailures: 1}, Order: []Layer{LayerBreaker, LayerRetry},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	group.Go(func() { _ = Try(t.Context(), g, func(context.Context) error { return errPeer }) })
+	group.Wait()
+	if m := rt.Stats().Methods[0]; m.InFlight != 0 || m.Total.Failure != 1 {
+		t.Errorf("%d calls in flight, %+v", m.InFlight, m.Total)
+	}
+}
