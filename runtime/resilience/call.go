@@ -357,6 +357,7 @@ func (c *Call) turnedAway(by part, err error) {
 			c.stop(by, c.caller.Err())
 		}
 	case err == errMaxDuration:
+		c.phase = over
 		if c.exhausted(); c.ended == noPart { // else that is why there is no other attempt
 			c.stop(retryPart, nil)
 		}
@@ -485,7 +486,7 @@ func (c *Call) died() {
 	c.freeSlot()
 	defer c.condemn() // also where who is told of a limit ends the goroutine
 	if c.holds&holdsWatch != 0 {
-		c.watched(c.fate(), 0)
+		c.watched(c.fate(holdsWatch), 0)
 	}
 }
 
@@ -495,16 +496,17 @@ func (c *Call) condemn() {
 	if c.holds&holdsPermit == 0 {
 		return
 	}
-	o := c.fate()
+	o := c.fate(holdsPermit)
 	if c.plan.Breaker.IgnoreOn.Kinds&KindPanic != 0 {
 		o = outcomeIgnored
 	}
 	c.tellBreaker(o)
 }
 
-// fate is the outcome of such an attempt: nothing if it had not begun.
-func (c *Call) fate() outcome {
-	if c.phase <= again {
+// fate is the outcome of such an attempt, or of the call for who is asked once for
+// that: nothing if it had not begun.
+func (c *Call) fate(of holding) outcome {
+	if c.phase <= again && (c.attempts == 0 || c.plan.spans&of == 0) {
 		return outcomeIgnored
 	}
 	return outcomeFailure

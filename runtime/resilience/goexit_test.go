@@ -269,3 +269,31 @@ func TestObserverMayEndTheGoroutineAtTheEnd(t *testing.T) {
 		t.Errorf("%d calls in flight, %+v", m.InFlight, m.Total)
 	}
 }
+
+// A probe that was let in for another attempt, and ended before that began, says
+// nothing of the peer.
+func TestAdmissionThatEndsTheGoroutineIsNoFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rt, err := Open(Options{Observe: func(_ context.Context, e Event) {
+			if e.To == StateHalfOpen {
+				runtime.Goexit()
+			}
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := rt.Guard("probe", Policy{
+			Retry:   Retry{MaxAttempts: 2, Backoff: Backoff{Strategy: Constant, InitialDelay: 2 * time.Second, Jitter: NoJitter}},
+			Breaker: Breaker{ConsecutiveFailures: 1, OpenDuration: time.Second},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var group sync.WaitGroup
+		group.Go(func() { _ = Try(t.Context(), g, func(context.Context) error { return errPeer }) })
+		group.Wait()
+		if s := rt.Breakers()[0].Snapshot(); s.State != StateHalfOpen || s.Openings != 1 || g.plan.Load().breaker.probes != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}

@@ -15,10 +15,10 @@ func (c *Call) pause() bool {
 	}
 	if c.plan.hurries && c.plain && c.reason == nil { // judge has just looked at the caller
 		c.tellRetry(0)
-		return !c.plan.off.Load()
+		return c.goes()
 	}
 	d, ok := c.delay()
-	if ok && c.sleep(d) && !c.plan.off.Load() {
+	if ok && c.sleep(d) && c.goes() {
 		return true
 	}
 	err := c.caller.Err()
@@ -33,6 +33,15 @@ func (c *Call) pause() bool {
 		c.exhausted()
 	}
 	return false
+}
+
+// goes notes that another attempt is to begin, unless retries were switched off.
+func (c *Call) goes() bool {
+	if c.plan.off.Load() {
+		return false
+	}
+	c.phase = again // until it is let in
+	return true
 }
 
 // delay returns the wait before the next attempt; false if it is what the peer
