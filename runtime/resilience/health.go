@@ -3,6 +3,7 @@ package resilience
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -241,7 +242,7 @@ func (c Component) under(preset Preset) Component {
 	fill(&c.RecoverAfter, 2)
 	fill(&c.Window, time.Minute)
 	c.Hold = orDuration(c.Hold, 10*time.Second)
-	fill(&c.MaxStale, 3*c.Interval+c.Timeout)
+	fill(&c.MaxStale, after(3*min(c.Interval, math.MaxInt64/3), c.Timeout))
 	fill(&c.DegradeWhen.ErrorRate, p.degraded)
 	fill(&c.UnhealthyWhen.ErrorRate, p.unhealthy)
 	return c
@@ -271,7 +272,7 @@ func (c *Component) check() error {
 	refuse(min(c.Interval, c.Timeout, c.InitialDelay, c.StartupDeadline, c.Window, c.MaxStale) < 0, "a duration is negative")
 	refuse(min(c.FailAfter, c.RecoverAfter) < 0, "failAfter, recoverAfter: must be at least 1")
 	u := c.under(NoPreset)
-	refuse(c.MaxStale > 0 && (c.Interval == 0 || c.MaxStale <= u.Interval+u.Interval/10+u.Timeout), "maxStale: wants Interval, and must be longer than it (10 % on top) and Timeout together")
+	refuse(c.MaxStale > 0 && (c.Interval == 0 || c.MaxStale <= after(after(u.Interval, u.Interval/10), u.Timeout)), "maxStale: wants Interval, and must be longer than it (10 % on top) and Timeout together")
 	refuse(c.StartupDeadline > 0 && !c.active(), "startupDeadline: a Guard has no runs")
 	return errors.Join(append(errs, c.checkLimits(u.Interval, u.Window))...)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -691,5 +692,34 @@ func TestHoldEndsAtItsMoment(t *testing.T) {
 	changes := v.look(moment(60), over)
 	if len(changes) != 1 || changes[0].To != Degraded || changes[0].At != moment(11) {
 		t.Errorf("%+v", changes)
+	}
+}
+
+// TestIntervalOfForever runs a component once, and is content with that.
+func TestIntervalOfForever(t *testing.T) {
+	for _, interval := range []time.Duration{math.MaxInt64, math.MaxInt64 / 2} {
+		synctest.Test(t, func(t *testing.T) {
+			rt, runs := &Runtime{}, 0
+			h := rt.Health()
+			if err := h.Register(Component{Name: "once", Interval: interval, Check: func(context.Context) error { runs++; return nil }}); err != nil {
+				t.Fatal(err)
+			}
+			if err := h.Start(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Hour)
+			if s := h.Snapshot().Component("once"); s.State != Healthy || runs != 1 {
+				t.Errorf("%v: %v, %s, after %d runs", interval, s.State, s.Reason, runs)
+			}
+			c, _ := h.component("once")
+			for range 64 {
+				if d := c.pause(); d < interval/10*8 {
+					t.Fatalf("%v: pauses for %v", interval, d)
+				}
+			}
+			if err := h.Close(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"math"
 	"math/rand/v2"
 	"runtime/debug"
 	"sync"
@@ -78,7 +79,7 @@ func (c *component) pause() time.Duration {
 		own := Call{random: seed ^ name.Sum64() ^ c.paused<<32}
 		r = own.draw()
 	}
-	return time.Duration(float64(c.conf.Interval) * (0.9 + 0.2*r))
+	return saturate(float64(c.conf.Interval)*(0.9+0.2*r), math.MaxInt64)
 }
 
 // probe makes one run.
