@@ -329,7 +329,8 @@ func timers() map[string]int64 {
 			frame, more := frames.Next()
 			fmt.Fprintf(&stack, "\t%s:%d\n", frame.Function, frame.Line)
 			switch {
-			case frame.Function == "runtime.acquireSudog": // of the collector that an allocation helped
+			case frame.Function == "runtime.acquireSudog", // of the collector that an allocation helped
+				frame.Function == "runtime.(*timers).addHeap": // where a processor keeps all its timers
 				first = frame.Function
 			case !strings.HasPrefix(frame.Function, "runtime.") && first == "":
 				first = frame.Function
