@@ -58,7 +58,10 @@ func sentence(w *templates.Wrapper, m *templates.Method, e *policy.Effective) st
 	if e.Str("circuitBreaker.mode") == "forcedOpen" {
 		b.WriteString(" Its breaker is forced open, and rejects every call.")
 	}
-	if e.Has("chaos") {
+	switch {
+	case m.Injects != nil:
+		b.WriteString(" Builds with the tag resilience_chaos have " + m.Injects.Name() + " answer some attempts in its place.")
+	case e.Has("chaos"):
 		b.WriteString(" Builds with the tag resilience_chaos disturb some attempts.")
 	}
 	b.WriteString(counted(e))

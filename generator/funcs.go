@@ -88,6 +88,38 @@ func (r *resolver) resultFunc(sig *types.Signature, errAt int, e *policy.Effecti
 	return r.funcOf(key, v.V.(policy.Name), types.NewTuple(in...), types.Typ[types.Bool])
 }
 
+// injected resolves the func whose results chaos has stand for those of m, and
+// refuses it where nothing would call it.
+func (r *resolver) injected(m *templates.Method, sig *types.Signature, e *policy.Effective) types.Object {
+	v, ok := e.Given("chaos.result")
+	if !ok {
+		return nil
+	}
+	name := v.V.(policy.Name)
+	refuse := func(why string) types.Object {
+		r.complain(name.Pos, "RG092", e.Method+".chaos.result", why)
+		return nil
+	}
+	_, fault := e.Given("chaos.fault")
+	switch {
+	case sig.Results().Len() == 1:
+		return refuse("the method returns an error and no result that could be injected: inject a fault, or give it chaos: {result: none}")
+	case fault || e.Bool("chaos.panic"):
+		return refuse("a result stands in the place of fault and panic, and not beside one: give fault: none, panic: false, or result: none")
+	case m.Hedge:
+		return refuse("no result is injected into the attempts of a hedged call: inject a fault or a latency, or take the hedge out")
+	case m.Abandon:
+		return refuse("no result is injected into an attempt that may be left behind: inject a fault or a latency, or take out timeout.mode: abandon")
+	}
+	var out []types.Type
+	for i := range sig.Results().Len() {
+		if i != m.Err {
+			out = append(out, sig.Results().At(i).Type())
+		}
+	}
+	return r.funcOf("chaos.result", name, nil, out...)
+}
+
 // funcOf resolves a func with the parameters and results.
 func (r *resolver) funcOf(key string, name policy.Name, in *types.Tuple, out ...types.Type) types.Object {
 	obj, why := r.pkg.lookup(name)

@@ -106,7 +106,7 @@ func (r *resolver) variables(out *templates.Method, sig *types.Signature) (taken
 	for p := range r.typeParams.TypeParams() {
 		taken[p.Obj().Name()] = true
 	}
-	for _, obj := range []types.Object{out.Fallback.Func, out.RetryResult, out.RecordResult} {
+	for _, obj := range []types.Object{out.Fallback.Func, out.RetryResult, out.RecordResult, out.Injects} {
 		if obj != nil {
 			taken[r.spelled(obj)] = true
 		}

@@ -329,6 +329,7 @@ func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Fu
 		out.Cost = r.expr(sig, e, "rateLimit.cost", wantInt)
 		out.Hedge = e.Has("hedge")
 		out.Abandon = e.Has("timeout") && e.Str("timeout.mode") == "abandon"
+		out.Injects = r.injected(out, sig, e)
 		out.Cache = r.cache(sig, e)
 		out.Held = r.held(w, out, sig, e)
 	}
@@ -391,7 +392,7 @@ func nilable(t types.Type) bool {
 
 // hiddenFuncs refuses what a type parameter hides from the method's body.
 func (r *resolver) hiddenFuncs(w *templates.Wrapper, m *templates.Method, e *policy.Effective) {
-	used := []types.Object{m.Fallback.Func, m.RetryResult, m.RecordResult}
+	used := []types.Object{m.Fallback.Func, m.RetryResult, m.RecordResult, m.Injects}
 	converted := map[string]bool{}
 	for _, x := range m.Exprs() {
 		used = slices.AppendSeq(used, maps.Values(x.Uses))
@@ -467,6 +468,9 @@ func (r *resolver) fieldValue(w *templates.Wrapper, m *templates.Method, k *poli
 	}
 	switch value := v.V.(type) {
 	case policy.Name:
+		if k.Path == "chaos.result" {
+			return true // the func itself is in the method
+		}
 		return r.errorVariable(k.Path, value)
 	case policy.List:
 		return r.matcherLiteral(w, m, k, value)

@@ -163,7 +163,7 @@ func (s *simulated) simplify(e *policy.Effective) {
 	if m.Fallback.Func != nil || m.Fallback.Zero {
 		m.Fallback = templates.Answer{Func: s.answer()}
 	}
-	m.Key, m.LimitKey, m.Cost, m.Cache, m.Repeats, m.Idempotency, m.RetryResult, m.RecordResult = nil, nil, nil, nil, nil, nil, nil, nil
+	m.Key, m.LimitKey, m.Cost, m.Cache, m.Repeats, m.Idempotency, m.RetryResult, m.RecordResult, m.Injects = nil, nil, nil, nil, nil, nil, nil, nil, nil
 }
 
 // answer returns a func of the test in the place of what answers otherwise.

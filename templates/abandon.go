@@ -1,13 +1,17 @@
 package templates
 
-import "github.com/dave/jennifer/jen"
+import (
+	"slices"
+
+	"github.com/dave/jennifer/jen"
+)
 
 // attempt is one execution of the delegate.
 func attempt(w *Wrapper, m *Method) []jen.Code {
 	delegate := jen.Id(w.Recv).Dot(w.next()).Dot(m.Name)
 	if !m.Abandon && !m.Hedge {
 		run := delegate.Call(args(m, jen.Id(m.Call).Dot("Context").Call())...)
-		return []jen.Code{jen.List(resultNames(m)...).Op("=").Add(run)}
+		return injectable(w, m, jen.List(resultNames(m)...).Op("=").Add(run))
 	}
 	run := delegate.Call(args(m, nil)...)
 	err := m.Results[m.Err]
@@ -20,6 +24,17 @@ func attempt(w *Wrapper, m *Method) []jen.Code {
 		return []jen.Code{jen.List(targets(m)...).Op("=").Add(executed(w, m, jen.Params(typeOf(m.Results[0].Type), typeOf(err.Type)), body))}
 	}
 	return bundled(w, m, run)
+}
+
+// injectable is run, or what chaos has stand for it.
+func injectable(w *Wrapper, m *Method, run jen.Code) []jen.Code {
+	if m.Injects == nil {
+		return []jen.Code{run}
+	}
+	return []jen.Code{jen.If(jen.Id(m.Call).Dot("Injected").Call()).Block(
+		jen.List(slices.Delete(resultNames(m), m.Err, m.Err+1)...).Op("=").Add(function(w, m.Injects)).Call(),
+		jen.Id(m.Results[m.Err].Name).Op("=").Nil(),
+	).Else().Block(run)}
 }
 
 // targets are what the results of the runtime are assigned to. The error of a

@@ -96,7 +96,10 @@ type Method struct {
 	// RetryResult and RecordResult are funcs that judge results without an
 	// error; nil if there are none.
 	RetryResult, RecordResult types.Object
-	Matchers                  []*Matcher
+	// Injects is the func whose results chaos has stand for those of the delegate;
+	// nil if there is none, and where the delegate is hedged or left behind.
+	Injects  types.Object
+	Matchers []*Matcher
 }
 
 // Exprs are the expressions over the parameters of m.

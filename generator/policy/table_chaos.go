@@ -12,5 +12,7 @@ func chaosKeys() []*Key {
 			Doc: "Goes before the delegate or the fault, until the context of the attempt ends.", Example: "latency: 2s"},
 		{Path: "chaos.panic", Type: Bool, Since: first, def: "false", GoField: "Chaos.Panic",
 			Doc: "The attempt panics with `resilience.ErrChaos`.", Example: "panic: true"},
+		{Path: "chaos.result", Type: Func, Since: first, Unset: none, GoField: "Chaos.Result",
+			Doc: "A func of the package that returns the results without the error, `func() T`: what it returns stands for the results of the delegate, which is not called, beside no error. In the place of `fault` and `panic`; not of methods with a hedge or with `timeout.mode: abandon`.", Example: "result: brokenQuote"},
 	}
 }

@@ -18,6 +18,9 @@ type Chaos struct {
 	Fault          error         // ends the attempt; the delegate is not called
 	Latency        time.Duration // goes before the delegate or the fault, until the attempt's context ends
 	Panic          bool          // the attempt panics with ErrChaos
+	// Result says that results are injected, in the place of Fault and Panic: who
+	// calls the delegate asks [Call.Injected] first, as generated code does.
+	Result bool
 }
 
 // ErrChaos is what an injected panic panics with.

@@ -109,3 +109,108 @@ func TestChaosOfHedges(t *testing.T) {
 		}
 	})
 }
+
+// quoted calls as generated code does, and judges quotes below 0 as told.
+func quoted(ctx context.Context, g *Guard, retry, record bool, quote func(context.Context) (int, error)) (n int, err error) {
+	call := g.Begin(ctx)
+	defer call.End()
+	for call.Next() {
+		if call.Injected() {
+			n, err = -1, nil
+		} else {
+			n, err = quote(call.Context())
+		}
+		call.RecordResult(err, retry && err == nil && n < 0, record && err == nil && n < 0)
+	}
+	return n, call.Err()
+}
+
+func TestChaosInjectsItsShareOfResults(t *testing.T) {
+	g := mustGuard(t, Policy{Chaos: Chaos{InjectionRatio: 0.2, Result: true}})
+	injected, calls := 0, 0
+	for range 10_000 {
+		n, err := quoted(t.Context(), g, false, false, func(context.Context) (int, error) { calls++; return 1, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == -1 {
+			injected++
+		}
+	}
+	if injected < 1800 || injected > 2200 || calls != 10_000-injected {
+		t.Errorf("%d results and %d calls of 10000, want about 2000 and the rest", injected, calls)
+	}
+}
+
+// TestChaosDrawsResultsForEachAttempt: a retry is drawn for anew.
+func TestChaosDrawsResultsForEachAttempt(t *testing.T) {
+	g := mustGuard(t, Policy{
+		Retry: Retry{MaxAttempts: 50, Backoff: Backoff{Strategy: NoBackoff}},
+		Chaos: Chaos{InjectionRatio: 0.5, Result: true},
+	})
+	tries := 0
+	for range 100 {
+		call := g.Begin(t.Context())
+		for call.Next() {
+			tries++
+			call.RecordResult(nil, call.Injected(), false)
+		}
+		call.End()
+	}
+	if tries < 150 || tries > 250 {
+		t.Errorf("%d attempts of 100 calls, want about 200", tries)
+	}
+}
+
+// TestChaosResultsAreJudged: retryOnResult and recordOnResult see them.
+func TestChaosResultsAreJudged(t *testing.T) {
+	never := func(context.Context) (int, error) { t.Error("called"); return 0, nil }
+	g := mustGuard(t, Policy{
+		Retry:   Retry{MaxAttempts: 3, Backoff: Backoff{Strategy: NoBackoff}, FailOnExhaustedResult: true},
+		Breaker: Breaker{ConsecutiveFailures: 3},
+		Chaos:   Chaos{InjectionRatio: 1, Result: true},
+	})
+	if n, err := quoted(t.Context(), g, true, true, never); n != -1 || !errors.Is(err, ErrUnwantedResult) {
+		t.Errorf("%d, %v: want the last of three that nobody wants", n, err)
+	}
+	if s := g.rt.Breakers()[0].Snapshot(); s.State != StateOpen {
+		t.Errorf("%+v, want the breaker open after three", s)
+	}
+	g = mustGuard(t, Policy{Breaker: Breaker{ConsecutiveFailures: 1}, Chaos: Chaos{InjectionRatio: 1, Result: true}})
+	if n, err := quoted(t.Context(), g, false, false, never); n != -1 || err != nil {
+		t.Errorf("%d, %v: want the injected result", n, err)
+	}
+	if s := g.rt.Breakers()[0].Snapshot(); s.State != StateClosed {
+		t.Errorf("%+v: nobody judged the result", s)
+	}
+}
+
+// TestChaosResultsComeInTime: a latency goes before them, and one that is too long
+// leaves the delegate with a context that is over.
+func TestChaosResultsComeInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for latency, want := range map[time.Duration]error{100 * ms: nil, time.Minute: ErrTimeout} {
+			g := mustGuard(t, Policy{Timeout: Timeout{Attempt: time.Second}, Chaos: Chaos{InjectionRatio: 1, Result: true, Latency: latency}})
+			start := time.Now()
+			_, err := quoted(t.Context(), g, false, false, func(ctx context.Context) (int, error) { return 0, ctx.Err() })
+			if took := time.Since(start); took != min(latency, time.Second) || !errors.Is(err, want) {
+				t.Errorf("latency %v: %v after %v, want %v", latency, err, took, want)
+			}
+		}
+	})
+}
+
+// TestChaosResultsAreSwitchedOff where chaos is.
+func TestChaosResultsAreSwitchedOff(t *testing.T) {
+	g := mustGuard(t, Policy{Chaos: Chaos{InjectionRatio: 1, Result: true}})
+	off := map[string]func(){
+		"production": func() { g.rt.Apply(Production) },
+		"switched":   func() { g.rt.SetEnabled(false) },
+	}
+	for _, name := range []string{"production", "switched"} {
+		off[name]()
+		if n, err := quoted(t.Context(), g, false, false, func(context.Context) (int, error) { return 1, nil }); n != 1 || err != nil {
+			t.Errorf("%s: %d, %v", name, n, err)
+		}
+	}
+}

@@ -112,6 +112,7 @@ func (p *Policy) check() error {
 	refuse(b.Multiplier != 0 && b.Multiplier < 1, "retry.backoff.multiplier: must be at least 1")
 	refuse(b.JitterFactor > 1, "retry.backoff.jitterFactor: must be in [0,1]")
 	refuse(p.Chaos.InjectionRatio < 0 || p.Chaos.InjectionRatio > 1, "chaos.injectionRatio: must be in (0,1]")
+	refuse(p.Chaos.Result && (p.Chaos.Fault != nil || p.Chaos.Panic), "chaos.result: stands in the place of fault and panic, and not beside one")
 	refuse(p.Hedge.set() && p.Retry.set(), "hedge: not together with retry")
 	refuse(p.Hedge.MaxHedges < 0, "hedge.maxHedges: must be at least 1")
 	refuse(p.Hedge.Percentile < 0 || p.Hedge.Percentile > 100, "hedge.percentile: must be in (0,100]")

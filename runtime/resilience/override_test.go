@@ -21,6 +21,7 @@ func TestSetOverridesIsRefused(t *testing.T) {
 		want string
 	}{
 		{Override{"p.G.M", "retry.retryOn", "x", "f:1:2"}, "f:1:2: retry.retryOn: compiled in: change the policy file and generate again"},
+		{Override{"p.G.M", "chaos.result", "x", "f:1:2"}, "f:1:2: chaos.result: compiled in: change the policy file and generate again"},
 		{Override{"p.G.M", "statusOf", "x", "f:1:2"}, "f:1:2: statusOf: compiled in: change the policy file and generate again"},
 		{Override{"p.G.M", "fallback", none, "f:1:2"}, "f:1:2: fallback: compiled in: change the policy file and generate again"},
 		{Override{"p.G.M", "retry.maxRetries", "1", "f:1:2"}, "f:1:2: retry.maxRetries: there is no such key, or it may not change at run time"},
