@@ -117,7 +117,7 @@ func together(found []*guarded) {
 		}
 	}
 	for _, f := range lint.Together(all) {
-		by[f.About.Policy].judge(f.About.Policy, f.About.Policy.Pos, f.ID, f.About.Key, f.Msg)
+		by[f.About.Policy].judge(f.About.Policy, cmp.Or(f.Pos, f.About.Policy.Pos), f.ID, f.About.Key, f.Msg)
 	}
 }
 

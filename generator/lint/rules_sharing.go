@@ -44,6 +44,22 @@ interfaces:
       Read:  {circuitBreaker: {consecutiveFailures: 5, name: bank}}
       Write: {circuitBreaker: {consecutiveFailures: 5, name: bank}}
 `, Go: twoMethods}},
+	{ID: "RG034", Doc: "a shared part has one set of numbers", Severity: Fact,
+		Why: "What methods share by a name, or by scope interface, is one breaker, rate limit, bulkhead or retry budget, and can have one limit only. Which of two it were would depend on which method came first, so the constructor refuses the second, each time.",
+		Fires: Example{Policy: `
+interfaces:
+  Gateway:
+    bulkhead: {name: db, maxConcurrent: 3}
+    methods:
+      Read: {bulkhead: {maxConcurrent: 4}}
+`, Go: twoMethods},
+		Holds: Example{Policy: `
+interfaces:
+  Gateway:
+    bulkhead: {name: db, maxConcurrent: 3}
+    methods:
+      Read: {bulkhead: {name: reads, maxConcurrent: 4}}
+`, Go: twoMethods}},
 }
 
 const twoMethods = `

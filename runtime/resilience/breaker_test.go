@@ -246,6 +246,13 @@ func TestSharedByName(t *testing.T) {
 	if _, err := rt.Guard("c", Policy{Breaker: conf}); err == nil || err.Error() != `c: circuitBreaker "db" has other numbers in a` {
 		t.Errorf("other numbers: %v", err)
 	}
+	conf.ConsecutiveFailures = 1
+	for n, most := range []time.Duration{0, time.Hour} { // the default, written or not
+		conf.Name, conf.OpenBackoff = "slow", OpenBackoff{Multiplier: 2, MaxDuration: most}
+		if _, err := rt.Guard("slow"+string(rune('a'+n)), Policy{Breaker: conf}); err != nil {
+			t.Errorf("maxDuration %v: %v", most, err)
+		}
+	}
 }
 
 func TestScopes(t *testing.T) {

@@ -290,6 +290,9 @@ func (b *Breaker) values() breakerValues {
 func numbersOf(b Breaker) breakerValues {
 	b = b.withDefaults()
 	b.Scope, b.Name, b.On = 0, "", false
+	if b.OpenBackoff.Multiplier > 0 {
+		b.OpenBackoff.MaxDuration = orDuration(b.OpenBackoff.MaxDuration, time.Hour)
+	}
 	return b.values()
 }
 
