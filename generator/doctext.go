@@ -74,7 +74,15 @@ func sentence(w *templates.Wrapper, m *templates.Method, e *policy.Effective) st
 	if m.Repeats != nil && (m.Loop || m.Hedge) {
 		fmt.Fprintf(&b, " Unless %s, it calls it once.", m.Repeats.Text)
 	}
-	return b.String() + winds(m, e) + budgeted(e) + carried(m) + keeps(e) + answered(m, e) + ordered(e)
+	return b.String() + brought(m) + winds(m, e) + budgeted(e) + carried(m) + keeps(e) + answered(m, e) + ordered(e)
+}
+
+// brought says where the context of a call is.
+func brought(m *templates.Method) string {
+	if m.Request == "" {
+		return ""
+	}
+	return " The caller's context is that of " + m.Request + "."
 }
 
 // ordered says how the parts nest, where there are two.

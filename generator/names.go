@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/resilgen/resilgen/generator/lint"
 	"github.com/resilgen/resilgen/templates"
 )
 
@@ -147,6 +148,9 @@ func (r *resolver) variables(out *templates.Method, sig *types.Signature) (taken
 	out.Call = choose("call", taken)
 	if out.Idempotency != nil && out.Idempotency.Copy != "" {
 		out.Idempotency.Copy = choose(out.Idempotency.Copy, taken)
+	}
+	if i := lint.Request(sig); i >= 0 {
+		out.Request, out.Context = out.Params[i].Name, choose("ctx", taken)
 	}
 	if x := out.Cache; x != nil {
 		x.Kept, x.OK, x.Var = choose("kept", taken), choose("ok", taken), choose("key", taken)

@@ -34,7 +34,7 @@ func keptType(w *Wrapper, m *Method) *jen.Statement {
 // cached is the body of a method with a cache.
 func cached(w *Wrapper, m *Method) []jen.Code {
 	x := m.Cache
-	var lines []jen.Code
+	lines := requested(m)
 	key := x.Key.code(m)
 	if !plainPath(x.Key.Node) {
 		lines = append(lines, jen.Id(x.Var).Op(":=").Add(key))

@@ -69,6 +69,8 @@ type Method struct {
 	Results  []Var
 	Variadic bool
 	Ctx      int      // index of the context parameter, -1 if none
+	Request  string   // the *http.Request that brings the context instead, "" if none does
+	Context  string   // name of the variable for the context of Request
 	Err      int      // index of the error result, -1 if none
 	Zeros    []string // names of the zero values that a fallback returns
 	Policy   *Literal // nil: pass straight through

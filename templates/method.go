@@ -101,7 +101,7 @@ func body(w *Wrapper, m *Method) []jen.Code {
 	if m.Key != nil {
 		open = jen.Dot("BeginKey").Call(begin, m.Key.code(m))
 	}
-	lines := append(idempotency(m),
+	lines := append(append(requested(m), idempotency(m)...),
 		jen.Id(m.Call).Op(":=").Id(w.Recv).Dot(m.Field).Add(open),
 		jen.Defer().Id(m.Call).Dot("End").Call(),
 	)
@@ -137,12 +137,28 @@ func body(w *Wrapper, m *Method) []jen.Code {
 	return append(lines, jen.Return(last...))
 }
 
-// caller is the context of who calls m.
+// caller is the context of who calls m. It is a variable of [requested] where a
+// request brings it.
 func caller(m *Method) *jen.Statement {
-	if m.Ctx < 0 {
-		return jen.Qual(contextPath, "Background").Call()
+	switch {
+	case m.Ctx >= 0:
+		return jen.Id(m.Params[m.Ctx].Name)
+	case m.Request != "":
+		return jen.Id(m.Context)
 	}
-	return jen.Id(m.Params[m.Ctx].Name)
+	return jen.Qual(contextPath, "Background").Call()
+}
+
+// requested declares the context that a request brings. One that is nil is for
+// the delegate to complain of.
+func requested(m *Method) []jen.Code {
+	if m.Request == "" {
+		return nil
+	}
+	return []jen.Code{
+		jen.Id(m.Context).Op(":=").Qual(contextPath, "Background").Call(),
+		jen.If(jen.Id(m.Request).Op("!=").Nil()).Block(jen.Id(m.Context).Op("=").Id(m.Request).Dot("Context").Call()),
+	}
 }
 
 // wantsFallback asks the call whether the fallback is to answer.

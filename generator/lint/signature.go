@@ -50,10 +50,31 @@ func sharedWithAbandoned(m *Method) string {
 
 // sharedWithOthers names an argument of a caller that may leave what it shares.
 func sharedWithOthers(m *Method) string {
-	if m.Ctx < 0 {
+	if m.Ctx < 0 && Request(m.Sig) < 0 {
 		return ""
 	}
 	return used(m, "who leaves an execution that others wait for leaves one behind")
+}
+
+// Request returns the index of the parameter that brings the context of a call:
+// the only *http.Request of a method that takes no context. It returns -1 if there
+// is none.
+func Request(sig *types.Signature) int {
+	at := -1
+	for i := range sig.Params().Len() {
+		t := types.Unalias(sig.Params().At(i).Type())
+		pointer, ok := t.(*types.Pointer)
+		switch {
+		case types.TypeString(t, nil) == "context.Context":
+			return -1
+		case !ok || types.TypeString(types.Unalias(pointer.Elem()), nil) != "net/http.Request":
+		case at >= 0: // which of the two?
+			return -1
+		default:
+			at = i
+		}
+	}
+	return at
 }
 
 func used(m *Method, who string) string {

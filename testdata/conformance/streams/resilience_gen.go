@@ -410,6 +410,59 @@ func (g *ResilientAbandoned) Unwrap() Web {
 	return g.next
 }
 
+// ResilientRequested is a [Sender] that calls another one under the policies of
+// resilience.yaml:
+//
+//	Do  breaker, 4 at a time, guards the opening; at worst unbounded: no timeout
+//
+// It is safe for concurrent use if the Sender it calls is.
+type ResilientRequested struct {
+	next Sender
+
+	do *resilience.Guard
+}
+
+var _ Sender = (*ResilientRequested)(nil)
+
+// NewResilientRequested puts next under the policies of resilience.yaml.
+func NewResilientRequested(rt *resilience.Runtime, next Sender) (*ResilientRequested, error) {
+	w := rt.Wrap("streams.Requested", next)
+	g := &ResilientRequested{next: next}
+	g.do = w.Guard("Do", resilience.Policy{
+		Breaker:  resilience.Breaker{ConsecutiveFailures: 1},
+		Bulkhead: resilience.Bulkhead{MaxConcurrent: 4},
+		Result:   resilience.Held,
+		Errors:   resilience.Errors{Permanent: permanentError},
+	})
+	return g, w.Err()
+}
+
+// Do calls the wrapped Sender, while the breaker lets it, no more than 4 at a
+// time. The caller's context is that of request. Nesting, outermost first:
+// circuitBreaker, bulkhead. Only the opening of response is guarded; its slot
+// is taken until response.Body is closed.
+func (g *ResilientRequested) Do(request *http.Request) (response *http.Response, err error) {
+	ctx := context.Background()
+	if request != nil {
+		ctx = request.Context()
+	}
+	call := g.do.Begin(ctx)
+	defer call.End()
+	if call.Next() {
+		response, err = g.next.Do(request)
+		call.Record(err)
+	}
+	if response != nil && response.Body != http.NoBody {
+		response.Body = resilience.HeldReader(&call, response.Body)
+	}
+	return response, call.Err()
+}
+
+// Unwrap returns the wrapped Sender.
+func (g *ResilientRequested) Unwrap() Sender {
+	return g.next
+}
+
 // ResilientQueried is a [Database] that calls another one under the policies of
 // resilience.yaml:
 //

@@ -17,6 +17,11 @@ type Web interface {
 	Do(ctx context.Context, method, url string) (*http.Response, error)
 }
 
+// Sender sends requests, which bring the context of their callers.
+type Sender interface {
+	Do(*http.Request) (*http.Response, error)
+}
+
 // Database asks for rows.
 type Database interface {
 	Query(ctx context.Context, query string) (*sql.Rows, error)
