@@ -79,6 +79,7 @@ var entries = []struct{ name, text, want string }{
 	{"percent sign", "{circuitBreaker: {failureRateThreshold: 50%}}", "write 50: the threshold is in percent already (RG020)"},
 	{"percent too large", "{circuitBreaker: {failureRateThreshold: 101}}", "must be in (0,100] (is 101) (RG020)"},
 	{"size", "{circuitBreaker: {window: {size: 0}}}", "must be 1 to 1000000 (is 0)"},
+	{"chaos that never comes", "{chaos: {injectionRatio: 0}}", "chaos.injectionRatio: must be in (0,1] (is 0)"},
 	{"enum", "{retry: {backoff: {jitter: fulll}}}", "is none of none, full, equal, ratio, decorrelated, decorrelatedV2 (did you mean full?)"},
 	{"enum, nothing near", "{timeout: {total: 1s}, circuitBreaker: {mode: 7}}", "\"7\" is none of enforce, shadow, disabled, forcedOpen"},
 	{"bool", "{idempotent: yes}", "wants true or false, not \"yes\""},

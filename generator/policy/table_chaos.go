@@ -4,7 +4,7 @@ func chaosKeys() []*Key {
 	return []*Key{
 		{Path: "chaos", Type: Part, Since: first, RunTime: true, Unset: none, GoField: "Chaos.On",
 			Doc: "Injects faults, innermost: the other parts see them as if the delegate had made them. They are in a binary only if it is built with the tag `resilience_chaos`; such a binary refuses to start under preset production, unless `resilience.Options.ChaosInProduction` is set.", Example: "chaos: {injectionRatio: 0.01, fault: ErrUnavailable, latency: 2s}"},
-		{Path: "chaos.injectionRatio", Type: Number, Since: first, RunTime: true, min: 0, above: true, max: 1, def: "0.001", GoField: "Chaos.InjectionRatio",
+		{Path: "chaos.injectionRatio", Type: Number, Since: first, RunTime: true, min: 0, above: true, max: 1, Range: "in (0,1]", def: "0.001", GoField: "Chaos.InjectionRatio",
 			Doc: "The share of the attempts that are disturbed.", Example: "injectionRatio: 0.01"},
 		{Path: "chaos.fault", Type: Func, Since: first, Unset: none, GoField: "Chaos.Fault",
 			Doc: "An error variable: the attempt ends with it, and the delegate is not called.", Example: "fault: ErrUnavailable"},
