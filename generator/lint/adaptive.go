@@ -1,18 +1,43 @@
 package lint
 
-import "fmt"
+import (
+	"fmt"
 
-// limitsDecrease compares the limits that were given, each with those above it.
+	"github.com/resilgen/resilgen/generator/policy"
+)
+
+// limitsDecrease compares the limits in force, defaults among them, and names
+// the first that is more than one above it.
 func limitsDecrease(m *Method) string {
-	keys := []string{"adaptive.minLimit", "adaptive.initialLimit", "adaptive.maxLimit"}
-	for i, low := range keys {
-		for _, high := range keys[i+1:] {
-			a, given := m.Policy.Given(low)
-			b, too := m.Policy.Given(high)
-			if given && too && a.V.(int) > b.V.(int) {
-				return fmt.Sprintf("%s %d is more than %s %d", low, a.V, high, b.V)
-			}
+	low, high, ok := decreasing(m)
+	if !ok {
+		return ""
+	}
+	text := fmt.Sprintf("%s %d is more than %s %d", low.Key.Path, low.V, high.Key.Path, high.V)
+	if high.Origin == "default" {
+		text += ", the default"
+	}
+	return text
+}
+
+// tooHigh is where the number is that limitsDecrease complains of. A default is
+// never more than one above it.
+func tooHigh(m *Method) policy.Pos {
+	low, _, _ := decreasing(m)
+	return low.Pos
+}
+
+func decreasing(m *Method) (low, high policy.Value, ok bool) {
+	for _, pair := range [][2]string{
+		{"adaptive.minLimit", "adaptive.maxLimit"}, // first: the default between them depends on both
+		{"adaptive.minLimit", "adaptive.initialLimit"},
+		{"adaptive.initialLimit", "adaptive.maxLimit"},
+	} {
+		low, given := m.Policy.Get(pair[0])
+		high, too := m.Policy.Get(pair[1])
+		if given && too && low.V.(int) > high.V.(int) {
+			return low, high, true
 		}
 	}
-	return ""
+	return policy.Value{}, policy.Value{}, false
 }

@@ -40,6 +40,9 @@ type Check struct {
 	Error   bool
 	// Find returns what is wrong, "" if nothing is.
 	Find func(m *Method) string
+	// At returns where the value is that Find complains of; nil: what names the
+	// method.
+	At func(m *Method) policy.Pos
 }
 
 // Checks returns the table, in the order in which it runs.
@@ -106,7 +109,7 @@ var checks = []Check{
 	{ID: "RG053", Part: "rateLimit", Find: limitWaitAboveTotal},
 	{ID: "RG054", Part: "rateLimit", Error: true, Find: noRate},
 	{ID: "RG055", Part: "bulkhead", Find: neverFull},
-	{ID: "RG056", Part: "adaptive", Error: true, Find: limitsDecrease},
+	{ID: "RG056", Part: "adaptive", Error: true, Find: limitsDecrease, At: tooHigh},
 	{ID: "RG062", Part: "hedge", Find: hedgeTooLate},
 	{ID: "RG063", Part: "hedge", Error: true, Find: lastHedgeTooLate},
 	{ID: "RG064", Part: "hedge", Find: hedgesWhenCold},
@@ -144,7 +147,11 @@ func Run(m *Method) []Finding {
 			if c.Shape {
 				msg = c.Part + " cannot act: " + msg + "; " + c.Instead + "drop it here, or say leaveOut: all"
 			}
-			list = append(list, Finding{ID: c.ID, Error: c.Error, Part: c.Part, Msg: msg})
+			f := Finding{ID: c.ID, Error: c.Error, Part: c.Part, Msg: msg}
+			if c.At != nil {
+				f.Pos = c.At(m)
+			}
+			list = append(list, f)
 		}
 	}
 	return append(list, misplaced(m)...) // by what was not left out

@@ -73,7 +73,7 @@ var limitRules = []Rule{
 		Fires: Example{Policy: "{timeout: {attempt: 1s}, rateLimit: {limit: 10}, bulkhead: {maxConcurrent: 50}}"},
 		Holds: Example{Policy: "{timeout: {attempt: 1s}, rateLimit: {limit: 100}, bulkhead: {maxConcurrent: 50}}"}},
 	{ID: "RG056", Doc: "adaptive limits are in order", Severity: Fact,
-		Why:   "A limit that may not be less than one number nor more than a smaller one has nowhere to go.",
+		Why:   "A limit that may not be less than one number nor more than a smaller one has nowhere to go. The defaults count: without maxLimit no limit may be more than 1000.",
 		Fires: Example{Policy: "{adaptive: {mode: concurrency, minLimit: 50, maxLimit: 10}}"},
 		Holds: Example{Policy: "{adaptive: {mode: concurrency, minLimit: 10, initialLimit: 10, maxLimit: 50}}"}},
 }

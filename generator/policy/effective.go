@@ -198,6 +198,8 @@ func (e *Effective) computed(k *Key) (Value, bool) {
 		if size := e.Int("circuitBreaker.window.size"); size > 0 && size < v.V.(int) {
 			v.V = size
 		}
+	case "adaptive.initialLimit":
+		v.V = min(max(v.V.(int), e.Int("adaptive.minLimit")), e.Int("adaptive.maxLimit"))
 	case "rateLimit.scope":
 		if e.Nests("rateLimit", e.Loop()) {
 			v.V = "call"

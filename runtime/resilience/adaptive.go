@@ -1,6 +1,9 @@
 package resilience
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Adaptive rejects calls by what it observes of the peer. It is the innermost
 // of the parts that reject: it measures the peer, and not our queues.
@@ -19,7 +22,7 @@ type Adaptive struct {
 
 	// Of Concurrency: the limit of attempts in flight is moved by their latency.
 	Algorithm    Algorithm
-	InitialLimit int // default 20
+	InitialLimit int // default 20, or the nearest between MinLimit and MaxLimit
 	MinLimit     int // default 1
 	MaxLimit     int // default 1000
 }
@@ -53,7 +56,7 @@ func (a Adaptive) withDefaults() Adaptive {
 	a.Window = orDuration(a.Window, 2*time.Minute)
 	a.MaxRejectionRatio = orFloat(a.MaxRejectionRatio, 0.9)
 	a.MinLimit = orInt(a.MinLimit, 1)
-	a.MaxLimit = orInt(a.MaxLimit, max(1000, a.MinLimit, a.InitialLimit))
+	a.MaxLimit = orInt(a.MaxLimit, 1000)
 	a.InitialLimit = orInt(a.InitialLimit, min(max(20, a.MinLimit), a.MaxLimit))
 	return a
 }
@@ -65,7 +68,8 @@ func (a *Adaptive) check(refuse func(bad bool, text string)) {
 	refuse(a.MaxRejectionRatio < 0 || a.MaxRejectionRatio > 1, "adaptive.maxRejectionRatio: must be in (0,1]")
 	refuse(a.Window != 0 && a.Window < time.Millisecond, "adaptive.window: must be at least 1ms")
 	refuse(a.MinLimit < 0 || a.MaxLimit < 0 || a.InitialLimit < 0 || d.MaxLimit > mostInFlight, "adaptive: a limit must be 1 to 1000000")
-	refuse(d.MinLimit > d.InitialLimit || d.InitialLimit > d.MaxLimit, "adaptive: minLimit, initialLimit and maxLimit must not decrease")
+	refuse(d.MinLimit > d.InitialLimit || d.InitialLimit > d.MaxLimit, fmt.Sprintf("adaptive: minLimit, initialLimit and maxLimit must not decrease, and are %d, %d and %d, defaults among them",
+		d.MinLimit, d.InitialLimit, d.MaxLimit))
 }
 
 const mostInFlight = 1_000_000

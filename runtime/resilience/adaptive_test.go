@@ -228,14 +228,38 @@ func TestAdaptiveThatCannotBe(t *testing.T) {
 	for want, a := range map[string]Adaptive{
 		"k: must be at least 1": {K: 0.5}, "maxRejectionRatio: must be": {MaxRejectionRatio: 1.5}, "window: must be": {Window: time.Microsecond},
 		"a limit must be 1 to 1000000": {Mode: Concurrency, MaxLimit: 2_000_000}, "must not decrease": {Mode: Concurrency, InitialLimit: 5, MaxLimit: 3},
+		"and are 1, 5000 and 1000": {Mode: Concurrency, InitialLimit: 5000}, "and are 2000, 1000 and 1000": {Mode: Concurrency, MinLimit: 2000},
 	} {
 		if _, err := new(Runtime).Guard("g", Policy{Adaptive: a}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %s", a, err, want)
 		}
 	}
-	for _, a := range []Adaptive{{Mode: Concurrency, MinLimit: 5000}, {Mode: Concurrency, MaxLimit: 3}, {K: 1, MaxRejectionRatio: 1}} {
+	for _, a := range []Adaptive{{Mode: Concurrency, MinLimit: 1000}, {Mode: Concurrency, MaxLimit: 3}, {K: 1, MaxRejectionRatio: 1}} {
 		if _, err := new(Runtime).Guard("g", Policy{Adaptive: a}); err != nil {
 			t.Errorf("%+v: %v", a, err)
+		}
+	}
+}
+
+// TestExplainTheFirstLimit: what is printed is the limit at first.
+func TestExplainTheFirstLimit(t *testing.T) {
+	for _, c := range []struct {
+		policy Adaptive
+		want   int
+		origin string
+	}{
+		{Adaptive{Mode: Concurrency}, 20, "default"},
+		{Adaptive{Mode: Concurrency, MaxLimit: 10}, 10, "default"},
+		{Adaptive{Mode: Concurrency, MinLimit: 30}, 30, "default"},
+		{Adaptive{Mode: Concurrency, InitialLimit: 7}, 7, "generated"},
+	} {
+		g := mustGuard(t, Policy{Adaptive: c.policy})
+		want := fmt.Sprintf("  %-40s %-16d %s\n", "adaptive.initialLimit", c.want, c.origin)
+		if text := g.rt.Explain(""); !strings.Contains(text, want) {
+			t.Errorf("%+v: no %q in\n%s", c.policy, want, text)
+		}
+		if got := g.rt.AdaptiveLimits()[0].Limit; got != c.want {
+			t.Errorf("%+v: the limit is %d, want %d", c.policy, got, c.want)
 		}
 	}
 }

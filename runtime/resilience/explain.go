@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -117,6 +116,9 @@ func (r *inForce) effective() Policy {
 		fill(&p.Budget.Ratio, preset.budget.Ratio)
 		fill(&p.Budget.MinConcurrency, preset.budget.MinConcurrency)
 	}
+	if p.Adaptive.Mode == Concurrency {
+		fill(&p.Adaptive.InitialLimit, p.Adaptive.withDefaults().InitialLimit)
+	}
 	if p.Breaker.set() {
 		b := p.Breaker.under(preset.breaker)
 		full := b.withDefaults()
@@ -137,7 +139,7 @@ type PolicyInfo struct {
 	Interface string // "payments.Gateway@eu"
 	// Generated and Running are hashes of the effective policy as it was generated,
 	// under its own preset, and as it runs. They are the same in every process in
-	// which the policy is. Funcs are not in them.
+	// which the policy is, 16 hex digits. Funcs are not in them.
 	Generated, Running string
 }
 
@@ -165,7 +167,7 @@ func (rt *Runtime) info(g *Guard) PolicyInfo {
 	return PolicyInfo{Name: g.name, Interface: g.wrapper, Generated: generated.hash(), Running: r.hash()}
 }
 
-// hash is FNV-1a (Fowler, Noll and Vo) over the effective values.
+// hash is FNV-1a (Fowler, Noll and Vo) over the effective values, in 16 hex digits.
 func (r *inForce) hash() string {
 	h, p := fnv.New64a(), r.effective()
 	p.Preset = NoPreset // its numbers are in
@@ -186,5 +188,5 @@ func (r *inForce) hash() string {
 	fmt.Fprintf(h, " %q %d %d %t %d", l.Name, l.Mode, l.Scope, l.PerKey, l.MaxKeys)
 	fmt.Fprintf(h, " %d %d", p.Adaptive.Mode, p.Adaptive.Algorithm)
 	fmt.Fprintf(h, " %v", p.Order)
-	return strconv.FormatUint(h.Sum64(), 16)
+	return fmt.Sprintf("%016x", h.Sum64())
 }

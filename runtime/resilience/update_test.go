@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -592,6 +593,18 @@ func TestExplain(t *testing.T) {
 	}
 	if text := rt.Explain("p.H"); text != "there is no interface and no method \"p.H\" with a policy (did you mean p.G?)\n" {
 		t.Error(text)
+	}
+}
+
+func TestHashesHaveOneLength(t *testing.T) {
+	rt := &Runtime{}
+	for n := range 100 { // some of which begin with a 0
+		rt.Wrap("p.G"+strconv.Itoa(n), n).Guard("M", Policy{Retry: Retry{MaxAttempts: n + 2}})
+	}
+	for _, info := range rt.Policies() {
+		if len(info.Running) != 16 || len(info.Generated) != 16 {
+			t.Errorf("%+v", info)
+		}
 	}
 }
 
