@@ -165,9 +165,10 @@ func schedule(e *policy.Effective) string {
 	return "at " + strings.Join(times, ", ") + ", if each fails at once"
 }
 
-var ruleNumber = regexp.MustCompile(`^(?i)RG[0-9A-F]{3}$`)
+var ruleNumber = regexp.MustCompile(`^(?i)RG[0-9][0-9A-F]*$`)
 
-// IsRule reports whether the target of an explanation is the number of a check.
+// IsRule reports whether the target of an explanation is the number of a check,
+// or of one that there is not.
 func IsRule(target string) bool { return ruleNumber.MatchString(target) }
 
 // ExplainRule returns what there is to say about the check with the number.

@@ -134,9 +134,11 @@ func TestExplainRule(t *testing.T) {
 	require.Contains(t, out, "RG023  warning, found by generate, check, lint\n")
 	require.Contains(t, out, "    interfaces:\n      Gateway: {expectedRate: 2,")
 	require.NotContains(t, out, "```")
-	code, _, errs = tool(t, dir, "explain", "RG999")
-	require.Equal(t, exitFindings, code)
-	require.Equal(t, "resilgen: there is no check RG999; docs/checks.md lists them\n", errs)
+	for _, id := range []string{"RG999", "RG42", "rg4", "RG0042"} {
+		code, _, errs = tool(t, dir, "explain", id)
+		require.Equal(t, exitFindings, code)
+		require.Equal(t, "resilgen: there is no check "+id+"; docs/checks.md lists them\n", errs)
+	}
 }
 
 const older = "version: 1\ninterfaces:\n  Gateway: {idempotent: true, timeout: {total: 5s}, retry: {maxAttempts: 2}}\n"
