@@ -246,6 +246,14 @@ func TestEnvironment(t *testing.T) {
 		{"RESILIENCE_ORDER=retry", "RESILIENCE_ORDER=retry: order: compiled in: change the policy file and generate again"},
 		{"RESILIENCE_ORDER_SERVICE_HOST=10.0.0.1", ""},
 		{"RESILIENCE_RETRY_RETRYON=x", "RESILIENCE_RETRY_RETRYON=x: retry.retryOn: compiled in: change the policy file and generate again"},
+		{"RESILIENCE_CACHE_KEY=id", "RESILIENCE_CACHE_KEY=id: cache.key: compiled in: change the policy file and generate again"},
+		{"RESILIENCE_RATELIMIT_COST=2", "RESILIENCE_RATELIMIT_COST=2: rateLimit.cost: compiled in: change the policy file and generate again"},
+		{"RESILIENCE_RATE_LIMIT_COST=2", "RESILIENCE_RATE_LIMIT_COST=2: rateLimit.cost: compiled in: change the policy file and generate again"},
+		{"RESILIENCE_IDEMPOTENT=true", "RESILIENCE_IDEMPOTENT=true: idempotent: compiled in: change the policy file and generate again"},
+		{"RESILIENCE_IDEMPOTENT_KEY=id", "RESILIENCE_IDEMPOTENT_KEY=id: idempotent.key: compiled in: change the policy file and generate again"},
+		{"RESILIENCE_HEALTH=none", "RESILIENCE_HEALTH=none: health: compiled in: change the policy file and generate again"},
+		{"RESILIENCE_STATUSOF=f", "RESILIENCE_STATUSOF=f: statusOf: compiled in: change the policy file and generate again"},
+		{"RESILIENCE_HEALTH_SERVICE_PORT=80", ""},
 		{"RESILIENCE_TIMEOUT=2s", "RESILIENCE_TIMEOUT=2s: no such variable: RESILIENCE_DISABLE=timeout takes the part out, RESILIENCE_TIMEOUT_… are its keys"},
 	} {
 		rt := &Runtime{enabled: map[string]bool{}}

@@ -91,7 +91,7 @@ func (rt *Runtime) setKey(name, value string) error {
 			return fmt.Errorf("no such variable: RESILIENCE_DISABLE=%s takes the part out, RESILIENCE_%s_… are its keys", part.key, strings.ToUpper(part.key))
 		}
 	}
-	for _, key := range compiled {
+	for key := range compiledKeys {
 		if bare(name) == bare(variable(key)) {
 			return fmt.Errorf("%s: %w", key, errCompiled)
 		}

@@ -298,6 +298,27 @@ var compiled = [...]string{
 	"permanent, statusOf, retryAfterOf",
 }
 
+// inCode are the keys that no Policy holds: the generated code does what they
+// say, or they say it to the generator.
+var inCode = [...]string{
+	"retry.retryOnResult", "circuitBreaker.recordOnResult", "rateLimit.cost", "cache.key",
+	"fallback.func", "fallback.to", "fallback.value", "idempotent", "idempotent.key", "idempotent.into",
+	"health", "extends", "use", "leaveOut", "expectedRate", "p99", "upstream", "lease",
+}
+
+// compiledKeys yields every key that may not change at run time.
+func compiledKeys(yield func(string) bool) {
+	for _, list := range [][]string{compiled[:], inCode[:]} {
+		for _, keys := range list {
+			for _, key := range partList(keys) {
+				if !yield(key) {
+					return
+				}
+			}
+		}
+	}
+}
+
 var compiledSame = [len(compiled)]func(a, b *Policy) bool{
 	func(a, b *Policy) bool { return a.Timeout.Mode == b.Timeout.Mode },
 	func(a, b *Policy) bool { return a.Retry.RetryOn.same(&b.Retry.RetryOn) },
@@ -624,8 +645,8 @@ func (g *Guard) has(part *policyPart, s *setting) bool {
 }
 
 func isCompiled(key string) bool {
-	for _, keys := range compiled {
-		if slices.Contains(partList(keys), key) {
+	for k := range compiledKeys {
+		if k == key {
 			return true
 		}
 	}
