@@ -160,6 +160,7 @@ var foreignNames = map[string]foreignName{
 	"outlierdetection": {path: "circuitBreaker", say: "write circuitBreaker"},
 	"timelimiter":      {path: "timeout", say: "write timeout: {attempt: …} for one execution, {total: …} for the whole call"},
 	"ratelimiter":      {path: "rateLimit", say: "write rateLimit: {limit: N, period: …}"},
+	"throttle":         {path: "adaptive", say: "write adaptive: {mode: throttle}, or rateLimit for a fixed rate"},
 	"hedging":          {path: "hedge", say: "write hedge"},
 	"hedgingpolicy":    {path: "hedge", say: "write hedge: {maxHedges: …, delay: …}"},
 	"fallbackmethod":   {path: "fallback.func", say: "write fallback: {func: name}"},
@@ -169,6 +170,22 @@ var foreignNames = map[string]foreignName{
 	"inherits":         {path: "extends", say: "write extends: under policies, use: under interfaces and methods"},
 	"enabled":          {say: "leave the part out, or write none for it, to switch it off; at run time use RESILIENCE_ENABLED or SetEnabled"},
 	"disabled":         {say: "leave the part out, or write none for it, to switch it off; at run time use RESILIENCE_ENABLED or SetEnabled"},
+}
+
+// foreignWithin are names that mean one thing in a part and another elsewhere, or
+// are too short to be told apart: by the part, then folded.
+var foreignWithin = map[string]map[string]foreignName{
+	"rateLimit": {
+		"interval": {path: "rateLimit.period", say: "write period: …"},
+		"rate":     {path: "rateLimit.limit", say: "write limit: N, period: 1s", convert: same},
+	},
+	"hedge": {
+		"max":   {path: "hedge.maxHedges", say: "write maxHedges: N, which does not count the first attempt", convert: same},
+		"after": {path: "hedge.delay", say: "write delay: …"},
+	},
+	"cache": {
+		"maxsize": {path: "cache.maxEntries", say: "write maxEntries: N, which counts entries, not bytes", convert: same},
+	},
 }
 
 type foreignName struct {
@@ -187,7 +204,10 @@ func formatNumber(f float64) string { return strconv.FormatFloat(f, 'g', 10, 64)
 // foreign answers a key of another library, "" if it is none that is known or
 // if it is a spelling of a key that may be written in parent.
 func foreign(p pair, parent string) string {
-	f, ok := foreignNames[fold(p.name)]
+	f, ok := foreignWithin[parent][fold(p.name)]
+	if !ok {
+		f, ok = foreignNames[fold(p.name)]
+	}
 	if !ok {
 		return ""
 	}

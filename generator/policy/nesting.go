@@ -111,6 +111,9 @@ func (k *Key) layer(n *yaml.Node, before Order) complaint {
 	case other != nil:
 		return wrong("%s is nothing around a call, and has no place of its own", show(n.Value))
 	}
+	if ours := foreignNames[fold(n.Value)].path; rank(ours) >= 0 {
+		return wrong("%q is not a name of this language: write %s", show(n.Value), ours)
+	}
 	_, bad := k.enum(n)
 	return bad
 }

@@ -146,4 +146,11 @@ func TestForeignNamesPointAtKeys(t *testing.T) {
 			t.Errorf("%s is not folded", name)
 		}
 	}
+	for part, names := range foreignWithin {
+		for name, f := range names {
+			if home, _ := splitPath(f.path); home != part || Lookup(f.path) == nil || fold(name) != name {
+				t.Errorf("%s.%s points at %s", part, name, f.path)
+			}
+		}
+	}
 }
