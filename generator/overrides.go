@@ -59,7 +59,7 @@ func (f *overridesFile) override(o policy.Override) {
 	}
 	means, known := f.means(o.Name)
 	if len(means) == 0 {
-		f.say(o, o.Name, o.Name, true, "no policy that was read here has the name "+o.Name+hintAmong(o.Name, known)+": a service that does not have it refuses the whole file")
+		f.say(o, o.Name, o.Name, !f.interfaceRead(o.Name), "no policy that was read here has the name "+o.Name+hintAmong(o.Name, known)+": a service that does not have it refuses the whole file")
 		return
 	}
 	means = slices.DeleteFunc(means, func(m named) bool { return !lint.Overridable(m.policy, o) })
@@ -124,6 +124,20 @@ func (f *overridesFile) means(name string) (list []named, known []string) {
 		}
 	}
 	return list, known
+}
+
+// interfaceRead reports whether the interface of a name that means no method was
+// read: then the name is wrong wherever the file goes.
+func (f *overridesFile) interfaceRead(name string) bool {
+	for _, g := range f.guarded {
+		iface := g.by.pkg.Name + "." + g.iface.Name
+		for i := range name {
+			if name[i] == '.' && meansMethod(name[:i], g.by.pkg.Path, iface, "") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // meansMethod reports whether a name in an overrides file means the method, as

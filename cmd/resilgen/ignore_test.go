@@ -98,9 +98,12 @@ func TestLintWarnIsForJudgement(t *testing.T) {
 
 func TestLintOverrides(t *testing.T) {
 	dir := module(t, map[string]string{"shop.go": gateway, "resilience.yaml": "version: 1\ninterfaces: {Gateway: {circuitBreaker: {ignoreOn: [Panic]}}}\n",
-		"good.yaml":  "version: 1\ninterfaces: {shop.Gateway: {circuitBreaker: {openDuration: 1m}}}\n",
-		"shape.yaml": "version: 1\ninterfaces: {shop.Gateway: {circuitBreaker: {window: {size: 50}}}}\n",
-		"bad.yaml":   "version: 1\ninterfaces: {shop.Gateway: {circuitBreaker: {scope: interface}, retry: none}}\n"})
+		"method.yaml": "version: 1\ninterfaces: {shop.Gateway: {methods: {Chrage: {circuitBreaker: none}}}}\n",
+		"other.yaml":  "version: 1\ninterfaces: {bank.Bank: {methods: {Charge: {circuitBreaker: none}}}}\n",
+		"both.yaml":   "version: 1\ninterfaces: {shop.Gateway: {retry: {maxAtempts: 3}, methods: {Chrage: {circuitBreaker: none}}}}\n",
+		"good.yaml":   "version: 1\ninterfaces: {shop.Gateway: {circuitBreaker: {openDuration: 1m}}}\n",
+		"shape.yaml":  "version: 1\ninterfaces: {shop.Gateway: {circuitBreaker: {window: {size: 50}}}}\n",
+		"bad.yaml":    "version: 1\ninterfaces: {shop.Gateway: {circuitBreaker: {scope: interface}, retry: none}}\n"})
 	for _, c := range []struct {
 		args []string
 		code int
@@ -110,6 +113,10 @@ func TestLintOverrides(t *testing.T) {
 		{[]string{"-overrides", "good.yaml", "-overrides=shape.yaml"}, exitOK, "warning: shape.yaml:2:61: shop.Gateway.Charge: circuitBreaker.window.size 100 → 50 begins a new window"},
 		{[]string{"-strict", "-overrides", "shape.yaml"}, exitFindings, "1 warnings, and -strict was given"},
 		{[]string{"-overrides", "bad.yaml"}, exitFindings, "bad.yaml:2:53: circuitBreaker.scope: compiled in: change the policy file and generate again (RG099)\n\tinterfaces:"},
+		{[]string{"-overrides", "method.yaml"}, exitFindings, "method.yaml:2:64: shop.Gateway.Chrage: no policy that was read here has the name shop.Gateway.Chrage (did you mean shop.Gateway.Charge?)"},
+		{[]string{"-overrides", "other.yaml"}, exitOK, "warning: other.yaml:2:61: bank.Bank.Charge: no policy that was read here has the name"},
+		{[]string{"-overrides", "both.yaml"}, exitFindings, "shop.Gateway.Chrage: no policy that was read here"},
+		{[]string{"-overrides", "both.yaml"}, exitFindings, "retry.maxAtempts: unknown key"},
 		{[]string{"-overrides", "none.yaml"}, exitFindings, "none.yaml: no such file"},
 	} {
 		code, out, errs := tool(t, dir, append([]string{"lint"}, c.args...)...)

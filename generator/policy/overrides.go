@@ -29,13 +29,14 @@ const disable = "disable"
 // ReadOverrides reads an overrides file: the shape of a policy file, with
 // interfaces by their qualified names, the keys that may change at run time, and
 // disable at every level. A key that is compiled in is an error, and so is
-// everything that is one in a policy file. The error is of type Errors.
+// everything that is one in a policy file. The error is of type Errors; what could
+// be read is returned beside it, so that it can be looked at, too.
 func ReadOverrides(in Input) ([]Override, error) {
 	o := &overridesReader{reader: &reader{newSource(in)}}
 	o.overrides = true
 	o.file()
 	if len(o.errs) > 0 {
-		return nil, o.errs.Sorted()
+		return o.list, o.errs.Sorted()
 	}
 	return o.list, nil
 }

@@ -30,3 +30,24 @@ func TestEveryCompiledKeyIsRefused(t *testing.T) {
 		})
 	}
 }
+
+// TestBothPhasesAreReported: a mistake in the file hides no wrong name.
+func TestBothPhasesAreReported(t *testing.T) {
+	bubble(t, func(w *watched) {
+		w.guard()
+		w.write("version: 1\ninterfaces: {payments.Gateway: {retry: {maxAtempts: 2, maxAttempts: 2}, methods: {Chrage: {retry: {maxAttempts: 2}}}}}\n")
+		w.watch(Options{})
+		want := []string{"o.yaml:2:41: retry.maxAtempts: unknown key (did you mean maxAttempts?)", `there is no interface and no method "payments.Gateway.Chrage"`}
+		if len(w.reports) != 1 {
+			t.Fatalf("%d reports", len(w.reports))
+		}
+		for _, one := range want {
+			if !strings.Contains(w.reports[0], one) {
+				t.Errorf("no %s in\n%s", one, w.reports[0])
+			}
+		}
+		if info := w.rt.Policies()[0]; info.Drifted() {
+			t.Errorf("in force: %+v", info)
+		}
+	})
+}

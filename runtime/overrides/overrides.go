@@ -19,6 +19,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -183,13 +184,14 @@ func content(f *os.File) ([]byte, error) {
 // apply puts the values of a file in force, or says what is wrong with it.
 func (w *watcher) apply(data []byte) error {
 	said, err := policy.ReadOverrides(policy.Input{Path: w.path, Data: data})
-	if err != nil {
-		w.rt.RefuseOverrides(err)
-		return err
-	}
 	list := make([]resilience.Override, len(said))
 	for i, o := range said {
 		list[i] = resilience.Override{Name: o.Name, Key: o.Key, Value: o.Value, Origin: o.Pos.String()}
+	}
+	if err != nil {
+		err = errors.Join(err, w.rt.UnknownNames(list))
+		w.rt.RefuseOverrides(err)
+		return err
 	}
 	return w.rt.SetOverrides(list)
 }

@@ -59,6 +59,27 @@ func (rt *Runtime) SetOverrides(list []Override) error {
 	return nil
 }
 
+// UnknownNames returns what [Runtime.SetOverrides] says of names in list that
+// mean nothing here, and puts nothing in force. It is for a list of which a part
+// could not be read, where more would be guesses.
+func (rt *Runtime) UnknownNames(list []Override) error {
+	root, err := rt.root()
+	if err != nil {
+		return err
+	}
+	root.mu.Lock()
+	defer root.mu.Unlock()
+	var errs []error
+	told := map[string]bool{}
+	for _, o := range list {
+		if _, err := root.matched(o.Name); err != nil && !told[o.Name] {
+			told[o.Name] = true
+			errs = append(errs, o.error(err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Disable takes parts out of running policies, such as "retry" and "fallback":
 // everywhere without names, else as [Runtime.SetEnabled] takes them. The list
 // replaces the one before for the same name; an empty one puts all back, also
