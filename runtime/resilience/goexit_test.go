@@ -235,7 +235,8 @@ func TestPassedCallIsPaidBackWhereTheThrottleEndsIt(t *testing.T) {
 			var group sync.WaitGroup
 			group.Go(func() { _ = try(nil) })
 			group.Wait()
-			for try(nil) == nil {
+			for admitted := true; admitted; {
+				admitted = try(nil) == nil
 			}
 			if told != 1 || executed != limit {
 				t.Errorf("%v: told %d times, %d executions for %d permits", order, told, executed, limit)
