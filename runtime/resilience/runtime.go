@@ -52,6 +52,9 @@ type Runtime struct {
 	version     int   // of overrides
 	refused     error // why the list that was given last is not in force
 
+	stores    Stores
+	undurable map[string]bool // "" is everything
+
 	noStats, noHistograms bool
 	observer              *observer // nil: nobody listens
 	news                  *news     // of who changes policies; nil without observer
@@ -65,6 +68,11 @@ type Options struct {
 	// ChaosInProduction lets a [Chaos] act under preset production, in a binary that
 	// was built with the tag resilience_chaos.
 	ChaosInProduction bool
+
+	// Stores are where checkpoints, dead letters and runs live; see [MemoryStores].
+	// Without any, a policy that needs one is refused by the constructor of its
+	// wrapper.
+	Stores Stores
 
 	DisableStats      bool // keep no statistics of methods
 	DisableHistograms bool // keep only counters: calls read no clock for them
@@ -98,7 +106,7 @@ func defaultRuntime() (*Runtime, error) {
 // that has the part. A variable that is nearly one of these is an error, since a
 // switch that does nothing is worse than none.
 func Open(o Options) (*Runtime, error) {
-	rt := &Runtime{seed: o.Seed, preset: o.Preset, chaos: o.ChaosInProduction, enabled: map[string]bool{}, noStats: o.DisableStats, noHistograms: o.DisableHistograms}
+	rt := &Runtime{seed: o.Seed, preset: o.Preset, chaos: o.ChaosInProduction, stores: o.Stores, enabled: map[string]bool{}, noStats: o.DisableStats, noHistograms: o.DisableHistograms}
 	if o.Observe != nil {
 		rt.observer = &observer{observe: o.Observe}
 		rt.news = &news{to: rt.observer}
