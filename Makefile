@@ -41,6 +41,7 @@ nested:
 	cd testdata/corpus && GOWORK=off go vet .
 	cd runtime/resiliencegrpc && export GOWORK=off && go vet . && go test . && go mod tidy -diff
 	cd testdata/soak && export GOWORK=off && go vet -tags resilience_chaos . && $(CURDIR)/bin/resilgen check .
+	cd testdata/crash && export GOWORK=off && go vet ./... && go mod tidy -diff
 	cd testdata/histogram && export GOWORK=off && go vet . && go test .
 
 cover: ## statement coverage of the rooms that have a goal
