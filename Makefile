@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check nested cover fuzz bench docs simulate-check conformance corpus peers genspeed soak rewrites size
+.PHONY: help demo test check nested cover fuzz bench docs simulate-check conformance corpus peers genspeed soak rewrites size crash
 
 FUZZTIME ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -77,6 +77,12 @@ conformance: ## what the suites of other systems assert, and a count of it
 SOAK ?= 10m
 soak: ## everything at once under the race detector for SOAK: each count adds up
 	cd testdata/soak && GOWORK=off go test -race -tags resilience_chaos -count=1 -timeout 0 -v -soak $(SOAK) .
+
+# 50 processes killed, 100 power cuts, every failing write and flush, a disk with
+# room for so much: the last three on a real file system, which needs root.
+CRASH ?=
+crash: ## kill, power cut, failing disk and full disk, from outside
+	cd testdata/crash && GOWORK=off go test -count=1 -timeout 0 -v . $(CRASH)
 
 rewrites: ## an overrides file that is rewritten 10,000 times under load
 	go test -count=1 -v -run TestRewrittenUnderLoad ./runtime/overrides -rewrites 10000
