@@ -12,8 +12,15 @@ import (
 	"time"
 )
 
-// MemoryStores returns stores that a process takes with it when it ends.
-func MemoryStores() Stores { return Stores{Log: newMemoryLog()} }
+// MemoryStores returns stores that a process takes with it when it ends. Queue,
+// Leases and Cells keep their things in the Log, under queue/, lease/ and cell/.
+func MemoryStores() Stores { return storesIn(newMemoryLog()) }
+
+// storesIn returns stores that keep everything in a log that this process alone
+// writes to.
+func storesIn(log Log) Stores {
+	return Stores{Log: log, Queue: newLogQueue(log), Leases: newLogLeases(log), Cells: newLogCells(log)}
+}
 
 // memoryLog is a [Log] that a process takes with it.
 type memoryLog struct {
@@ -121,8 +128,10 @@ func (l *memoryLog) Drop(ctx context.Context, key string, through Version) error
 	return nil
 }
 
-func (l *memoryLog) close() {
+// Close ends the log: it returns [ErrClosed] from then on.
+func (l *memoryLog) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
+	return nil
 }

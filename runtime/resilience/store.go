@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"time"
 )
@@ -137,6 +138,18 @@ type Stores struct {
 	Queue  Queue
 	Leases Leases
 	Cells  Cells
+}
+
+// Close closes those that can be closed, the Log last. What is asked of them later
+// returns [ErrClosed].
+func (s Stores) Close() error {
+	var errs []error
+	for _, store := range []any{s.Queue, s.Leases, s.Cells, s.Log} {
+		if c, ok := store.(io.Closer); ok {
+			errs = append(errs, c.Close())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Errors of stores, matched with errors.Is.

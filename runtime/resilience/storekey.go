@@ -13,7 +13,8 @@ const maxKey = 200
 // StoreKey makes a key of a [Log] from parts that may hold any bytes:
 // [a-z0-9-] stay, others become _ and two hexadecimal digits, an empty part is
 // "_". A part is kept readable where the key stays within 200 bytes; else parts
-// from the last one backwards are replaced by "__" and their SHA-256. Parts that
+// from the last one backwards are replaced by "__" and their SHA-256, and where
+// that does not do, all but the first together by "___" and theirs. Parts that
 // differ never make the same key, but for a collision of SHA-256; whoever must
 // exclude that keeps the parts in the record and compares.
 func StoreKey(parts ...string) string {
@@ -23,11 +24,18 @@ func StoreKey(parts ...string) string {
 		escaped[i] = escapePart(p)
 		n += len(escaped[i])
 	}
+	if n <= maxKey {
+		return strings.Join(escaped, "/")
+	}
+	rest := strings.Join(escaped[1:], "/")
 	for i := len(parts) - 1; i >= 0 && n > maxKey; i-- {
 		if hashed := hashPart(parts[i]); len(hashed) < len(escaped[i]) {
 			n += len(hashed) - len(escaped[i])
 			escaped[i] = hashed
 		}
+	}
+	if n > maxKey {
+		return escaped[0] + "/_" + hashPart(rest)
 	}
 	return strings.Join(escaped, "/")
 }
@@ -42,18 +50,28 @@ func plainByte(c byte) bool {
 }
 
 func escapePart(p string) string {
-	if p == "" {
-		return "_"
-	}
-	var b strings.Builder
+	n := 0
 	for i := range len(p) {
-		if plainByte(p[i]) {
-			b.WriteByte(p[i])
-		} else {
-			fmt.Fprintf(&b, "_%02x", p[i])
+		if !plainByte(p[i]) {
+			n++
 		}
 	}
-	return b.String()
+	if n == 0 && p != "" {
+		return p
+	}
+	const digits = "0123456789abcdef"
+	b := make([]byte, 0, max(len(p)+2*n, 1))
+	for i := range len(p) {
+		if plainByte(p[i]) {
+			b = append(b, p[i])
+		} else {
+			b = append(b, '_', digits[p[i]>>4], digits[p[i]&15])
+		}
+	}
+	if p == "" {
+		b = append(b, '_')
+	}
+	return string(b)
 }
 
 // checkStoreKey refuses what no StoreKey is.
