@@ -55,6 +55,10 @@ type Runtime struct {
 	stores    Stores
 	undurable map[string]bool // "" is everything
 
+	letters       any // a *LetterBox, which is not said for the reason that health has
+	lettersMade   sync.Once
+	letterOptions LetterOptions
+
 	noStats, noHistograms bool
 	observer              *observer // nil: nobody listens
 	news                  *news     // of who changes policies; nil without observer
@@ -73,6 +77,8 @@ type Options struct {
 	// Without any, a policy that needs one is refused by the constructor of its
 	// wrapper.
 	Stores Stores
+	// Letters are what dead letters need besides a store.
+	Letters LetterOptions
 
 	DisableStats      bool // keep no statistics of methods
 	DisableHistograms bool // keep only counters: calls read no clock for them
@@ -106,7 +112,7 @@ func defaultRuntime() (*Runtime, error) {
 // that has the part. A variable that is nearly one of these is an error, since a
 // switch that does nothing is worse than none.
 func Open(o Options) (*Runtime, error) {
-	rt := &Runtime{seed: o.Seed, preset: o.Preset, chaos: o.ChaosInProduction, stores: o.Stores, enabled: map[string]bool{}, noStats: o.DisableStats, noHistograms: o.DisableHistograms}
+	rt := &Runtime{seed: o.Seed, preset: o.Preset, chaos: o.ChaosInProduction, stores: o.Stores, letterOptions: o.Letters, enabled: map[string]bool{}, noStats: o.DisableStats, noHistograms: o.DisableHistograms}
 	if o.Observe != nil {
 		rt.observer = &observer{observe: o.Observe}
 		rt.news = &news{to: rt.observer}

@@ -1,0 +1,289 @@
+package resilience
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// ErrNoLetter says that there is no letter under an id.
+var ErrNoLetter = errors.New("no such letter")
+
+// LetterBox are the dead letters of a [Runtime], whichever method they are of. It
+// is safe for concurrent use.
+type LetterBox struct {
+	rt *Runtime
+	o  LetterOptions
+
+	// gate is held, shared, from the append of a letter to its entry in the index,
+	// and alone while that is read from the store.
+	gate   sync.RWMutex
+	loaded bool // under gate
+
+	mu      sync.Mutex
+	letters map[string]*LetterSummary
+	byID    []*LetterSummary // sorted
+	methods map[string]*letterMethod
+}
+
+// LetterSummary is what is known of a letter without reading it.
+type LetterSummary struct {
+	ID           string      `json:"id"`
+	Queue        string      `json:"queue"`
+	State        LetterState `json:"state"`
+	Reason       Reason      `json:"reason"`
+	Interface    string      `json:"interface"`
+	Method       string      `json:"method"`
+	Instance     string      `json:"instance,omitempty"`
+	Sig          string      `json:"sig"`
+	Group        string      `json:"group"`
+	Error        string      `json:"error,omitempty"`      // begin of the text of the outermost one
+	ErrorTypes   string      `json:"errorTypes,omitempty"` // of all, joined by ">"
+	DeadAt       time.Time   `json:"deadAt"`
+	Last         time.Time   `json:"last"`
+	AttemptCount int         `json:"attemptCount"`
+	ReplayCount  int         `json:"replayCount,omitempty"`
+	EditCount    int         `json:"editCount,omitempty"`
+	OrderKey     string      `json:"orderKey,omitempty"`
+	ArgsHash     string      `json:"argsHash"`
+	NeedsEdit    bool        `json:"needsEdit,omitempty"`
+	Sealed       bool        `json:"sealed,omitempty"`
+	Tags         []string    `json:"tags,omitempty"`
+	TraceID      string      `json:"traceID,omitempty"`
+	Host         string      `json:"host,omitempty"`
+	Version      string      `json:"version,omitempty"`
+	Size         int         `json:"size"`
+	Rev          Version     `json:"rev"`
+}
+
+// LetterQuery asks for a page of letters.
+type LetterQuery struct {
+	Filter      string // see [ParseFilter]; "" is all
+	Cursor      string // [LetterPage].Next of the page before
+	Limit       int    // default and at most 500
+	OldestFirst bool
+}
+
+// LetterPage is an answer to a [LetterQuery].
+type LetterPage struct {
+	Letters []LetterSummary `json:"letters"`
+	Next    string          `json:"next,omitempty"` // "" at the end
+}
+
+const maxPage = 500
+
+// DeadLetters returns the letters of rt. Without a store there are none, and what
+// asks for them returns [ErrNoStore].
+func (rt *Runtime) DeadLetters() *LetterBox {
+	root, _ := rt.root()
+	root.lettersMade.Do(root.makeLetters)
+	return root.letters.(*LetterBox)
+}
+
+func (rt *Runtime) makeLetters() {
+	rt.letters = &LetterBox{rt: rt, o: rt.letterOptions, letters: map[string]*LetterSummary{}, methods: map[string]*letterMethod{}}
+}
+
+// List returns a page of letters, newest first.
+func (b *LetterBox) List(ctx context.Context, q LetterQuery) (LetterPage, error) {
+	if err := b.load(ctx); err != nil {
+		return LetterPage{}, err
+	}
+	if q.Filter != "" {
+		return LetterPage{}, fmt.Errorf("filter %.100q: filters are not available yet", q.Filter)
+	}
+	limit := q.Limit
+	if limit <= 0 || limit > maxPage {
+		limit = maxPage
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var page LetterPage
+	for s := range b.from(q.Cursor, q.OldestFirst) {
+		if len(page.Letters) == limit {
+			page.Next = page.Letters[limit-1].ID
+			break
+		}
+		page.Letters = append(page.Letters, *s)
+	}
+	return page, nil
+}
+
+// from yields the letters behind the one of a cursor. b.mu is held.
+func (b *LetterBox) from(cursor string, oldestFirst bool) func(func(*LetterSummary) bool) {
+	at, found := b.place(cursor)
+	return func(yield func(*LetterSummary) bool) {
+		step := -1
+		switch {
+		case oldestFirst:
+			step = 1
+			if found {
+				at++
+			}
+		case cursor == "":
+			at = len(b.byID) - 1
+		default:
+			at--
+		}
+		for ; at >= 0 && at < len(b.byID); at += step {
+			if !yield(b.byID[at]) {
+				return
+			}
+		}
+	}
+}
+
+func (b *LetterBox) place(id string) (int, bool) {
+	return slices.BinarySearchFunc(b.byID, id, func(s *LetterSummary, id string) int { return cmp.Compare(s.ID, id) })
+}
+
+// Get returns a letter.
+func (b *LetterBox) Get(ctx context.Context, id string) (Letter, error) {
+	l, err := b.get(ctx, id)
+	if err != nil {
+		return Letter{}, fmt.Errorf("letter %.40q: %w", id, err)
+	}
+	return l, nil
+}
+
+func (b *LetterBox) get(ctx context.Context, id string) (Letter, error) {
+	if err := b.load(ctx); err != nil {
+		return Letter{}, err
+	}
+	v, err := b.rt.values()
+	if err != nil {
+		return Letter{}, err
+	}
+	b.mu.Lock()
+	s := b.letters[id]
+	b.mu.Unlock()
+	if s == nil {
+		return Letter{}, ErrNoLetter
+	}
+	return readLetter(ctx, v, letterKey(s.Queue, id))
+}
+
+// load reads the letters that the store has, unless that was done.
+func (b *LetterBox) load(ctx context.Context) error {
+	b.gate.RLock()
+	loaded := b.loaded
+	b.gate.RUnlock()
+	if loaded {
+		return nil
+	}
+	v, err := b.rt.values()
+	if err != nil {
+		return err
+	}
+	b.gate.Lock()
+	defer b.gate.Unlock()
+	if b.loaded {
+		return nil
+	}
+	for head, err := range v.heads(ctx, letterPrefix, "") {
+		if err != nil {
+			return fmt.Errorf("dead letters: %w", err)
+		}
+		l, err := readLetter(ctx, v, head.Key)
+		switch {
+		case errors.Is(err, errBadLetter):
+			b.enter(unreadable(head, err))
+		case errors.Is(err, ErrNoLetter): // dropped since
+		case err != nil:
+			return fmt.Errorf("dead letters: %w", err)
+		default:
+			b.enter(l.summary())
+		}
+	}
+	b.loaded = true
+	return nil
+}
+
+// unreadable stands for what is there and cannot be read.
+func unreadable(head Record, why error) LetterSummary {
+	parts := strings.Split(strings.TrimPrefix(head.Key, letterPrefix), "/")
+	return LetterSummary{
+		ID: parts[len(parts)-1], Queue: parts[0], State: LetterQuarantined, Reason: ReasonDecode,
+		DeadAt: head.At, Error: why.Error(), Size: len(head.Body), Rev: head.Version,
+	}
+}
+
+// enter puts a summary into the index, in place of one with its id.
+func (b *LetterBox) enter(s LetterSummary) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	at, found := b.place(s.ID)
+	if found {
+		*b.byID[at] = s
+		return
+	}
+	b.letters[s.ID] = &s
+	b.byID = slices.Insert(b.byID, at, &s)
+}
+
+// maxSummary is how much of a text of an error a summary has.
+const maxSummary = 200
+
+func (l *Letter) summary() LetterSummary {
+	s := LetterSummary{
+		ID: l.ID, Queue: l.Queue, State: l.State, Reason: l.Reason, Interface: l.Call.Interface, Method: l.Call.Method,
+		Instance: l.Call.Instance, Sig: l.Call.Sig, Group: l.Group, Error: cutText(l.Err(), maxSummary), DeadAt: l.DeadAt, Last: l.Last,
+		AttemptCount: l.AttemptCount, ReplayCount: len(l.Replays), EditCount: len(l.Edits), OrderKey: l.Call.OrderKey,
+		ArgsHash: l.Call.ArgsHash, NeedsEdit: l.NeedsEdit(), Tags: l.Tags, TraceID: traceID(l.Trace.Parent),
+		Host: l.Origin.Host, Version: l.Origin.Version, Size: l.Size, Rev: l.Rev,
+	}
+	s.Sealed = slices.ContainsFunc(l.Call.Args, func(a LetterArg) bool { return a.Sealed != nil })
+	types := make([]string, len(l.Errors))
+	for i, e := range l.Errors {
+		types[i] = e.Type
+	}
+	s.ErrorTypes = strings.Join(types, ">")
+	return s
+}
+
+// traceID is the second part of a traceparent.
+func traceID(parent string) string {
+	parts := strings.Split(parent, "-")
+	if len(parts) < 2 {
+		return ""
+	}
+	return parts[1]
+}
+
+// change appends a record to a letter whose last version is after, and returns
+// what it makes of it. [ErrConflict]: the letter has changed since.
+func (b *LetterBox) change(ctx context.Context, l Letter, r letterRecord) (Letter, error) {
+	v, err := b.rt.values()
+	if err != nil {
+		return l, err
+	}
+	r.Kind = r.kind()
+	body, err := json.Marshal(r)
+	if err != nil {
+		return l, err
+	}
+	ctx, cancel := durably(ctx)
+	defer cancel()
+	b.gate.RLock()
+	defer b.gate.RUnlock()
+	version, err := v.append(ctx, letterKey(l.Queue, l.ID), l.Rev, body)
+	if err != nil {
+		return l, err
+	}
+	if err := l.fold(r, version); err != nil {
+		return l, err
+	}
+	if r.Letter != nil {
+		l.Size = len(body)
+	}
+	if b.loaded {
+		b.enter(l.summary())
+	}
+	return l, nil
+}

@@ -1,0 +1,58 @@
+package resilience
+
+import (
+	"crypto/rand"
+	"strings"
+	"time"
+)
+
+// crockford are the digits of base 32 that nobody confuses, in lower case, which
+// keys of stores are written in.
+const crockford = "0123456789abcdefghjkmnpqrstvwxyz"
+
+// idLength is how many of them an id has: 128 bits, and two that are zero.
+const idLength = 26
+
+// newLetterID returns an id that sorts by at: 48 bits of milliseconds, then 80
+// random ones.
+func newLetterID(at time.Time) string {
+	var raw [16]byte
+	ms := uint64(max(at.UnixMilli(), 0))
+	for i := range 6 {
+		raw[i] = byte(ms >> (40 - 8*i))
+	}
+	_, _ = rand.Read(raw[6:]) // never fails
+	return encodeID(raw)
+}
+
+func encodeID(raw [16]byte) string {
+	var text [idLength]byte
+	for i := range text {
+		var digit byte
+		for bit := range 5 { // the text has 130 bits, the first two of which are zero
+			digit <<= 1
+			if at := 5*i + bit - 2; at >= 0 {
+				digit |= raw[at/8] >> (7 - at%8) & 1
+			}
+		}
+		text[i] = crockford[digit]
+	}
+	return string(text[:])
+}
+
+// isLetterID reports whether text is what newLetterID makes.
+func isLetterID(text string) bool {
+	if len(text) != idLength || text[0] > '7' {
+		return false
+	}
+	return strings.Trim(text, crockford) == ""
+}
+
+// letterTime is the time in an id, to the millisecond.
+func letterTime(id string) time.Time {
+	var ms int64
+	for i := range 10 { // 48 bits and the two that are zero
+		ms = ms<<5 | int64(strings.IndexByte(crockford, id[i]))
+	}
+	return time.UnixMilli(ms)
+}

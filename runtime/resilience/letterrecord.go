@@ -1,0 +1,155 @@
+package resilience
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// letterRecord is one record of the key of a letter: one of the pointers is set,
+// and Kind says which.
+type letterRecord struct {
+	Kind       string            `json:"kind"`
+	Letter     *Letter           `json:"letter,omitempty"`
+	Transition *LetterTransition `json:"transition,omitempty"`
+	Edit       *LetterEdit       `json:"edit,omitempty"`
+	Note       *LetterNote       `json:"note,omitempty"`
+}
+
+// Kinds of records.
+const (
+	recordLetter     = "letter"
+	recordTransition = "transition"
+	recordEdit       = "edit"
+	recordNote       = "note"
+)
+
+// kind is that of what is set.
+func (r *letterRecord) kind() string {
+	switch {
+	case r.Letter != nil:
+		return recordLetter
+	case r.Transition != nil:
+		return recordTransition
+	case r.Edit != nil:
+		return recordEdit
+	case r.Note != nil:
+		return recordNote
+	}
+	return ""
+}
+
+// letterKey is the key of a letter in the store.
+func letterKey(queue, id string) string { return StoreKey("dlq", queue, id) }
+
+const letterPrefix = "dlq/"
+
+// errBadLetter is why a record is put aside.
+var errBadLetter = errors.New("letter cannot be read")
+
+// decodeLetterRecord reads a record of the key of a letter.
+func decodeLetterRecord(body []byte) (letterRecord, error) {
+	var r letterRecord
+	if err := json.Unmarshal(body, &r); err != nil {
+		return r, fmt.Errorf("%w: %w", errBadLetter, err)
+	}
+	if r.Kind != r.kind() || r.Kind == "" {
+		return r, fmt.Errorf("%w: a record of kind %.40q that holds %q", errBadLetter, r.Kind, r.kind())
+	}
+	if r.Letter != nil && r.Letter.V != letterFormat {
+		return r, fmt.Errorf("%w: version %d, this program reads %d", errBadLetter, r.Letter.V, letterFormat)
+	}
+	return r, nil
+}
+
+// fold adds a record to what those before it made of l.
+func (l *Letter) fold(r letterRecord, version Version) error {
+	if (r.Letter == nil) == (l.V == 0) {
+		return fmt.Errorf("%w: record %d of kind %s is out of place", errBadLetter, version, r.Kind)
+	}
+	switch {
+	case r.Letter != nil:
+		*l = *r.Letter
+	case r.Transition != nil:
+		l.move(r.Transition)
+	case r.Edit != nil:
+		l.edit(r.Edit)
+	case r.Note != nil:
+		l.note(r.Note)
+	}
+	l.Rev = version
+	return nil
+}
+
+func (l *Letter) move(t *LetterTransition) {
+	l.State, l.Claim = t.To, t.Claim
+	if t.Replay != nil {
+		l.Replays = append(l.Replays, *t.Replay)
+	}
+	if f := t.Failure; f != nil {
+		l.Reason, l.Errors, l.Stack, l.Attempts, l.Elided = f.Reason, f.Errors, f.Stack, f.Attempts, f.Elided
+		l.AttemptCount += f.Count
+		l.Last, l.Group = f.Last, f.Group
+	}
+}
+
+func (l *Letter) edit(e *LetterEdit) {
+	l.Edits = append(l.Edits, *e)
+	l.Call.Args, l.Call.ArgsHash = e.Args, e.ArgsHash
+	if e.IdemKey != "" {
+		l.Call.IdemKey = e.IdemKey
+	}
+}
+
+func (l *Letter) note(n *LetterNote) {
+	if n.Text != "" {
+		l.Notes = append(l.Notes, *n)
+	}
+	for _, tag := range n.Tags {
+		name, gone := strings.CutPrefix(tag, "-")
+		l.Tags = slices.DeleteFunc(l.Tags, func(t string) bool { return t == name })
+		if !gone {
+			l.Tags = append(l.Tags, name)
+		}
+	}
+}
+
+// readLetter folds the records of a key.
+func readLetter(ctx context.Context, v values, key string) (Letter, error) {
+	var l Letter
+	for rec, err := range v.scan(ctx, key, 0) {
+		if err != nil {
+			return l, err
+		}
+		r, err := decodeLetterRecord(rec.Body)
+		if err == nil {
+			err = l.fold(r, rec.Version)
+		}
+		if err != nil {
+			return l, fmt.Errorf("%s: %w", key, err)
+		}
+		if r.Letter != nil {
+			l.Size = len(rec.Body)
+			if letterKey(l.Queue, l.ID) != key {
+				return l, fmt.Errorf("%s: %w: it says that it is %.40q of queue %.40q", key, errBadLetter, l.ID, l.Queue)
+			}
+		}
+	}
+	if l.V == 0 {
+		return l, fmt.Errorf("%s: %w", key, ErrNoLetter)
+	}
+	return l, nil
+}
+
+// keepLimit is how long a store has for what already happened: the caller's
+// context has often just ended.
+const keepLimit = 10 * time.Second
+
+// durably is a context for what records something that already happened.
+func durably(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), keepLimit)
+}
