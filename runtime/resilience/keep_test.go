@@ -206,7 +206,7 @@ func TestKeepStoreFails(t *testing.T) {
 	stores := MemoryStores()
 	rt := openLetters(t, Options{Stores: stores})
 	n := newNotifier(t, rt, Policy{}, DeadLetterPolicy{}, LetterMethod[notifyArgs]{})
-	stores.Log.(*memoryLog).close()
+	stores.Log.(*memoryLog).Close()
 	err := n.call(t.Context(), notifyArgs{})
 	var failed *WriteError
 	if !errors.Is(err, errDown) || errors.Is(err, ErrDeadLettered) || !errors.As(err, &failed) || !errors.Is(failed.Err, ErrClosed) {
