@@ -24,6 +24,7 @@ var rooms = map[string]struct {
 }{
 	"runtime/internal/clock":   {nil, nil, true},
 	"runtime/internal/journal": {nil, []string{"net/http", "expvar", "log", "reflect", "encoding/json"}, true},
+	"runtime/internal/faultfs": {[]string{module + "/runtime/internal/journal"}, []string{"net/http", "expvar", "log", "reflect", "encoding/json", "testing"}, true},
 	"runtime/resilience": {[]string{module + "/runtime/internal/clock", module + "/runtime/internal/journal"},
 		[]string{"net/http", "expvar", "log", "reflect"}, true},
 	"runtime/overrides": {[]string{module + "/runtime/resilience", module + "/runtime/internal/clock", module + "/runtime/internal/journal", module + "/generator/policy", "gopkg.in/yaml.v3"},
