@@ -1,0 +1,194 @@
+package resiliencetest
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/resilgen/resilgen/runtime/resilience"
+)
+
+// acquire acquires what must be free.
+func (s *stores) acquire(name, owner string, ttl time.Duration) resilience.Lease {
+	s.Helper()
+	l, err := s.Leases.Acquire(s.ctx, name, owner, ttl)
+	if err != nil {
+		s.Fatalf("Acquire(%s, %s) = %v, want nil", name, owner, err)
+	}
+	if l.Name != name || l.Owner != owner || l.Epoch == 0 {
+		s.Errorf("Acquire(%s, %s) = %+v", name, owner, l)
+	}
+	return l
+}
+
+// held acquires what somebody else has.
+func (s *stores) held(name, owner string) {
+	s.Helper()
+	_, err := s.Leases.Acquire(s.ctx, name, "other", s.engine.Lease)
+	var held *resilience.HeldError
+	if !errors.Is(err, resilience.ErrHeld) || !errors.As(err, &held) {
+		s.Errorf("Acquire(%s) = %v, want ErrHeld in a *HeldError", name, err)
+	} else if held.Owner != owner || held.For <= 0 {
+		s.Errorf("Acquire(%s): held by %q for %v, want %q", name, held.Owner, held.For, owner)
+	}
+}
+
+func (s *stores) isFenced(what string, err error) {
+	s.Helper()
+	if !errors.Is(err, resilience.ErrFenced) {
+		s.Errorf("%s = %v, want ErrFenced", what, err)
+	}
+}
+
+// outlast waits until a lease or a delay of d has ended.
+func (s *stores) outlast(d time.Duration) {
+	if !s.engine.Bubble {
+		d += 200 * time.Millisecond // the clock of the engine is another one
+	}
+	time.Sleep(d)
+}
+
+// await waits for what must come soon.
+func (s *stores) await(done <-chan struct{}, what string) {
+	s.Helper()
+	select {
+	case <-done:
+	case <-time.After(30 * time.Second):
+		s.Errorf("not within 30 s: %s", what)
+	}
+}
+
+var leaseRules = []rule{
+	{name: "acquire", test: func(s *stores) {
+		a, b := s.acquire("a", "me", s.engine.Lease*10), s.acquire("b/c", "me", s.engine.Lease*10)
+		if err := errors.Join(s.Leases.Release(s.ctx, a), s.Leases.Release(s.ctx, b)); err != nil {
+			s.Errorf("Release = %v", err)
+		}
+		if again := s.acquire("a", "you", s.engine.Lease); again.Epoch <= a.Epoch {
+			s.Errorf("epoch %d after %d", again.Epoch, a.Epoch)
+		}
+	}},
+	{name: "held", test: func(s *stores) {
+		s.acquire("a", "me", s.engine.Lease*10)
+		s.held("a", "me")
+		if _, err := s.Leases.Acquire(s.ctx, "a", "me", s.engine.Lease); !errors.Is(err, resilience.ErrHeld) {
+			s.Errorf("the owner acquires it again: %v, want ErrHeld", err)
+		}
+	}},
+	{name: "renew", test: func(s *stores) {
+		l := s.acquire("a", "me", s.engine.Lease)
+		for range 3 {
+			time.Sleep(s.engine.Lease / 2)
+			if err := s.Leases.Renew(s.ctx, l, s.engine.Lease); err != nil {
+				s.Errorf("Renew = %v", err)
+			}
+		}
+		s.held("a", "me")
+	}},
+	{name: "fenced", test: func(s *stores) {
+		first := s.acquire("a", "me", s.engine.Lease)
+		if err := s.Leases.Release(s.ctx, first); err != nil {
+			s.Errorf("Release = %v", err)
+		}
+		s.isFenced("Renew of what was released", s.Leases.Renew(s.ctx, first, s.engine.Lease))
+		second := s.acquire("a", "you", s.engine.Lease*10)
+		s.isFenced("Renew of a former lease", s.Leases.Renew(s.ctx, first, s.engine.Lease))
+		s.isFenced("Release of a former lease", s.Leases.Release(s.ctx, first))
+		s.isFenced("Renew of what never was", s.Leases.Renew(s.ctx, resilience.Lease{Name: "never", Owner: "me", Epoch: 1}, s.engine.Lease))
+		s.held("a", "you")
+		if err := s.Leases.Renew(s.ctx, second, s.engine.Lease); err != nil {
+			s.Errorf("Renew = %v", err)
+		}
+	}},
+	{name: "expired", test: func(s *stores) {
+		first := s.acquire("a", "me", s.engine.Lease)
+		s.outlast(s.engine.Lease)
+		second := s.acquire("a", "you", s.engine.Lease*10)
+		if second.Epoch <= first.Epoch {
+			s.Errorf("epoch %d after %d", second.Epoch, first.Epoch)
+		}
+		s.isFenced("Renew of a lease that ended", s.Leases.Renew(s.ctx, first, s.engine.Lease))
+		s.isFenced("Release of a lease that ended", s.Leases.Release(s.ctx, first))
+		s.held("a", "you")
+	}},
+	{name: "8 clients are linearizable", test: eightOwners},
+	{name: "epoch grows over reopen", end: reopened, test: func(s *stores) {
+		last := uint64(0)
+		for range 3 {
+			l := s.acquire("a", "me", s.engine.Lease)
+			if l.Epoch <= last {
+				s.Errorf("epoch %d after %d", l.Epoch, last)
+			}
+			last = l.Epoch
+			if err := s.Leases.Release(s.ctx, l); err != nil {
+				s.Errorf("Release = %v", err)
+			}
+			s.again(false)
+		}
+	}},
+	{name: "closed store", test: func(s *stores) {
+		l := s.acquire("a", "me", s.engine.Lease)
+		s.close()
+		_, err := s.Leases.Acquire(s.ctx, "b", "me", s.engine.Lease)
+		isClosed(s, "Acquire", err)
+		isClosed(s, "Renew", s.Leases.Renew(s.ctx, l, s.engine.Lease))
+		isClosed(s, "Release", s.Leases.Release(s.ctx, l))
+	}},
+}
+
+// eightOwners acquire, renew and release one name, and their history is checked. Its
+// state is the epoch of who has it and the largest that was.
+func eightOwners(s *stores) {
+	type state struct{ now, most uint64 }
+	var h history[state]
+	var group sync.WaitGroup
+	for client := range 8 {
+		group.Go(func() {
+			random := rand.New(rand.NewPCG(1, uint64(client)))
+			mine := resilience.Lease{Name: "a", Owner: fmt.Sprint(client), Epoch: 1}
+			for range 30 {
+				h.do(func() (string, func(state) (state, bool)) {
+					switch random.IntN(4) {
+					case 0:
+						err, e := s.Leases.Renew(s.ctx, mine, time.Hour), mine.Epoch
+						return fmt.Sprintf("Renew(%d) = %v", e, err), func(st state) (state, bool) {
+							return st, outcomeIs(err, resilience.ErrFenced, st.now == e)
+						}
+					case 1:
+						err, e := s.Leases.Release(s.ctx, mine), mine.Epoch
+						return fmt.Sprintf("Release(%d) = %v", e, err), func(st state) (state, bool) {
+							if ok := st.now == e; !ok {
+								return st, outcomeIs(err, resilience.ErrFenced, false)
+							}
+							return state{0, st.most}, err == nil
+						}
+					}
+					l, err := s.Leases.Acquire(s.ctx, "a", mine.Owner, time.Hour)
+					if err == nil {
+						mine = l
+					}
+					return fmt.Sprintf("Acquire = %d, %v", l.Epoch, err), func(st state) (state, bool) {
+						if err != nil {
+							return st, outcomeIs(err, resilience.ErrHeld, st.now == 0)
+						}
+						return state{l.Epoch, l.Epoch}, st.now == 0 && l.Epoch > st.most
+					}
+				})
+			}
+		})
+	}
+	group.Wait()
+	if text := h.check(state{}); text != "" {
+		s.Error(text)
+	}
+}
+
+// outcomeIs reports whether err is nil where ok, else the one that is to be.
+func outcomeIs(err, want error, ok bool) bool {
+	if ok {
+		return err == nil
+	}
+	return errors.Is(err, want)
+}
