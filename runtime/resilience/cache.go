@@ -3,7 +3,6 @@ package resilience
 import (
 	"context"
 	"maps"
-	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -21,16 +20,15 @@ type Cache[K comparable, V any] struct {
 	read atomic.Pointer[map[K]*cacheSlot[K, V]]
 	hits stripes
 
-	mu      sync.Mutex
-	slots   map[K]*cacheSlot[K, V]
-	flights map[K]*flight[V]
-	ring    []*cacheSlot[K, V]
-	hand    int
-	unread  int   // finds that read did not know, since it was made
-	misses  int64 // executions
-	shared  int64 // calls that waited for another one's execution
-	stale   int64 // calls that a value older than its ttl answered
-	clears  int64
+	sharing[K, V] // its mu guards the rest
+	slots         map[K]*cacheSlot[K, V]
+	ring          []*cacheSlot[K, V]
+	hand          int
+	unread        int   // finds that read did not know, since it was made
+	misses        int64 // executions
+	shared        int64 // calls that waited for another one's execution
+	stale         int64 // calls that a value older than its ttl answered
+	clears        int64
 }
 
 // stripes is a count that many cores add to without sharing a line: each
@@ -75,7 +73,7 @@ type cacheEntry[V any] struct {
 // NewCache returns the cache of a method that g guards, under the Caching of its
 // policy.
 func NewCache[K comparable, V any](g *Guard) *Cache[K, V] {
-	c := &Cache[K, V]{guard: g, slots: map[K]*cacheSlot[K, V]{}, flights: map[K]*flight[V]{}}
+	c := &Cache[K, V]{guard: g, slots: map[K]*cacheSlot[K, V]{}}
 	c.read.Store(&map[K]*cacheSlot[K, V]{})
 	g.rt.mu.Lock()
 	defer g.rt.mu.Unlock()
@@ -162,14 +160,9 @@ func (c *Cache[K, V]) Fill(ctx context.Context, key K, f func(context.Context) (
 	case fl.around(ctx):
 		return f(ctx)
 	}
-	select {
-	case <-fl.done:
-	case <-ctx.Done():
-		if c.leave(key, fl) {
-			var zero V
-			return zero, p.leaving(ctx)
-		}
-		<-fl.done
+	if c.wait(ctx, c.guard.rt, key, fl) {
+		var zero V
+		return zero, p.leaving(ctx)
 	}
 	value, known = fl.result()
 	known.caller = ctx
@@ -200,11 +193,10 @@ func (c *Cache[K, V]) join(ctx context.Context, p *plan, key K, f func(context.C
 		}
 		return fl, zero, Outcome{}
 	}
-	fl := &flight[V]{done: make(chan struct{}), waiting: 1, began: c.clears}
-	ctx, fl.cancel = context.WithCancel(context.WithValue(context.WithoutCancel(ctx), flightKey{fl}, true))
-	c.flights[key] = fl
+	fl, ctx := c.begin(ctx, key)
+	fl.began = c.clears
 	c.misses++
-	go c.run(ctx, p, key, fl, f)
+	go fl.execute(ctx, f, func() { c.land(ctx, p, key, fl) })
 	return fl, zero, Outcome{}
 }
 
@@ -219,93 +211,21 @@ func (c *Cache[K, V]) answer(s *cacheSlot[K, V]) (value V, known Outcome, ok boo
 		return value, Outcome{}, false
 	case now < k.usable:
 		c.stale++
-		return k.value, Outcome{}, true
+		return k.value, Outcome{poor: true}, true
 	}
 	c.hit(s)
 	return value, k.failed, true
-}
-
-// leave takes a caller from an execution, and cancels it if it was the last one.
-// It reports false if the execution has ended.
-func (c *Cache[K, V]) leave(key K, fl *flight[V]) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if fl.landed {
-		return false
-	}
-	if fl.waiting--; fl.waiting == 0 {
-		c.forget(key, fl) // who comes now begins anew
-		c.guard.rt.abandoned.Add(1)
-		fl.cancel()
-	}
-	return true
-}
-
-// forget lets nobody else wait for an execution. c.mu is held.
-func (c *Cache[K, V]) forget(key K, fl *flight[V]) {
-	if c.flights[key] == fl {
-		delete(c.flights, key)
-	}
-}
-
-// flight is an execution that calls share. The cache's mu guards the three in the
-// middle.
-type flight[V any] struct {
-	done   chan struct{}
-	cancel context.CancelFunc
-	began  int64 // after so many clears
-
-	waiting int
-	landed  bool
-
-	value    V
-	outcome  Outcome
-	panicked *PanicError
-	exited   bool // by runtime.Goexit
-}
-
-// flightKey is the key under which the context of an execution has it.
-type flightKey struct{ flight any }
-
-// around reports whether ctx is one of the execution itself.
-func (fl *flight[V]) around(ctx context.Context) bool { return ctx.Value(flightKey{fl}) != nil }
-
-func (c *Cache[K, V]) run(ctx context.Context, p *plan, key K, fl *flight[V], f func(context.Context) (V, Outcome)) {
-	fl.exited = true
-	defer c.land(ctx, p, key, fl)
-	defer func() {
-		if fl.exited {
-			if v := recover(); v != nil {
-				fl.exited, fl.panicked = false, carried(v)
-			}
-		}
-	}()
-	fl.value, fl.outcome = f(ctx)
-	fl.exited = false
 }
 
 // land ends an execution. The result of one that everybody left is dropped: it
 // may be older than what is kept by now. So is that of one that began before the
 // cache was cleared.
 func (c *Cache[K, V]) land(ctx context.Context, p *plan, key K, fl *flight[V]) {
-	fl.cancel()
-	c.mu.Lock()
-	fl.landed = true
-	c.forget(key, fl)
-	left := fl.waiting == 0
-	if !left && fl.began == c.clears && !fl.exited && fl.panicked == nil {
-		c.keep(&p.Caching, key, fl)
-	}
-	c.mu.Unlock()
-	if left {
-		c.guard.rt.abandoned.Add(-1)
-		defer p.tellAbandoned(ctx, 0, fl.outcome.err, fl.panicked, fl.exited)
-	}
-	close(fl.done)
-}
-
-func (fl *flight[V]) result() (V, Outcome) {
-	return reraise(fl.panicked, fl.exited, fl.value, fl.outcome)
+	c.end(ctx, c.guard.rt, p.name, key, fl, func() {
+		if fl.began == c.clears && !fl.exited && fl.panicked == nil {
+			c.keep(&p.Caching, key, fl)
+		}
+	})
 }
 
 // keep keeps what an execution came to, and lets an older value answer for its
@@ -332,7 +252,7 @@ func (c *Cache[K, V]) keep(conf *Caching, key K, fl *flight[V]) {
 		c.put(conf, key, &k)
 	}
 	if now < k.usable && o.kinds&(KindCanceled|KindCallerDeadline) == 0 {
-		fl.value, fl.outcome = k.value, Outcome{}
+		fl.value, fl.outcome = k.value, Outcome{poor: true}
 		c.stale += int64(fl.waiting)
 	}
 }

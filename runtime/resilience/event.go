@@ -278,17 +278,17 @@ const neverReturned = "panic or Goexit"
 
 // ended tells that a delegate came back that nobody waits for.
 func (a *abandonable[T]) ended() {
-	a.plan.tellAbandoned(a.caller, a.attempt, a.err, a.panicked, a.exited)
+	a.plan.rt.tellAbandoned(a.caller, a.plan.name, a.attempt, a.err, a.panicked, a.exited)
 }
 
-// tellAbandoned tells what the attempt of a call under ctx came to that nobody
-// waited for.
-func (p *plan) tellAbandoned(ctx context.Context, attempt int, err error, panicked *PanicError, exited bool) {
-	o := p.rt.observer
+// tellAbandoned tells what the attempt of a call of name under ctx came to that
+// nobody waited for.
+func (rt *Runtime) tellAbandoned(ctx context.Context, name string, attempt int, err error, panicked *PanicError, exited bool) {
+	o := rt.observer
 	if o == nil {
 		return
 	}
-	e := Event{Kind: AbandonedEnded, Time: time.Now(), Name: p.name, Attempt: attempt, Err: err}
+	e := Event{Kind: AbandonedEnded, Time: time.Now(), Name: name, Attempt: attempt, Err: err}
 	switch {
 	case panicked != nil:
 		e.Err = panicked
