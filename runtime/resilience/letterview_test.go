@@ -1,0 +1,91 @@
+package resilience
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestMatchingLetters chooses among more letters than are looked at at once.
+func TestMatchingLetters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rt := openLetters(t, Options{})
+		n := newNotifier(t, rt, Policy{}, DeadLetterPolicy{Queue: "payments.notify"}, LetterMethod[notifyArgs]{})
+		for i := range 2*chunk + 10 {
+			_ = n.call(t.Context(), notifyArgs{CustomerID: "c-" + strconv.Itoa(i%7), Cents: int64(i)})
+			time.Sleep(time.Minute)
+		}
+		count := func(text string, oldestFirst bool) (ids []string) {
+			f, err := ParseFilter(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for s, err := range rt.DeadLetters().matching(t.Context(), f, "", oldestFirst) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				ids = append(ids, s.ID)
+			}
+			return ids
+		}
+		all := count("", true)
+		if back := count("", false); len(all) != 2*chunk+10 || !slices.IsSorted(all) || back[0] != all[len(all)-1] || len(back) != len(all) {
+			t.Errorf("%d letters from old to new, %d back", len(all), len(back))
+		}
+		for text, want := range map[string]int{
+			"interface:resilience.Gateway": 522, "interface:payments.Gateway": 0,
+			"queue:payments.notify method:Notify state:dead":          522,
+			"args.customerID=c-3":                                     75,
+			"args.cents=500 or args.cents=501":                        2,
+			`error:"gateway is down" age<1h`:                          59,
+			"since:2h not until:1h":                                   60,
+			"id:" + all[4]:                                            1,
+			"id:" + all[0][:9] + "*":                                  1,
+			"attempts>1":                                              0,
+			"replays=0 reason:exhausted interface:*.Gateway args.x=1": 0,
+		} {
+			if got := count(text, false); len(got) != want {
+				t.Errorf("%s chooses %d, want %d", text, len(got), want)
+			}
+		}
+	})
+}
+
+// failingLog fails to scan.
+type failingLog struct{ Log }
+
+var errDisk = errors.New("disk is gone")
+
+func (l failingLog) Scan(context.Context, string, Version) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) { yield(Record{}, errDisk) }
+}
+
+// TestMatchingSaysThatItCannotRead holds that a letter that cannot be read is not
+// taken for one that does not match.
+func TestMatchingSaysThatItCannotRead(t *testing.T) {
+	rt := openLetters(t, Options{})
+	n := newNotifier(t, rt, Policy{}, DeadLetterPolicy{}, LetterMethod[notifyArgs]{})
+	if err := n.call(t.Context(), notifyArgs{}); !errors.Is(err, ErrDeadLettered) {
+		t.Fatal(err)
+	}
+	f, err := ParseFilter("args.cents=5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rt.DeadLetters().List(t.Context(), LetterQuery{}); err != nil { // reads the index
+		t.Fatal(err)
+	}
+	rt.stores.Log = failingLog{rt.stores.Log}
+	var got error
+	for _, got = range rt.DeadLetters().matching(t.Context(), f, "", true) {
+	}
+	if !errors.Is(got, errDisk) || !strings.Contains(got.Error(), "disk") {
+		t.Errorf("error %v", got)
+	}
+}
