@@ -23,7 +23,7 @@ var completions = map[string]string{
 	lint) [ "${word#-}" = "$word" ] || COMPREPLY=($(compgen -W "LINT" -- "$word")) ;;
 	diff) [ "${word#-}" = "$word" ] || COMPREPLY=($(compgen -W "DIFF" -- "$word")) ;;
 	simulate) [ "${word#-}" = "$word" ] || COMPREPLY=($(compgen -W "SIMULATE" -- "$word")) ;;
-	completion) COMPREPLY=($(compgen -W "bash zsh fish" -- "$word")); return ;;
+GROUPS	completion) COMPREPLY=($(compgen -W "bash zsh fish" -- "$word")); return ;;
 	*) return ;;
 	esac
 	[ ${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -d -- "$word"))
@@ -42,7 +42,7 @@ _resilgen() {
 	lint) [[ $PREFIX == -* ]] && compadd -- LINT || _files -/ ;;
 	diff) [[ $PREFIX == -* ]] && compadd -- DIFF || _files -/ ;;
 	simulate) [[ $PREFIX == -* ]] && compadd -- SIMULATE || _files ;;
-	completion) compadd -- bash zsh fish ;;
+GROUPS	completion) compadd -- bash zsh fish ;;
 	esac
 }
 if [ "$funcstack[1]" = _resilgen ]; then
@@ -59,7 +59,7 @@ complete -c resilgen -n '__fish_seen_subcommand_from check' -a 'CHECK (__fish_co
 complete -c resilgen -n '__fish_seen_subcommand_from lint' -a 'LINT (__fish_complete_directories)'
 complete -c resilgen -n '__fish_seen_subcommand_from diff' -a 'DIFF (__fish_complete_directories)'
 complete -c resilgen -n '__fish_seen_subcommand_from simulate' -a 'SIMULATE (__fish_complete_path)'
-`,
+GROUPS`,
 }
 
 func completion(_ context.Context, env *environment, args []string) error {
@@ -68,11 +68,52 @@ func completion(_ context.Context, env *environment, args []string) error {
 	}
 	generate, _ := env.generateFlags()
 	simulate, _ := env.simulateFlags()
-	script := strings.NewReplacer("VERBS", strings.Join(verbNames(), " "),
+	script := strings.NewReplacer("GROUPS", groupCompletions(env, args[0]), "VERBS", strings.Join(verbNames(), " "),
 		"GENERATE", flagNames(generate), "CHECK", flagNames(env.flags("check")),
 		"LINT", flagNames(env.lintFlags()), "DIFF", flagNames(env.diffFlags()), "SIMULATE", flagNames(simulate)).Replace(completions[args[0]])
 	_, err := fmt.Fprint(env.stdout, script)
 	return err
+}
+
+// groupCompletions is the part of a script about verbs that have verbs.
+func groupCompletions(env *environment, shell string) string {
+	var b strings.Builder
+	for _, g := range groups() {
+		b.WriteString(g.completion(env, shell))
+	}
+	return b.String()
+}
+
+// completion completes the verbs of g, then their flags and files.
+func (g group) completion(env *environment, shell string) string {
+	names := strings.Join(g.names(), " ")
+	var b strings.Builder
+	switch shell {
+	case "bash":
+		fmt.Fprintf(&b, "\t%s)\n\t\tif [ \"$COMP_CWORD\" -eq 2 ]; then\n\t\t\tCOMPREPLY=($(compgen -W %q -- \"$word\")); return\n\t\tfi\n\t\tcase ${COMP_WORDS[2]} in\n", g.name, names)
+		for _, v := range g.verbs {
+			fmt.Fprintf(&b, "\t\t%s) [ \"${word#-}\" = \"$word\" ] || COMPREPLY=($(compgen -W %q -- \"$word\")) ;;\n", v.name, g.flagNames(env, v))
+		}
+		b.WriteString("\t\tesac\n\t\t[ ${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n")
+	case "zsh":
+		fmt.Fprintf(&b, "\t%s)\n\t\tif (( CURRENT == 3 )); then compadd -- %s; return; fi\n\t\tcase $words[3] in\n", g.name, names)
+		for _, v := range g.verbs {
+			fmt.Fprintf(&b, "\t\t%s) [[ $PREFIX == -* ]] && compadd -- %s || _files ;;\n", v.name, g.flagNames(env, v))
+		}
+		b.WriteString("\t\tesac ;;\n")
+	case "fish":
+		fmt.Fprintf(&b, "complete -c resilgen -n '__fish_seen_subcommand_from %s; and not __fish_seen_subcommand_from %s' -a '%s'\n", g.name, names, names)
+		for _, v := range g.verbs {
+			fmt.Fprintf(&b, "complete -c resilgen -n '__fish_seen_subcommand_from %s; and __fish_seen_subcommand_from %s' -a '%s (__fish_complete_path)'\n", g.name, v.name, g.flagNames(env, v))
+		}
+	}
+	return b.String()
+}
+
+func (g group) flagNames(env *environment, v subverb) string {
+	flags := g.flags(v)
+	v.begin(env.output(), flags)
+	return strings.ReplaceAll(" "+flagNames(flags), " -", " --")[1:]
 }
 
 // flagNames lists the flags as they are written.

@@ -43,6 +43,9 @@ source ./script; words=(${=LINE}); [[ $LINE = *" " ]] && words+=(""); CURRENT=$#
 				"resilgen check -l":            "-lint=warn\n-loader",
 				"resilgen lint -sa":            "-sarif",
 				"resilgen diff -f":             "-fail-on=weaker",
+				"resilgen dlq sh":              "show",
+				"resilgen dlq ls --ol":         "--oldest",
+				"resilgen dlq show pa":         "payments",
 			} {
 				cmd := exec.Command(path, append(c.args, "-c", c.ask)...)
 				cmd.Dir, cmd.Env = dir, append(os.Environ(), "LINE="+line)

@@ -47,6 +47,7 @@ const usage = `resilgen writes resilient wrappers around Go interfaces.
   resilgen explain Gateway[.Charge]  print effective policies, where each value comes from, the worst case
   resilgen simulate Gateway.Charge   what a policy makes of a load and an outage, in virtual time, with the real runtime
   resilgen explain RG023             print what a check is about, with an example
+  resilgen dlq VERB [flags]          look at the calls that finally failed, mend and replay them
   resilgen schema                    print the JSON Schema of policy files
   resilgen completion bash|zsh|fish  print a completion script
   resilgen version                   print the version
@@ -60,11 +61,15 @@ type verb func(ctx context.Context, env *environment, args []string) error
 
 // verbs returns the verbs; a func, since completion itself is one.
 func verbs() map[string]verb {
-	return map[string]verb{
+	table := map[string]verb{
 		"generate": generate, "check": check, "init": initialize, "explain": explain, "lint": lintVerb, "diff": changes,
 		"simulate": simulate,
 		"schema":   schema, "completion": completion, "version": version,
 	}
+	for _, g := range groups() {
+		table[g.name] = func(ctx context.Context, env *environment, args []string) error { return g.run(ctx, env, args) }
+	}
+	return table
 }
 
 func verbNames() []string { return slices.Sorted(maps.Keys(verbs())) }
@@ -122,7 +127,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 			fmt.Fprint(stdout, usage)
 			return exitOK
 		}
-		name, args = args[0], []string{"-h"}
+		name, args = args[0], append(args[1:], "-h")
 	}
 	v := verbs()[name]
 	if v == nil {
@@ -134,7 +139,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 		return exitUsage
 	}
 	err := env.call(ctx, name, v, args)
-	if errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) && !errors.As(err, new(coded)) {
 		fmt.Fprintln(env.stderr, "resilgen: interrupted; every file is as it was")
 		return exitInterrupted
 	}
@@ -144,6 +149,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 // call runs a verb. Some have flags and read them; to the others a flag is a
 // mistake, but for the one that asks for help.
 func (env *environment) call(ctx context.Context, name string, v verb, args []string) error {
+	if _, ok := findGroup(name); ok {
+		return v(ctx, env, args)
+	}
 	for _, arg := range args {
 		switch {
 		case name == "generate" || name == "check" || name == "lint" || name == "diff" || name == "simulate":

@@ -16,6 +16,9 @@ import (
 const asTool = "RESILGEN_TEST_AS_TOOL"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(asService) != "" {
+		os.Exit(runService())
+	}
 	if as := os.Getenv(asTool); as == "interrupted" {
 		os.Exit(runInterrupted())
 	} else if as != "" {

@@ -61,6 +61,7 @@ func paint(on bool, color, text string) string {
 func (env *environment) report(err error) int {
 	var complaints policy.Errors
 	var wrong usageError
+	var exit coded
 	switch {
 	case err == nil || errors.Is(err, flag.ErrHelp):
 		return exitOK
@@ -69,6 +70,9 @@ func (env *environment) report(err error) int {
 	case errors.As(err, &complaints):
 		env.complain(complaints)
 		return exitFindings
+	case errors.As(err, &exit):
+		fmt.Fprintf(env.stderr, "resilgen: %s\n", cleanLines(err.Error()))
+		return exit.code
 	}
 	fmt.Fprintf(env.stderr, "resilgen: %v\n", err)
 	switch {

@@ -188,6 +188,9 @@ func (route *Route) check(r *request, w http.ResponseWriter) error {
 	return nil
 }
 
+// box are the letters.
+func (r *request) box() *resilience.LetterBox { return r.rt.DeadLetters() }
+
 func (r *request) confirmed() string { return r.Header.Get(confirmHeader) }
 
 // number returns a parameter that is clamped to a range; fallback where it is not

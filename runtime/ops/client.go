@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/resilgen/resilgen/runtime/resilience"
 )
@@ -83,6 +84,17 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 		return nil, refusal(resp)
 	}
 	return resp, nil
+}
+
+// checkName refuses what can be no part of a path: no letter, plan or job is
+// called so.
+func checkName(id string) error {
+	if id == "" || len(id) > 200 || strings.ContainsFunc(id, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == ':')
+	}) {
+		return problem(NotFound, "nothing is called %s", brief(id))
+	}
+	return nil
 }
 
 // unreachable says what stands between the client and its service.

@@ -74,6 +74,7 @@ var causes = []struct {
 	err  error
 	code Code
 }{
+	{resilience.ErrNoLetter, NotFound},
 	{resilience.ErrConflict, Conflict},
 	{resilience.ErrFenced, Conflict},
 	{resilience.ErrBusy, Busy},

@@ -80,7 +80,7 @@ func service(t *testing.T, address string) (cmd *exec.Cmd, stop io.Closer) {
 	return cmd, stdin
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
