@@ -28,6 +28,13 @@ func TestColorOnTerminalsOnly(t *testing.T) {
 
 // onTerminal returns what resilgen generate prints on a terminal.
 func onTerminal(t *testing.T, dir, env string) string {
+	_, text := terminalRun(t, dir, []string{"NO_COLOR=", env}, "", "generate")
+	return text
+}
+
+// terminalRun runs the tool on a terminal, where somebody types input.
+func terminalRun(t *testing.T, dir string, env []string, input string, args ...string) (code int, text string) {
+	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
 		t.Skipf("no terminals here: %v", err)
@@ -43,13 +50,50 @@ func onTerminal(t *testing.T, dir, env string) string {
 	if err != nil {
 		t.Skipf("no terminals here: %v", err)
 	}
-	cmd := exec.Command(os.Args[0], "generate")
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), asTool+"=1", "NO_COLOR=", env)
-	cmd.Stdout, cmd.Stderr = slave, slave
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Dir, cmd.Env = dir, append(append(os.Environ(), asTool+"=1"), env...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	require.NoError(t, cmd.Start())
 	slave.Close()
-	var text strings.Builder
-	_, _ = io.Copy(&text, master) // ends with EIO when the other side is closed
+	if input != "" {
+		_, err = master.WriteString(input)
+		require.NoError(t, err)
+	}
+	var out strings.Builder
+	_, _ = io.Copy(&out, master) // ends with EIO when the other side is closed
 	_ = cmd.Wait()
-	return text.String()
+	return cmd.ProcessState.ExitCode(), out.String()
+}
+
+// TestDLQColours: a terminal has them unless somebody does not want them, a pipe
+// where somebody does.
+func TestDLQColours(t *testing.T) {
+	s := startService(t)
+	s.tell("keep c-1")
+	const coloured = "\x1b[1mID "
+	for _, c := range []struct {
+		env  []string
+		args []string
+		want bool
+	}{
+		{[]string{"TERM=xterm"}, nil, true},
+		{[]string{"TERM=dumb"}, nil, false},
+		{[]string{"TERM=xterm", "NO_COLOR=1"}, nil, false},
+		{[]string{"TERM=xterm"}, []string{"--color=never"}, false},
+		{[]string{"TERM=xterm", "NO_COLOR=1"}, []string{"--color=always"}, true},
+	} {
+		_, text := terminalRun(t, t.TempDir(), append([]string{"NO_COLOR="}, c.env...), "", append([]string{"dlq", "ls", "--addr", s.addr}, c.args...)...)
+		require.Equal(t, c.want, strings.Contains(text, coloured), "%v %v: %q", c.env, c.args, text)
+		require.Contains(t, text, "notices")
+	}
+	_, out, _ := s.dlq("ls")
+	require.NotContains(t, out, "\x1b")
+	_, out, _ = s.dlq("ls", "--color", "always")
+	require.Contains(t, out, coloured)
+	t.Setenv("CLICOLOR_FORCE", "1")
+	_, out, _ = s.dlq("ls")
+	require.Contains(t, out, coloured)
+	t.Setenv("NO_COLOR", "1")
+	_, out, _ = s.dlq("ls")
+	require.NotContains(t, out, "\x1b")
 }
