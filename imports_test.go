@@ -38,7 +38,7 @@ var rooms = map[string]struct {
 	"runtime/simulation":     {[]string{module + "/runtime/resilience", module + "/runtime/internal/clock", module + "/runtime/internal/journal"}, []string{"net/http", "expvar", "log", "reflect", "testing"}, true},
 	"runtime/resiliencetest": {[]string{module + "/runtime/resilience", module + "/runtime/internal/clock", module + "/runtime/internal/journal"}, []string{"net/http", "expvar", "log"}, true},
 	"generator": {[]string{module + "/generator/policy", module + "/generator/source", module + "/generator/lint", module + "/templates",
-		"golang.org/x/tools/go/packages"}, nil, false},
+		"golang.org/x/tools/go/packages", "golang.org/x/tools/go/types/typeutil"}, nil, false},
 	"cmd/resilgen": {[]string{module + "/generator", module + "/generator/policy", module + "/templates/starter", module + "/runtime/simulation",
 		module + "/runtime/resilience", module + "/runtime/ops", "golang.org/x/term"}, nil, false},
 }

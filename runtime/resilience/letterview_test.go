@@ -57,12 +57,12 @@ func TestMatchingLetters(t *testing.T) {
 	})
 }
 
-// failingLog fails to scan.
-type failingLog struct{ Log }
+// unreadableLog fails to scan.
+type unreadableLog struct{ Log }
 
 var errDisk = errors.New("disk is gone")
 
-func (l failingLog) Scan(context.Context, string, Version) iter.Seq2[Record, error] {
+func (l unreadableLog) Scan(context.Context, string, Version) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) { yield(Record{}, errDisk) }
 }
 
@@ -81,7 +81,7 @@ func TestMatchingSaysThatItCannotRead(t *testing.T) {
 	if _, err := rt.DeadLetters().List(t.Context(), LetterQuery{}); err != nil { // reads the index
 		t.Fatal(err)
 	}
-	rt.stores.Log = failingLog{rt.stores.Log}
+	rt.stores.Log = unreadableLog{rt.stores.Log}
 	var got error
 	for _, got = range rt.DeadLetters().matching(t.Context(), f, "", true) {
 	}
