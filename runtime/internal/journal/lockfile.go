@@ -1,4 +1,65 @@
 package journal
 
-// lockName is the file that tells who has the lock of the directory.
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+)
+
+// lockName is the file that tells who has the lock of the directory. Whether it
+// is there, and what it says, changes nothing.
 const lockName = "LOCK"
+
+// lockSize is how many bytes LOCK has, so that a shorter text covers a longer one.
+const lockSize = 256
+
+// own takes the directory and says so in LOCK.
+func own(disk FS) (io.Closer, error) {
+	lock, err := disk.Lock()
+	if errors.Is(err, ErrLocked) {
+		return nil, owner(disk)
+	}
+	if err != nil {
+		return nil, err
+	}
+	host, _ := os.Hostname()
+	text := fmt.Sprintf("%d %s %s", os.Getpid(), time.Now().UTC().Format(time.RFC3339), host)
+	// Best effort: a full disk must not keep a journal from opening.
+	if f, err := disk.Open(lockName, ReadWrite); err == nil {
+		say(f, text)
+	} else if f, err := disk.Open(lockName, Create); err == nil {
+		say(f, text)
+	}
+	return lock, nil
+}
+
+func say(f File, text string) {
+	_, _ = f.WriteAt(fmt.Appendf(nil, "%-*.*s\n", lockSize-1, lockSize-1, text), 0)
+	_ = f.Close()
+}
+
+// owner reads who has the directory.
+func owner(disk FS) error {
+	e := &BusyError{Path: disk.Path()}
+	f, err := disk.Open(lockName, Read)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return e
+		}
+		return errors.Join(e, err)
+	}
+	b := make([]byte, lockSize)
+	n, _ := f.ReadAt(b, 0)
+	var since string
+	if _, err := fmt.Sscan(strings.TrimSpace(string(b[:n])), &e.PID, &since, &e.Host); err != nil {
+		e.PID, e.Host = 0, ""
+	}
+	e.Since, _ = time.Parse(time.RFC3339, since)
+	host, _ := os.Hostname()
+	e.Orphan = e.PID > 0 && e.Host == host && !alive(e.PID)
+	return errors.Join(e, f.Close())
+}

@@ -1,0 +1,433 @@
+package journal
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+)
+
+// found is what opening finds, and what it made of it.
+type found struct {
+	x       *index
+	id      id
+	seg     *segment // the last one
+	chain   chain
+	durable uint64 // the last batch known to be
+	time    int64  // the greatest in any record
+	clean   bool
+	indexed bool
+	reserve bool
+	events  []Event
+}
+
+// recovery is one pass over the segments of a directory.
+type recovery struct {
+	*Journal
+	*found
+	segs    []*segment
+	at      int       // the segment that the chain has come to
+	end     int64     // and where in it
+	jumps   []removed // segments that are not there, as those beside them tell
+	claimed uint64    // the greatest batch that another one calls durable
+	unsure  []span    // batches that none calls durable yet
+	through uint64    // batches after this one are not seen
+	marked  uint64    // the last batch that ends with the mark of a clean end
+}
+
+// span is where a batch lies.
+type span struct {
+	seg    *segment
+	off    int64
+	bytes  int64
+	number uint64
+}
+
+// recover reads the directory. All batches up to known are durable, whatever the
+// files say. Unless the journal is read-only, it cuts what is not whole, and
+// writes again what may only be in the cache of the system, so that what it
+// returns is durable.
+func (j *Journal) recover(known uint64) (*found, error) {
+	names, err := j.fs.List()
+	if err != nil {
+		return nil, err
+	}
+	r := &recovery{Journal: j, found: &found{x: newIndex()}, claimed: known, through: math.MaxUint64}
+	if err = r.open(names); err == nil {
+		err = r.read(slices.Contains(names, indexName))
+	}
+	if err != nil {
+		return nil, errors.Join(err, r.closeAll())
+	}
+	return r.found, nil
+}
+
+func (r *recovery) closeAll() error {
+	var errs []error
+	for _, seg := range r.segs {
+		errs = append(errs, seg.release())
+	}
+	return errors.Join(errs...)
+}
+
+// open opens the segments among names, in order.
+func (r *recovery) open(names []string) error {
+	slices.Sort(names)
+	mode := ReadWrite
+	if r.o.ReadOnly {
+		mode = Read
+	}
+	for _, name := range names {
+		switch number, ok := segmentNumber(name); {
+		case ok && number > 1<<32-1:
+			return fmt.Errorf("%s: its number is too large", name)
+		case ok:
+			if err := r.openOne(name, mode); err != nil {
+				return err
+			}
+		case name == reserveName:
+			r.reserve = true
+		case strings.HasPrefix(name, tmpPrefix) && !r.o.ReadOnly:
+			if err := r.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	if len(r.segs) == 0 {
+		r.found.id = newID(r.o.ID)
+	}
+	return nil
+}
+
+func (r *recovery) openOne(name string, mode Mode) error {
+	seg, of, err := openSegment(r.fs, name, mode)
+	if err != nil {
+		return err
+	}
+	r.segs = append(r.segs, seg)
+	if len(r.segs) > 1 && of != r.found.id {
+		return &CorruptError{File: name, Why: "it belongs to another journal"}
+	}
+	r.found.id = of
+	return nil
+}
+
+// read reads all there is.
+func (r *recovery) read(index bool) error {
+	if len(r.segs) == 0 {
+		return nil
+	}
+	if index {
+		err := r.loadIndex()
+		if err == nil {
+			return nil
+		}
+		r.events = append(r.events, Event{Kind: IndexIgnored, File: indexName, Err: err})
+		if err := r.again(); err != nil {
+			return err
+		}
+	}
+	return r.replay()
+}
+
+// again forgets what an INDEX said that turned out wrong.
+func (r *recovery) again() error {
+	*r.found = found{x: newIndex(), id: r.found.id, reserve: r.found.reserve, events: r.found.events}
+	for _, seg := range r.segs {
+		size, err := seg.file.Size()
+		if err != nil {
+			return err
+		}
+		seg.size, seg.used, seg.live, seg.total, seg.indexed = size, 0, 0, 0, 0
+	}
+	return nil
+}
+
+// replay reads the batches and mends the end.
+func (r *recovery) replay() error {
+	if r.o.ReadOnly {
+		if err := r.pass(nil); err != nil { // to learn what is durable
+			return err
+		}
+		r.through, r.found.chain, r.found.events, r.jumps, r.unsure = r.claimed, chain{}, nil, nil, nil
+	}
+	for _, seg := range r.segs {
+		r.found.x.segs[seg.number] = seg
+	}
+	if err := r.pass(r.apply); err != nil {
+		return err
+	}
+	if err := r.checkJumps(); err != nil {
+		return err
+	}
+	r.fold()
+	if r.o.ReadOnly {
+		return nil
+	}
+	return r.mend()
+}
+
+// pass walks over all batches, and finds out whether what stops it is the end or
+// damage.
+func (r *recovery) pass(apply func(block) error) error {
+	for i, seg := range r.segs {
+		before := uint64(0)
+		if i > 0 {
+			before = r.segs[i-1].number
+		}
+		from, first := r.found.chain, header{}
+		end, c, err := r.walk(seg, seg.number != before+1, func(b block) error {
+			if first.number == 0 && len(b.heads) > 0 {
+				first = b.heads[0]
+			}
+			r.note(b)
+			if apply == nil {
+				return nil
+			}
+			return apply(b)
+		})
+		if err != nil {
+			return err
+		}
+		if first.number == 0 && i > 0 { // it ended in the segment before
+			break
+		}
+		if seg.number != before+1 && first.number != 0 {
+			r.jumps = append(r.jumps, removed{before + 1, seg.number - 1, from.number + 1, first.number - 1, first.prev})
+		}
+		r.at, r.end, r.found.chain = i, end, c
+		seg.used = end
+		seg.checked.Store(true)
+	}
+	return r.judgeEnd()
+}
+
+// walk has one goroutine read and check while this one takes in.
+func (r *recovery) walk(seg *segment, jump bool, emit func(block) error) (end int64, c chain, err error) {
+	if r.o.Serial {
+		var buf []byte
+		take := func(n int) []byte {
+			if cap(buf) < n {
+				buf = make([]byte, n)
+			}
+			return buf[:n]
+		}
+		return walk(seg, r.found.id, r.found.chain, jump, take, emit)
+	}
+	blocks, free := make(chan block), make(chan []byte, 2)
+	free <- nil
+	free <- nil
+	go func() {
+		defer close(blocks)
+		take := func(n int) []byte {
+			if buf := <-free; cap(buf) >= n {
+				return buf[:n]
+			}
+			return make([]byte, n)
+		}
+		end, c, err = walk(seg, r.found.id, r.found.chain, jump, take, func(b block) error {
+			blocks <- b
+			return nil
+		})
+	}()
+	var emitErr error
+	for b := range blocks {
+		if emitErr == nil {
+			emitErr = emit(b)
+		}
+		free <- b.bytes[:0]
+	}
+	return end, c, errors.Join(err, emitErr)
+}
+
+// note keeps account of which batches are known to be durable.
+func (r *recovery) note(b block) {
+	off := b.off
+	for _, h := range b.heads {
+		n := batchHead + int64(h.length)
+		r.claimed = max(r.claimed, h.durable)
+		r.unsure = append(r.unsure, span{b.seg, off, n, h.number})
+		off += n
+	}
+	i := 0
+	for i < len(r.unsure) && r.unsure[i].number <= r.claimed {
+		i++
+	}
+	r.unsure = append(r.unsure[:0], r.unsure[i:]...)
+}
+
+// judgeEnd finds out whether the batch after the last one was durable: then it is
+// damaged, else it was being written when the process ended.
+func (r *recovery) judgeEnd() error {
+	next := r.found.chain.number + 1
+	damage := &CorruptError{File: r.segs[r.at].name(), Offset: r.end, Batch: next}
+	if r.claimed >= next {
+		damage.Why = fmt.Sprintf("batch %d was durable", r.claimed)
+		return damage
+	}
+	off, cut := r.end, int64(0)
+	for _, seg := range r.segs[r.at:] {
+		at, end, err := later(seg, r.found.id, off, next)
+		if err != nil {
+			return err
+		}
+		if at >= 0 {
+			damage.Why = fmt.Sprintf("%s says at byte %d that it was durable", seg.name(), at)
+			return damage
+		}
+		cut += end - off
+		off = segmentHead
+	}
+	if cut > 0 {
+		r.found.events = append(r.found.events, Event{Kind: TailCut, File: damage.File, Bytes: cut})
+	}
+	return nil
+}
+
+// apply takes the records of whole batches into the index.
+func (r *recovery) apply(b block) error {
+	return b.records(func(h header, off int64, rec rawRecord) error {
+		if h.number > r.through {
+			return nil
+		}
+		x, p := r.found.x, place{rec.version, uint32(b.seg.number), uint32(off / align), uint32(rec.size)}
+		x.version, r.found.time = max(x.version, rec.version), max(r.found.time, rec.time)
+		bad := &CorruptError{File: b.seg.name(), Offset: off, Batch: h.number}
+		switch rec.kind {
+		case kindData:
+			e := x.keys[string(rec.key)]
+			if e == nil {
+				e = x.add(string(rec.key))
+			}
+			x.put(e, p)
+		case kindDrop:
+			if len(rec.payload) != 8 {
+				bad.Why = "a drop without a version"
+				return bad
+			}
+			x.drop(string(rec.key), x.entry(string(rec.key)), binary.LittleEndian.Uint64(rec.payload), p)
+		case kindRemoved:
+			gone, ok := readRemoved(rec.payload)
+			if !ok {
+				bad.Why = "a removal that names no segments"
+				return bad
+			}
+			x.remove(gone, p)
+		case kindClosed:
+			b.seg.total += p.padded()
+			r.marked = h.number
+		}
+		return nil
+	})
+}
+
+// checkJumps refuses segments that are missing though nobody removed them.
+func (r *recovery) checkJumps() error {
+	for _, jump := range r.jumps {
+		next := jump.from
+		for _, g := range r.found.x.gone { // by from
+			if g.from > next || g.through < next {
+				continue
+			}
+			next = g.through + 1
+			if g.through == jump.through && (g.last != jump.last || g.crc != jump.crc) {
+				return &CorruptError{File: segmentName(g.through + 1), Offset: segmentHead, Batch: jump.last + 1, Why: "it does not continue the segments that were removed before it"}
+			}
+		}
+		if next <= jump.through {
+			return &CorruptError{File: segmentName(next), Why: "the file is missing"}
+		}
+	}
+	return nil
+}
+
+// fold forgets keys of which nothing is left.
+func (r *recovery) fold() {
+	x := r.found.x
+	for key, e := range x.keys {
+		if len(e.places) == 0 {
+			delete(x.keys, key)
+			continue
+		}
+		e.last, e.dropping = e.places[len(e.places)-1].version, 0
+	}
+	x.order, x.fresh, x.stale = nil, slices.Collect(maps.Keys(x.keys)), 0
+	x.shown = x.version
+	r.found.clean = r.marked == r.found.chain.number && r.marked > 0
+	r.found.durable = r.found.chain.number
+	r.found.seg = r.segs[r.at]
+}
+
+// mend makes the end one behind which can be written, and what is before it
+// durable. Nothing is believed before the flush.
+func (r *recovery) mend() error {
+	last := r.segs[r.at]
+	if !r.found.clean {
+		if err := zero(last.file, r.end, last.size); err != nil {
+			return err
+		}
+	}
+	if err := r.rewrite(); err != nil {
+		return err
+	}
+	for _, seg := range r.segs[r.at+1:] {
+		if err := r.unlink(seg); err != nil {
+			return err
+		}
+	}
+	r.segs = r.segs[:r.at+1]
+	for _, g := range r.found.x.gone { // a crash came before the unlink
+		for n := g.from; n <= g.through; n++ {
+			if seg := r.found.x.segs[n]; seg != nil && seg.live == 0 && seg != last {
+				if err := r.unlink(seg); err != nil {
+					return err
+				}
+				r.segs = slices.DeleteFunc(r.segs, func(s *segment) bool { return s == seg })
+			}
+		}
+	}
+	if r.o.Growing {
+		last.size = max(last.size, r.o.segmentSize())
+	}
+	return r.fs.SyncDir()
+}
+
+// rewrite writes again what may be in the cache of the system only: after a flush
+// that failed it may show pages as clean that the disk never got.
+func (r *recovery) rewrite() error {
+	touched := map[*segment]bool{r.segs[r.at]: true}
+	for _, s := range r.unsure {
+		if s.number <= r.claimed {
+			continue
+		}
+		b := make([]byte, s.bytes)
+		if err := readFull(s.seg, b, s.off); err != nil {
+			return err
+		}
+		if _, err := s.seg.file.WriteAt(b, s.off); err != nil {
+			return err
+		}
+		touched[s.seg] = true
+	}
+	for _, seg := range r.segs[:r.at+1] {
+		if touched[seg] {
+			if err := seg.file.Sync(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// unlink removes a segment that holds nothing.
+func (r *recovery) unlink(seg *segment) error {
+	delete(r.found.x.segs, seg.number)
+	if err := r.fs.Remove(seg.name()); err != nil {
+		return err
+	}
+	return seg.release()
+}
