@@ -11,11 +11,16 @@ import (
 
 // batch is what one flush makes durable. Whoever puts in the first record leads
 // it: waits until the batch before is settled, closes it, writes and flushes it,
-// and wakes the others. Whoever comes while the disk works is in the next one.
+// and wakes the others. Whoever comes while the disk works is in the next one; and
+// who comes when its turn has come and its leader is still waking up leads it, so
+// that the disk does not wait for a goroutine.
 type batch struct {
 	bytes   []byte // room for the header, then the records
 	changes []change
 	urgent  bool          // all of it may use the reserve
+	ripe    bool          // the turn is its
+	led     bool          // and somebody uses it
+	settled bool          // and has done so
 	turn    chan struct{} // the one before is settled; nil where there was none
 	done    chan struct{} // settled; nil while the leader alone waits
 	next    *batch
@@ -83,10 +88,10 @@ func (j *Journal) append(ctx context.Context, key string, after uint64, payload 
 	if e == nil {
 		e = j.x.entry(key)
 	}
-	b, lead := j.into(size, urgent)
+	b, part := j.into(size, urgent)
 	version := j.record(b, e, key, kindData, payload)
 	e.last = version
-	if err := j.leave(ctx, b, lead); err != nil {
+	if err := j.leave(ctx, b, part); err != nil {
 		return 0, fmt.Errorf("append to %s: %w", key, err)
 	}
 	return version, nil
@@ -107,11 +112,11 @@ func (j *Journal) drop(ctx context.Context, key string, through uint64) error {
 	}
 	var payload [8]byte
 	binary.LittleEndian.PutUint64(payload[:], through)
-	b, lead := j.into(recordHead+len(key)+len(payload), true)
+	b, part := j.into(recordHead+len(key)+len(payload), true)
 	j.record(b, e, key, kindDrop, payload[:])
 	b.changes[len(b.changes)-1].through = through
 	e.dropping = max(e.dropping, through)
-	if err := j.leave(ctx, b, lead); err != nil {
+	if err := j.leave(ctx, b, part); err != nil {
 		return fmt.Errorf("drop %s: %w", key, err)
 	}
 	return nil
@@ -168,18 +173,35 @@ func (j *Journal) settled(ctx context.Context, e *entry) error {
 	return b.wait(ctx, done)
 }
 
-// into returns a batch with room for a record of size bytes, and whether the
-// caller has to lead it.
-func (j *Journal) into(size int, urgent bool) (b *batch, lead bool) {
-	if b = j.open; b != nil && len(b.bytes)+padded(size) <= j.o.most() {
+// part is what a writer has to do for its batch.
+type part int
+
+const (
+	follows part = iota // nothing but wait
+	first               // lead when the turn comes, if nobody else does
+	leads               // it has the turn
+)
+
+// into returns a batch with room for a record of size bytes, and the part of who
+// puts it in.
+func (j *Journal) into(size int, urgent bool) (*batch, part) {
+	if b := j.open; b != nil && len(b.bytes)+padded(size) <= j.o.most() {
 		b.urgent = b.urgent && urgent
-		return b, false
+		if b.ripe && !b.led {
+			b.led = true
+			return b, leads
+		}
+		return b, follows
 	}
-	b = j.newBatch()
+	b := j.newBatch()
 	b.urgent = urgent
 	j.open = b
 	j.queue(b)
-	return b, true
+	if b.turn != nil {
+		return b, first
+	}
+	b.led = true
+	return b, leads
 }
 
 // memory is what a batch leaves to a later one.
@@ -223,14 +245,30 @@ func (j *Journal) record(b *batch, e *entry, key string, k kind, payload []byte)
 }
 
 // leave unlocks the journal and returns when b is settled, or when ctx ends and
-// the caller does not lead it: without its leader a batch would never be written.
-func (j *Journal) leave(ctx context.Context, b *batch, lead bool) error {
-	if lead {
+// the batch does not depend on the caller: without its leader it would never be
+// written.
+func (j *Journal) leave(ctx context.Context, b *batch, p part) error {
+	switch p {
+	case first:
+		turn := b.turn
 		j.mu.Unlock()
+		<-turn
+		j.mu.Lock()
+		if b.led {
+			ctx = context.Background() // it is being written
+			break
+		}
+		b.led = true
+		return j.lead(b)
+	case leads:
 		return j.lead(b)
 	}
 	done := b.followed()
+	settled := b.settled
 	j.mu.Unlock()
+	if settled {
+		return b.err
+	}
 	return b.wait(ctx, done)
 }
 
@@ -255,12 +293,9 @@ func (b *batch) wait(ctx context.Context, done <-chan struct{}) error {
 	}
 }
 
-// lead writes b when its turn comes.
+// lead closes b and writes it. The caller has the lock, which is free
+// afterwards, and the turn.
 func (j *Journal) lead(b *batch) error {
-	if b.turn != nil {
-		<-b.turn
-	}
-	j.mu.Lock()
 	if j.open == b {
 		j.open = nil
 	}
@@ -352,7 +387,11 @@ func (j *Journal) pass(b *batch) {
 		clear(b.changes)
 		j.idle = append(j.idle, memory{b.bytes, b.changes})
 	}
+	b.settled = true
 	done, next, news := b.done, b.next, j.news
+	if next != nil {
+		next.ripe = true
+	}
 	j.news = nil
 	j.mu.Unlock()
 	if done != nil {
