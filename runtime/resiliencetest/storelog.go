@@ -71,45 +71,31 @@ var appendRules = []rule{
 	}},
 }
 
-// twoWriters lets two append to one key, each after what it has scanned.
+// twoWriters has two append after the same version, again and again.
 func twoWriters(s *stores) {
-	const rounds = 100
-	var mu sync.Mutex
-	var group sync.WaitGroup
-	won := map[resilience.Version]string{} // by the version before
-	for w := range 2 {
-		group.Go(func() {
-			last := resilience.Version(0)
-			for i := range rounds {
-				body := fmt.Sprint(w, " ", i)
-				_, err := s.Log.Append(s.ctx, "k", last, []byte(body))
-				mu.Lock()
-				if before, ok := won[last]; err == nil && ok {
-					s.Errorf("%s and %s both came after version %d", before, body, last)
-				}
-				if err == nil {
-					won[last] = body
-				} else if !errors.Is(err, resilience.ErrConflict) {
-					s.Errorf("Append = %v, want nil or ErrConflict", err)
-				}
-				mu.Unlock()
-				list, _ := collect(s.Log.Scan(s.ctx, "k", last))
-				if len(list) > 0 {
-					last = list[len(list)-1].Version
-				}
-			}
-		})
+	var want []string
+	last := resilience.Version(0)
+	for i := range 100 {
+		var group sync.WaitGroup
+		var versions [2]resilience.Version
+		var errs [2]error
+		for w := range 2 {
+			group.Go(func() {
+				versions[w], errs[w] = s.Log.Append(s.ctx, "k", last, fmt.Appendf(nil, "%d by %d", i, w))
+			})
+		}
+		group.Wait()
+		won := 0
+		if errs[0] != nil {
+			won = 1
+		}
+		if errs[won] != nil || !errors.Is(errs[1-won], resilience.ErrConflict) {
+			s.Fatalf("two appends after version %d: %v and %v, want nil and ErrConflict", last, errs[0], errs[1])
+		}
+		last = versions[won]
+		want = append(want, fmt.Sprintf("%d by %d", i, won))
 	}
-	group.Wait()
-	s.shows("k", 0, inOrder(won)...)
-}
-
-// inOrder returns what won, each after the one before.
-func inOrder(won map[resilience.Version]string) (bodies []string) {
-	for _, after := range slices.Sorted(maps.Keys(won)) {
-		bodies = append(bodies, won[after])
-	}
-	return bodies
+	s.shows("k", 0, want...)
 }
 
 // eightClients append to and drop three keys at random, and their histories are
