@@ -11,15 +11,15 @@ import (
 	"testing"
 )
 
-// failingLog is a memoryLog whose appends fail from one of them on, as if the
+// haltingLog is a memoryLog whose appends fail from one of them on, as if the
 // process had ended there.
-type failingLog struct {
+type haltingLog struct {
 	*memoryLog
 	left int // appends that succeed
 	err  error
 }
 
-func (l *failingLog) Append(ctx context.Context, key string, after Version, body []byte) (Version, error) {
+func (l *haltingLog) Append(ctx context.Context, key string, after Version, body []byte) (Version, error) {
 	if l.left--; l.left < 0 {
 		return 0, l.err
 	}
@@ -92,7 +92,7 @@ func TestHalfWrittenValues(t *testing.T) {
 		for left := range 5 {
 			for _, next := range [][]byte{small, large} {
 				t.Run(fmt.Sprintf("%d before, %d records, then %d bytes", len(before), left, len(next)), func(t *testing.T) {
-					log := &failingLog{memoryLog: newMemoryLog(), left: 100, err: ErrUnavailable}
+					log := &haltingLog{memoryLog: newMemoryLog(), left: 100, err: ErrUnavailable}
 					v, last := values{log}, Version(0)
 					for _, body := range before {
 						last, _ = v.append(ctx, "k", last, body)
@@ -131,7 +131,7 @@ func TestHalfWrittenValues(t *testing.T) {
 // TestLeftoversDoNotReviveADroppedKey drops all values before a half-written one: who
 // wants to append after them comes too late.
 func TestLeftoversDoNotReviveADroppedKey(t *testing.T) {
-	log, ctx := &failingLog{memoryLog: newMemoryLog(), left: 2, err: ErrUnavailable}, context.Background()
+	log, ctx := &haltingLog{memoryLog: newMemoryLog(), left: 2, err: ErrUnavailable}, context.Background()
 	v := values{log}
 	last, _ := v.append(ctx, "k", 0, []byte("first"))
 	if _, err := v.append(ctx, "k", last, make([]byte, 1<<20)); !errors.Is(err, ErrUnavailable) {
@@ -151,7 +151,7 @@ func TestLeftoversDoNotReviveADroppedKey(t *testing.T) {
 
 // TestFullStoreKeepsNoPieces has the store fill up within a value.
 func TestFullStoreKeepsNoPieces(t *testing.T) {
-	log := &failingLog{memoryLog: newMemoryLog(), left: 2, err: ErrStoreFull}
+	log := &haltingLog{memoryLog: newMemoryLog(), left: 2, err: ErrStoreFull}
 	if _, err := (values{log}).append(context.Background(), "k", 0, make([]byte, 1<<20)); !errors.Is(err, ErrStoreFull) {
 		t.Fatal(err)
 	}
