@@ -21,8 +21,8 @@ running service, --addr unix:/run/x.sock (see ops.Listen), or in the directory o
 its store, --dir, which the verbs that change something need for themselves.
 `,
 		verbs: []subverb{
-			{"ls", "[filter]", "list letters, newest first", lsHelp, dlqList},
-			{"show", "id …", "print letters whole", showHelp, dlqShow},
+			{"ls", "[filter]", "list letters, newest first", lsHelp, resilience.LetterSummary{}, dlqList},
+			{"show", "id …", "print letters whole", showHelp, resilience.Letter{}, dlqShow},
 		},
 	}
 }
@@ -91,12 +91,10 @@ parentheses say otherwise:
   queue:payments.notify reason:exhausted since:24h
   method:Charge not state:replayed attempts>3
   error:"connection refused" args.req.customer=42
-
---json prints a letter without its arguments a line: resilience.LetterSummary.
 `
 
-const showHelp = `Arguments are shown as they were kept: what was redacted says so.
---json prints a letter a line: resilience.Letter.
+const showHelp = `Arguments are shown as they were kept, or as the last edit left them; what was
+redacted says so.
 `
 
 // dlqList prints letters.

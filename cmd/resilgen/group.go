@@ -39,6 +39,7 @@ type subverb struct {
 	args  string // what it takes: "[filter]"
 	about string // in a line
 	help  string // more, in paragraphs
+	line  any    // what --json prints a line of
 	begin func(out *output, flags *flag.FlagSet) action
 }
 
@@ -143,6 +144,9 @@ func (g group) printHelp(env *environment, args []string) error {
 	fmt.Fprintf(env.stdout, "usage: resilgen %s %s\n\n%s.\n", g.name, strings.TrimSpace(v.name+" [flags] "+v.args), upperFirst(v.about))
 	if v.help != "" {
 		fmt.Fprint(env.stdout, "\n"+v.help)
+	}
+	if v.line != nil {
+		fmt.Fprintf(env.stdout, "\n--json prints a %T a line; docs/dlq.schema.json has its schema.\n", v.line)
 	}
 	fmt.Fprintln(env.stdout)
 	var list strings.Builder
