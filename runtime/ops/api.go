@@ -84,11 +84,6 @@ func guarded(next http.Handler) http.Handler {
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
-		defer func() {
-			if p := recover(); p != nil {
-				problem(Internal, "a panic: %v", p).write(w)
-			}
-		}()
 		switch {
 		case !knownHost(r.Host):
 			misdirected(w, r.Host)
@@ -137,12 +132,26 @@ func answer(rt *resilience.Runtime, list []Route, w http.ResponseWriter, r *http
 		list[at].streamTo(w, req)
 		return
 	}
-	v, err := list[at].serve(req)
+	var v any
+	err := safely(func() (err error) {
+		v, err = list[at].serve(req)
+		return err
+	})
 	if err != nil {
 		asProblem(err).write(w)
 		return
 	}
 	writeJSON(w, v)
+}
+
+// safely makes an error of a panic in f.
+func safely(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = problem(Internal, "a panic: %v", p)
+		}
+	}()
+	return f()
 }
 
 func notAllowed(w http.ResponseWriter, list []Route, method string) {

@@ -10,14 +10,15 @@ import (
 type lines struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
+	limit   time.Duration // for the client to take a line
 	begun   bool
 }
 
 // streamTo serves a route that streams. An error before the first line is a
 // problem; one after it is the last line, under the name "problem".
 func (route *Route) streamTo(w http.ResponseWriter, r *request) {
-	out := &lines{w: w, control: http.NewResponseController(w)}
-	err := route.stream(r, out)
+	out := newLines(w, writeTime)
+	err := safely(func() error { return route.stream(r, out) })
 	switch {
 	case err == nil:
 		out.begin()
@@ -26,6 +27,10 @@ func (route *Route) streamTo(w http.ResponseWriter, r *request) {
 	default:
 		asProblem(err).write(w)
 	}
+}
+
+func newLines(w http.ResponseWriter, limit time.Duration) *lines {
+	return &lines{w: w, control: http.NewResponseController(w), limit: limit}
 }
 
 func (l *lines) begin() {
@@ -43,7 +48,7 @@ func (l *lines) send(v any) error {
 		return err
 	}
 	l.begin()
-	_ = l.control.SetWriteDeadline(time.Now().Add(writeTime)) // a recorder in memory has none
+	_ = l.control.SetWriteDeadline(time.Now().Add(l.limit)) // a recorder in memory has none
 	_, err = l.w.Write(append(body, '\n'))
 	return err
 }

@@ -96,11 +96,14 @@ func problem(code Code, format string, args ...any) *Problem {
 func asProblem(err error) *Problem {
 	var p *Problem
 	var large *http.MaxBytesError
+	var filter *resilience.FilterError
 	switch {
 	case errors.As(err, &p):
 		return p
 	case errors.As(err, &large):
 		return problem(TooLarge, "a body of more than %d bytes", large.Limit)
+	case errors.As(err, &filter):
+		return problem(BadRequest, "%v", err)
 	}
 	for _, c := range causes {
 		if errors.Is(err, c.err) {
