@@ -59,7 +59,12 @@ func (rt *Runtime) setVariable(name, value string) error {
 	case "RESILIENCE_DISABLE":
 		return rt.override(name, disable, value, checkPartList(value))
 	case "RESILIENCE_DURABLE":
-		return errors.New("not available yet")
+		on, err := strconv.ParseBool(value)
+		if err != nil {
+			return errors.New("want true or false")
+		}
+		rt.undurable = map[string]bool{"": !on}
+		rt.say(Event{Kind: OverrideApplied, Key: "durable", Value: strconv.FormatBool(on), By: name})
 	default:
 		return rt.setKey(name, value)
 	}

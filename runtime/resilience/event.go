@@ -98,6 +98,17 @@ const (
 	// told when the change is seen: by [HealthRegistry.Snapshot], or within a second
 	// of it after [HealthRegistry.Start].
 	HealthChanged
+	// CheckpointUsed: a result that was kept answered a call. The delegate was not
+	// called.
+	CheckpointUsed
+	// CheckpointKept: the result of Attempt executions was recorded.
+	CheckpointKept
+	// CheckpointNotKept: it could not be recorded, because of Err, and was returned.
+	CheckpointNotKept
+	// CheckpointRefused: what is kept cannot answer, or nothing could be kept, because
+	// of Err, a [*CheckpointError]; the call failed. Where Reason is "recomputed" the
+	// delegate is called instead.
+	CheckpointRefused
 )
 
 // eventNames has a name for each kind. Who adds a kind adds its name here, its
@@ -117,6 +128,10 @@ var eventNames = [...]string{
 	OverrideApplied:   "override applied",
 	OverrideRefused:   "override refused",
 	HealthChanged:     "health changed",
+	CheckpointUsed:    "checkpoint used",
+	CheckpointKept:    "checkpoint kept",
+	CheckpointNotKept: "checkpoint not kept",
+	CheckpointRefused: "checkpoint refused",
 }
 
 // String returns the kind in words: "attempt failed".
@@ -140,7 +155,7 @@ func (e *Event) words(say func(format string, args ...any)) {
 	switch e.Kind {
 	case AttemptFailed, GaveUp, HedgeStarted, HedgeWon:
 		say(", attempt %d", e.Attempt)
-	case AbandonedEnded:
+	case AbandonedEnded, CheckpointKept, CheckpointNotKept:
 		if e.Attempt > 0 {
 			say(", attempt %d", e.Attempt)
 		}

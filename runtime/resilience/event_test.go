@@ -298,6 +298,21 @@ var eventCases = []eventCase{
 		}
 	}, []string{"override applied, circuitBreaker.minimumCalls = 60, by o.yaml:2:3",
 		"override refused: pay.Refund: circuitBreaker.minimumCalls: must not be greater than window.size"}},
+	{CheckpointUsed, "kept before", Policy{}, func(t *testing.T, rt *Runtime, g *Guard) {
+		log := &moodyLog{Log: newMemoryLog()}
+		rt.stores.Log = log
+		w := rt.Wrap("pay.Charge", g)
+		w.Guard("X", Policy{})
+		c := NewCheckpoints[int, int](w, "X", CheckpointPolicy{}, nil)
+		one := func(context.Context) (int, Outcome) { return 1, Outcome{tries: 2} }
+		for _, args := range []int{0, 0, 1} {
+			_, _ = c.Do(t.Context(), "a", args, one)
+		}
+		log.set(ErrStoreFull, nil)
+		_, _ = c.Do(t.Context(), "b", 0, one)
+	}, []string{
+		"checkpoint kept, attempt 2", "checkpoint used", `checkpoint refused: pay.Charge.X#2: key "a": checkpoint of other arguments`,
+		"checkpoint not kept, attempt 2: store full"}},
 	{HealthChanged, "snapshot", Policy{Breaker: Breaker{ConsecutiveFailures: 1}, Health: Health{Register: true}}, func(t *testing.T, rt *Runtime, g *Guard) {
 		rt.Health().Snapshot()
 		fallible(t.Context(), g, errPeer)

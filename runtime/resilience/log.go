@@ -7,8 +7,8 @@ import (
 
 // LogHandler returns an observer (see [Options.Observe]) that writes each event
 // to l, or to slog.Default if l is nil: at level Warn a call that gave up, a
-// breaker that leaves the closed state, a component that gets worse and an
-// override that is refused, at Info what else breakers, components and operators
+// breaker that leaves the closed state, a component that gets worse, an override
+// that is refused, a checkpoint that is refused or not kept, at Info what else breakers, components and operators
 // do and fallbacks, at Debug the rest. Attributes are left out where the field is
 // zero.
 func LogHandler(l *slog.Logger) func(context.Context, Event) {
@@ -27,9 +27,11 @@ func LogHandler(l *slog.Logger) func(context.Context, Event) {
 
 func (e *Event) level() slog.Level {
 	switch {
-	case e.Kind == GaveUp, e.Kind == BreakerTransition && e.From == StateClosed, e.Kind == OverrideRefused, e.worse() && !e.Quiet:
+	case e.Kind == GaveUp, e.Kind == BreakerTransition && e.From == StateClosed, e.Kind == OverrideRefused, e.worse() && !e.Quiet,
+		e.Kind == CheckpointNotKept, e.Kind == CheckpointRefused:
 		return slog.LevelWarn
-	case e.Kind == LimitChanged, e.Kind == AttemptFailed, e.Kind == RetryScheduled, e.Kind == Rejected, e.Kind == HedgeStarted, e.Kind == HedgeWon:
+	case e.Kind == LimitChanged, e.Kind == AttemptFailed, e.Kind == RetryScheduled, e.Kind == Rejected, e.Kind == HedgeStarted, e.Kind == HedgeWon,
+		e.Kind == CheckpointUsed, e.Kind == CheckpointKept:
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo

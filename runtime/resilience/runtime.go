@@ -2,6 +2,7 @@ package resilience
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -54,6 +55,10 @@ type Runtime struct {
 
 	stores    Stores
 	undurable map[string]bool // "" is everything
+
+	wall         wallTime
+	checkpointed []anyCheckpointed
+	upcasts      map[string]func(json.RawMessage) (json.RawMessage, error) // by shape, see Upcast
 
 	letters       any // a *LetterBox, which is not said for the reason that health has
 	lettersMade   sync.Once
