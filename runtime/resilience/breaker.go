@@ -496,3 +496,10 @@ func (r *rejection) RetryAfter() (time.Duration, bool) {
 	left := r.until - sinceEpoch()
 	return max(left, 0), left > 0
 }
+
+// presentState is the state of b.
+func (b *breaker) presentState() State {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.state
+}

@@ -26,7 +26,7 @@ type Call struct {
 	caller  context.Context // as given
 	lazy    *lazyContext    // of the attempt, if a timeout of ours is its limit
 	breaker *breaker        // the plan's, or the one of the key
-	seekers *seeker         // arguments to rewind
+	aside   *aside          // what few calls need
 	limiter *limiter        // of the key, where the plan keeps one for each
 
 	generation uint64        // of the breaker's permit
@@ -373,6 +373,9 @@ func (c *Call) turnedAway(by part, err error) {
 func (c *Call) rejected(by part, kind Kind, reason error) {
 	c.kinds, c.unwanted, c.seen = kind, false, outcomeIgnored
 	c.stop(by, reason)
+	if c.plan.letters {
+		c.remember(by)
+	}
 	if c.plan.stats != nil {
 		if c.turned = by; c.races { // a hedge, which ends no call
 			c.countRejection()

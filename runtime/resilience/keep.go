@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -52,7 +54,7 @@ type letterMethod struct {
 	conf          DeadLetterPolicy // every default filled in
 	sig, schema   string
 	fields        []LetterField
-	redact        []Redaction
+	redactor      *redactor
 	inspectOnly   bool
 	idempotent    bool
 	replays       bool // there is a func for it
@@ -70,7 +72,11 @@ type letterMethod struct {
 func NewDeadLetters[A any](w *Wrapper, method string, p DeadLetterPolicy, m LetterMethod[A]) *DeadLetters[A] {
 	d := &DeadLetters[A]{box: w.rt.DeadLetters()}
 	d.m = newLetterMethod(w, method, p, m)
-	if err := d.box.admit(d.m); err != nil {
+	var err error
+	if d.m.redactor, err = newRedactor(m.Redact, d.box.hashKey); err == nil {
+		err = d.box.admit(d.m)
+	}
+	if err != nil {
 		w.errs = append(w.errs, fmt.Errorf("%s.%s: deadLetter: %w", w.name, method, err))
 	}
 	return d
@@ -79,7 +85,7 @@ func NewDeadLetters[A any](w *Wrapper, method string, p DeadLetterPolicy, m Lett
 func newLetterMethod[A any](w *Wrapper, method string, p DeadLetterPolicy, m LetterMethod[A]) *letterMethod {
 	kept := &letterMethod{
 		guard: w.rt.guardNamed(w.name + "." + method + w.instance), iface: fullName(w.pkg, w.name), method: method, instance: w.instance,
-		conf: p.withDefaults(w.name + "." + method), sig: m.Sig, schema: m.Schema, fields: m.Fields, redact: m.Redact,
+		conf: p.withDefaults(w.name + "." + method), sig: m.Sig, schema: m.Schema, fields: m.Fields,
 		inspectOnly: m.InspectOnly, idempotent: m.Idempotent, replays: m.Replay != nil && !m.InspectOnly,
 		fromPolicy: LetterPolicy{Name: p.Name, File: p.File, Gen: "1"},
 	}
@@ -133,10 +139,33 @@ func (b *LetterBox) admit(m *letterMethod) error {
 	if m.guard == nil {
 		return errors.New("the method has no guard")
 	}
+	if b.broken != nil {
+		return b.broken
+	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.methods[m.iface+"."+m.method+m.instance] = m
+	b.mu.Unlock()
+	b.rt.keepLetters(m)
 	return nil
+}
+
+// keepLetters has calls of the guard of m remember their attempts.
+func (rt *Runtime) keepLetters(m *letterMethod) {
+	defer rt.tellNews()
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	if rt.lettered == nil {
+		rt.lettered = map[*Guard]bool{}
+	}
+	rt.lettered[m.guard] = true
+	m.guard.plan.Store(rt.compile(m.guard))
+}
+
+// runningHash is the hash of the policy of g that is in force.
+func (rt *Runtime) runningHash(g *Guard) string {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	return rt.inForce(g, rt.overrides).hash()
 }
 
 // guardNamed returns a guard of rt, nil if there is none.
@@ -179,14 +208,15 @@ func (d *DeadLetters[A]) Keep(call *Call, args A, err error) error {
 }
 
 func (b *LetterBox) keep(m *letterMethod, c *Call, args any, reason Reason, err error) error {
+	if r := m.replayOf(c.caller); r != nil {
+		l, _ := b.letterOf(m, c, args, reason, err)
+		r.fail(l.failureOf())
+		return &KeptError{r.id, r.queue, err}
+	}
 	if !m.conf.When.has(reason) || !b.rt.isDurable(m.guard.name, m.guard.method, m.guard.wrapper, m.guard.iface) {
 		return err
 	}
-	l := b.letterOf(m, c, reason, err)
-	body, failed := json.Marshal(args)
-	if failed == nil {
-		failed = l.put(m, body)
-	}
+	l, failed := b.letterOf(m, c, args, reason, err)
 	if failed == nil {
 		failed = b.write(c.caller, l)
 	}
@@ -227,54 +257,121 @@ func (m *letterMethod) reasonOf(c *Call, err error) (Reason, bool) {
 	return ReasonExhausted, true
 }
 
-// letterOf returns the letter of a call, without its arguments.
-func (b *LetterBox) letterOf(m *letterMethod, c *Call, reason Reason, err error) *Letter {
-	now := time.Now()
+// letterOf returns the letter of a call. Where its arguments cannot be written, it
+// is without them.
+func (b *LetterBox) letterOf(m *letterMethod, c *Call, args any, reason Reason, err error) (*Letter, error) {
+	now := time.Now().Round(0).UTC()
 	l := &Letter{
 		V: letterFormat, ID: newLetterID(now), Queue: m.conf.Queue, State: LetterDead, Reason: reason,
 		Call:   LetterCall{Interface: m.iface, Method: m.method, Instance: m.instance, Sig: m.sig},
-		Policy: m.fromPolicy, Errors: errorTree(err, &m.guard.policy.Errors),
-		AttemptCount: int(c.attempts), First: now, Last: now, DeadAt: now,
+		Policy: m.fromPolicy, AttemptCount: int(c.attempts), First: now, Last: now, DeadAt: now, Origin: b.o.origin(b.instance),
 	}
+	l.Policy.Hash = b.rt.runningHash(m.guard)
 	if c.start != 0 {
-		l.First = now.Add(c.start - sinceEpoch())
+		l.First = wallClock(c.start)
 	}
 	if m.conf.MaxAge > 0 {
 		l.ExpiresAt = now.Add(m.conf.MaxAge)
 	}
 	l.Call.IdemKey, _ = IdempotencyKey(c.caller)
-	if trace := b.o.Trace; trace != nil {
-		l.Trace.Parent, l.Trace.State = trace(c.caller)
-	}
-	return l
+	secrets, failed := b.put(c.caller, m, l, args)
+	b.explain(m, l, c, err, b.scrubber.knowing(secrets))
+	return l, failed
 }
 
-// put puts the arguments into l: a JSON object with a member for each.
-func (l *Letter) put(m *letterMethod, object []byte) error {
+// wallClock is the time of an instant since epoch, by the clock of now, which may
+// have been set.
+func wallClock(at time.Duration) time.Time {
+	return time.Now().Add(at - sinceEpoch()).Round(0).UTC()
+}
+
+// explain puts into l why the call failed, and in which surroundings.
+func (b *LetterBox) explain(m *letterMethod, l *Letter, c *Call, err error, s *scrubber) {
+	l.Errors = errorTree(err, &m.guard.policy.Errors, s)
+	if p, ok := err.(*panicked); ok {
+		l.Stack = p.stack
+	}
+	l.Attempts, l.Elided = c.attemptsOf()
+	if trace := b.o.Trace; trace != nil {
+		l.Trace = ask(func() (t LetterTrace) {
+			t.Parent, t.State = trace(c.caller)
+			return LetterTrace{cutText(t.Parent, 64), cutText(t.State, 512)} // the limits of W3C
+		})
+	}
+	if own := b.o.Context; own != nil {
+		l.Ctx = ask(func() map[string]string { return own(c.caller) })
+		for name, value := range l.Ctx {
+			l.Ctx[name] = s.text(value)
+		}
+	}
+	l.Group = b.group(m, l, err)
+}
+
+// put puts the arguments into l, redacted and sealed. It returns what was taken out
+// of them.
+func (b *LetterBox) put(ctx context.Context, m *letterMethod, l *Letter, args any) (secrets []string, err error) {
+	object, err := encodeArgs(args)
+	if err != nil {
+		return nil, err
+	}
+	l.Call.ArgsHash = keyedHash(b.hashKey, "args", object)
+	if l.Call.Args, secrets, err = b.redact(ctx, m, l, object); err != nil {
+		l.Call.Args = nil
+		return secrets, err
+	}
+	if m.order != nil {
+		l.Call.OrderKey, err = m.order(object)
+		if slices.ContainsFunc(secrets, func(s string) bool { return len(s) >= 4 && strings.Contains(l.Call.OrderKey, s) }) {
+			l.Call.OrderKey = keyedHash(b.hashKey, "order", []byte(l.Call.OrderKey))
+		}
+	}
+	return secrets, err
+}
+
+// redact takes the arguments apart: a JSON object with a member for each.
+func (b *LetterBox) redact(ctx context.Context, m *letterMethod, l *Letter, object json.RawMessage) (args []LetterArg, secrets []string, err error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(object, &members); err != nil {
-		return err
+		return nil, nil, fmt.Errorf("arguments: %w", err)
 	}
 	for _, f := range m.fields {
-		arg := LetterArg{Name: f.Name, Type: f.Type, JSON: members[f.Name]}
-		if arg.JSON == nil {
-			arg.JSON = json.RawMessage("null")
+		value := members[f.Name]
+		if value == nil {
+			value = json.RawMessage("null")
 		}
-		l.Call.Args = append(l.Call.Args, arg)
+		out, err := m.redactor.argument(f.Name, value, b.o.Sealer != nil)
+		if err != nil {
+			return nil, nil, fmt.Errorf("argument %s: %w", f.Name, err)
+		}
+		arg := LetterArg{Name: f.Name, Type: f.Type, JSON: out.shown, Redacted: out.fields}
+		if out.toSeal != nil {
+			if arg.KeyID, arg.Sealed, err = b.o.Sealer.Seal(ctx, l.aad(f.Name), out.toSeal); err != nil {
+				return nil, nil, fmt.Errorf("argument %s: %w", f.Name, err)
+			}
+		}
+		args, secrets = append(args, arg), append(secrets, out.secrets...)
 	}
-	return nil
+	return args, secrets, nil
 }
 
 // Panicked keeps a call whose delegate panicked with value. It is called by a
 // deferred func that recovered and panics again.
 func (d *DeadLetters[A]) Panicked(call *Call, args A, value any) {
-	_ = d.box.keep(d.m, call, &args, ReasonPanic, &panicked{value}) // the panic goes on
+	_ = d.box.keep(d.m, call, &args, ReasonPanic, &panicked{value, panicStack(value)}) // the panic goes on
 }
 
-// panicked is what a delegate panicked with.
-type panicked struct{ value any }
+// panicked is what a delegate panicked with, and where.
+type panicked struct {
+	value any
+	stack []Frame
+}
 
-func (p *panicked) Error() string { return fmt.Sprint(p.value) }
+func (p *panicked) Error() string {
+	if e, ok := p.value.(*PanicError); ok { // of a goroutine of ours
+		return fmt.Sprint(e.Value)
+	}
+	return fmt.Sprint(p.value)
+}
 
 // Unwrap returns the value if it is an error.
 func (p *panicked) Unwrap() error {
@@ -282,7 +379,8 @@ func (p *panicked) Unwrap() error {
 	return err
 }
 
-// Get returns a letter of the method and its arguments.
+// Get returns a letter of the method and its arguments. With [ErrNeedsEdit] they
+// are without what was redacted.
 func (d *DeadLetters[A]) Get(ctx context.Context, id string) (A, Letter, error) {
 	var args A
 	l, err := d.box.Get(ctx, id)
@@ -296,23 +394,10 @@ func (d *DeadLetters[A]) Get(ctx context.Context, id string) (A, Letter, error) 
 	if err == nil {
 		err = decodeArgs(object, &args)
 	}
-	return args, l, err
-}
-
-// arguments returns the arguments of l as one JSON object.
-func (b *LetterBox) arguments(_ context.Context, l *Letter) (json.RawMessage, error) {
-	out := []byte{'{'}
-	for i, a := range l.Call.Args {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		name, err := json.Marshal(a.Name)
-		if err != nil {
-			return nil, err
-		}
-		out = append(append(append(out, name...), ':'), a.JSON...)
+	if err == nil && l.NeedsEdit() {
+		err = ErrNeedsEdit
 	}
-	return append(out, '}'), nil
+	return args, l, err
 }
 
 // List is [LetterBox.List] for the letters of the method.

@@ -275,7 +275,12 @@ var ErrNeedsEdit = errors.New("arguments were redacted: the letter needs an edit
 
 // NeedsEdit reports whether something of the arguments is gone for good.
 func (l *Letter) NeedsEdit() bool {
-	return slices.ContainsFunc(l.Call.Args, func(a LetterArg) bool { return len(a.Redacted) > 0 && a.Sealed == nil })
+	for _, a := range l.Call.Args {
+		if slices.ContainsFunc(a.Redacted, func(f RedactedField) bool { return f.Mode != Seal }) {
+			return true
+		}
+	}
+	return false
 }
 
 // Err returns the text of the outermost error of l, "" if there is none.

@@ -18,8 +18,12 @@ var ErrNoLetter = errors.New("no such letter")
 // LetterBox are the dead letters of a [Runtime], whichever method they are of. It
 // is safe for concurrent use.
 type LetterBox struct {
-	rt *Runtime
-	o  LetterOptions
+	rt       *Runtime
+	o        LetterOptions
+	instance string // of this process
+	hashKey  []byte
+	scrubber scrubber
+	broken   error // what is wrong with the options
 
 	// gate is held, shared, from the append of a letter to its entry in the index,
 	// and alone while that is read from the store.
@@ -87,7 +91,11 @@ func (rt *Runtime) DeadLetters() *LetterBox {
 }
 
 func (rt *Runtime) makeLetters() {
-	rt.letters = &LetterBox{rt: rt, o: rt.letterOptions, letters: map[string]*LetterSummary{}, methods: map[string]*letterMethod{}}
+	o := rt.letterOptions
+	b := &LetterBox{rt: rt, o: o, instance: newLetterID(time.Now()), letters: map[string]*LetterSummary{}, methods: map[string]*letterMethod{}}
+	b.hashKey, b.broken = o.hashKey()
+	b.scrubber.email = o.ScrubEmail
+	rt.letters = b
 }
 
 // List returns a page of letters, newest first.

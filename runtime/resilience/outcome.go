@@ -34,6 +34,9 @@ func (o Outcome) WantsFallback() bool {
 		return false
 	}
 	o.plan.countFallback()
+	if o.plan.letters {
+		o.plan.notesFallback(o.caller, o.err)
+	}
 	if observer := o.plan.rt.observer; observer != nil {
 		observer.tell(o.caller, Event{Kind: FallbackUsed, Time: time.Now(), Name: o.plan.name, Err: o.err})
 	}

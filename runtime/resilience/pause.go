@@ -15,10 +15,10 @@ func (c *Call) pause() bool {
 	}
 	if c.plan.hurries && c.plain && c.reason == nil { // judge has just looked at the caller
 		c.tellRetry(0)
-		return c.goes()
+		return c.goes(0)
 	}
 	d, ok := c.delay()
-	if ok && c.sleep(d) && c.goes() {
+	if ok && c.sleep(d) && c.goes(d) {
 		return true
 	}
 	err := c.caller.Err()
@@ -35,10 +35,14 @@ func (c *Call) pause() bool {
 	return false
 }
 
-// goes notes that another attempt is to begin, unless retries were switched off.
-func (c *Call) goes() bool {
+// goes notes that another attempt is to begin after d, unless retries were
+// switched off.
+func (c *Call) goes(d time.Duration) bool {
 	if c.plan.off.Load() {
 		return false
+	}
+	if c.plan.letters {
+		c.beginsAgain(d)
 	}
 	c.phase = again // until it is let in
 	return true

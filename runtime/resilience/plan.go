@@ -29,6 +29,7 @@ type plan struct {
 	keeps    bool    // results are in use after the return
 	lends    bool    // so are the slot and the share, see Held
 	nests    bool    // nest is there: beside what every call looks at
+	letters  bool    // are kept of calls that fail
 	spans    holding // of nest
 	attempts int32
 

@@ -17,7 +17,15 @@ func (c *Call) Rewind(s io.Seeker) {
 		return
 	}
 	at, err := s.Seek(0, io.SeekCurrent)
-	c.seekers = &seeker{s, at, err, c.seekers}
+	if c.aside == nil {
+		made := &struct { // one allocation
+			aside
+			seeker
+		}{seeker: seeker{s, at, err, nil}}
+		c.aside, made.seekers = &made.aside, &made.seeker
+		return
+	}
+	c.aside.seekers = &seeker{s, at, err, c.aside.seekers}
 }
 
 // seeker is an argument and where it stood before the first attempt.
@@ -29,11 +37,11 @@ type seeker struct {
 }
 
 // resume waits for the next attempt, and makes the arguments ready for it.
-func (c *Call) resume() bool { return c.pause() && (c.seekers == nil || c.rewind()) }
+func (c *Call) resume() bool { return c.pause() && (c.aside == nil || c.rewind()) }
 
 // rewind winds every argument back, and ends the call if one cannot be.
 func (c *Call) rewind() bool {
-	for s := c.seekers; s != nil; s = s.next {
+	for s := c.aside.seekers; s != nil; s = s.next {
 		err := s.err
 		if err == nil {
 			_, err = s.Seek(s.start, io.SeekStart)

@@ -146,7 +146,7 @@ func TestRewindAsksNothing(t *testing.T) {
 	}
 	call := mustGuard(t, threeAtOnce).Begin(t.Context())
 	call.Rewind(nil)
-	if call.seekers != nil {
+	if call.aside != nil {
 		t.Error("nil is to be rewound")
 	}
 }

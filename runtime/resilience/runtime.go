@@ -63,6 +63,7 @@ type Runtime struct {
 	letters       any // a *LetterBox, which is not said for the reason that health has
 	lettersMade   sync.Once
 	letterOptions LetterOptions
+	lettered      map[*Guard]bool // whose failed calls are kept
 
 	noStats, noHistograms bool
 	observer              *observer // nil: nobody listens
@@ -260,7 +261,7 @@ func (rt *Runtime) compile(g *Guard) *plan {
 	if p.retries || p.hedge != nil {
 		p.budget = rt.budgetFor(g, &r.Policy)
 	}
-	p.stats = g.stats
+	p.stats, p.letters = g.stats, rt.lettered[g]
 	p.times = g.stats != nil && g.stats.times
 	p.admits = p.breaker != nil || p.keys != nil || p.bulkhead != nil || p.limits || p.adapts
 	p.prepares = p.clocked || p.times || p.keys != nil || p.budget != nil

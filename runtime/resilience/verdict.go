@@ -98,6 +98,9 @@ func (c *Call) failed(retry, record bool) {
 	if (c.last != nil || retry) && c.listened() {
 		c.tellFailure(ended)
 	}
+	if c.plan.letters && (c.last != nil || retry) {
+		c.remember(noPart)
+	}
 	held := c.holds &^ c.plan.spans
 	if held&holdsWatch != 0 {
 		c.watched(c.answer(), 0)
@@ -289,6 +292,9 @@ func (c *Call) wantsFallback() bool {
 		return false
 	}
 	c.plan.countFallback()
+	if c.plan.letters {
+		c.plan.notesFallback(c.caller, c.why())
+	}
 	if c.listened() {
 		c.tell(Event{Kind: FallbackUsed, Err: c.why()})
 	}

@@ -1,0 +1,68 @@
+package resilience
+
+import (
+	"context"
+	"sync"
+)
+
+// replaying is a replay of a letter that runs. It goes with the context of the
+// call, so that a Keep adds to the letter instead of making another one.
+type replaying struct {
+	id, queue string
+	guard     *Guard // of the method
+
+	mu     sync.Mutex
+	failed *LetterFailure
+	fell   error
+}
+
+type replayKey struct{}
+
+// withReplay returns a context for the call that r makes.
+func withReplay(ctx context.Context, r *replaying) context.Context {
+	return context.WithValue(ctx, replayKey{}, r)
+}
+
+// replayOf returns the replay that a call of m under ctx is, nil if it is none: a
+// replayed method may call others whose calls are kept.
+func (m *letterMethod) replayOf(ctx context.Context) *replaying {
+	r, _ := ctx.Value(replayKey{}).(*replaying)
+	if r == nil || r.guard != m.guard {
+		return nil
+	}
+	return r
+}
+
+// failure returns what the call was kept for, nil if it was not: it succeeded, was
+// cancelled, or its error never came to the layer of dead letters.
+func (r *replaying) failure() *LetterFailure {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failed
+}
+
+// fellBack returns the error that a fallback was asked to answer for, which makes
+// its answer no success; nil if none was.
+func (r *replaying) fellBack() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.fell
+}
+
+func (r *replaying) fail(f *LetterFailure) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed = f
+}
+
+// notesFallback notes that a fallback is about to answer, for the replay that the
+// call may be.
+func (p *plan) notesFallback(ctx context.Context, cause error) {
+	r, _ := ctx.Value(replayKey{}).(*replaying)
+	if r == nil || r.guard.name != p.name {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fell = cause
+}
