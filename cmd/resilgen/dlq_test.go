@@ -62,12 +62,13 @@ func TestDLQListAndShow(t *testing.T) {
 	require.Equal(t, 0, code, errs)
 	printable(t, out)
 	require.Contains(t, out, "4611686018427387905", "numbers are not rounded")
-	require.Contains(t, out, `gateway is down: \u{1b}[31mred`)
+	require.Contains(t, out, `queue      q\u{1b}[31mred`)
+	require.Contains(t, out, `txt.exe\u{2066}`)
 	code, out, errs = s.dlq("show", "--json", second)
 	require.Equal(t, 0, code, errs)
 	printable(t, out)
 	letter := jsonLines[resilience.Letter](t, out)[0]
-	require.Contains(t, letter.Err(), "\x1b[31mred", "JSON says what is there")
+	require.Equal(t, "q"+nasty, letter.Queue, "JSON says what is there")
 	require.Equal(t, "4611686018427387905", string(letter.Call.Args[2].JSON))
 }
 
