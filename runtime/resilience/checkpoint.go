@@ -141,7 +141,7 @@ func (c *Checkpoints[V, A]) Do(ctx context.Context, key string, args A, f func(c
 		return f(ctx)
 	}
 	if c.conf.SecretKey {
-		key = keyedHash(c.guard.rt.letterOptions.HashKey, []byte(key))
+		key = hmacOf(c.guard.rt.letterOptions.HashKey, []byte(key))
 	}
 	return c.under(ctx, key, args, f)
 }

@@ -113,11 +113,11 @@ func hashArgs(key, args []byte, secret bool) string {
 		sum := sha256.Sum256(args)
 		return "sha256:" + hex.EncodeToString(sum[:])
 	}
-	name := keyedHash(key, []byte("name of the key"))
-	return "hmac-" + name[:8] + ":" + keyedHash(key, args)
+	name := hmacOf(key, []byte("name of the key"))
+	return "hmac-" + name[:8] + ":" + hmacOf(key, args)
 }
 
-func keyedHash(key, text []byte) string {
+func hmacOf(key, text []byte) string {
 	m := hmac.New(sha256.New, key)
 	m.Write(text)
 	return hex.EncodeToString(m.Sum(nil))
