@@ -53,42 +53,46 @@ func segmentNumber(name string) (uint64, bool) {
 	return n, n > 0
 }
 
-func putSegmentHead(b []byte, of id, number uint64) {
-	copy(b, magic)
+// putSegmentHead writes the header of a segment. size is how long the file was
+// made before the first batch, so that it can be told when it was cut short; 0
+// says that it grows.
+func putSegmentHead(b []byte, of id, number uint64, size int64) {
 	le := binary.LittleEndian
+	clear(b[:segmentHead])
+	copy(b, magic)
 	le.PutUint16(b[8:], formatVersion)
 	le.PutUint16(b[10:], 0) // flags
 	copy(b[12:], of[:])
 	le.PutUint64(b[28:], number)
-	le.PutUint32(b[36:], crc32.Checksum(b[:36], castagnoli))
-	clear(b[40:segmentHead])
+	le.PutUint64(b[36:], uint64(size))
+	le.PutUint32(b[segmentHead-4:], crc32.Checksum(b[:segmentHead-4], castagnoli))
 }
 
-// readSegmentHead returns whose segment b begins. A newer format is a
-// [*FormatError], and anything else a [*CorruptError].
-func readSegmentHead(name string, b []byte) (of id, err error) {
+// readSegmentHead returns whose segment b begins, and how long the file must be.
+// A newer format is a [*FormatError], and anything else a [*CorruptError].
+func readSegmentHead(name string, b []byte) (of id, size int64, err error) {
 	le := binary.LittleEndian
-	bad := func(why string) (id, error) { return id{}, &CorruptError{File: name, Why: why} }
+	bad := func(why string) (id, int64, error) { return id{}, 0, &CorruptError{File: name, Why: why} }
 	if len(b) < segmentHead {
 		return bad("the header of the segment is cut off")
 	}
 	if string(b[:8]) != magic {
 		return bad("it is no segment of a journal")
 	}
-	if le.Uint32(b[36:]) != crc32.Checksum(b[:36], castagnoli) {
+	if le.Uint32(b[segmentHead-4:]) != crc32.Checksum(b[:segmentHead-4], castagnoli) {
 		return bad("the header of the segment has another checksum")
 	}
 	if v := le.Uint16(b[8:]); v > formatVersion {
-		return id{}, &FormatError{File: name, What: "format", Found: int(v), Have: formatVersion}
+		return id{}, 0, &FormatError{File: name, What: "format", Found: int(v), Have: formatVersion}
 	}
 	if f := le.Uint16(b[10:]); f != 0 {
-		return id{}, &FormatError{File: name, What: "flags", Found: int(f)}
+		return id{}, 0, &FormatError{File: name, What: "flags", Found: int(f)}
 	}
 	if n, ok := segmentNumber(name); !ok || le.Uint64(b[28:]) != n {
 		return bad(fmt.Sprintf("it says that it is segment %d", le.Uint64(b[28:])))
 	}
 	copy(of[:], b[12:])
-	return of, nil
+	return of, int64(le.Uint64(b[36:])), nil
 }
 
 // header is what stands before a batch.

@@ -96,7 +96,7 @@ func Open(disk FS, o Options) (*Journal, error) {
 			return nil, err
 		}
 	}
-	found, err := j.recover(0)
+	found, err := j.look()
 	if err != nil {
 		err = fmt.Errorf("open journal in %s: %w", disk.Path(), err)
 		if j.lock != nil {
@@ -108,6 +108,20 @@ func Open(disk FS, o Options) (*Journal, error) {
 	j.start()
 	j.report(found)
 	return j, nil
+}
+
+// look reads the directory. Beside a process that writes, what looks like damage
+// may be a batch that was half there, or a segment that went: then another look
+// finds something else.
+func (j *Journal) look() (*found, error) {
+	found, err := j.recover(0)
+	for tries := 0; j.o.ReadOnly && err != nil && tries < 100; tries++ {
+		before := err.Error()
+		if found, err = j.recover(0); err != nil && err.Error() == before {
+			break
+		}
+	}
+	return found, err
 }
 
 // start begins the goroutines, for which Close waits.
@@ -178,7 +192,7 @@ func (j *Journal) Stats() Stats {
 		s.LiveBytes += seg.live
 		s.SegmentBytes += seg.size
 	}
-	s.Spare, s.Full, s.Poisoned = j.spare != nil, j.full != nil, j.broken != nil
+	s.Spare, s.Reserve, s.Full, s.Poisoned = j.spare != nil, j.reserve, j.full != nil, j.broken != nil
 	s.Version, s.Durable = j.x.version, j.flushed.Load()
 	return s
 }

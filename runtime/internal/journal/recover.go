@@ -138,11 +138,13 @@ func (r *recovery) read(index bool) error {
 func (r *recovery) again() error {
 	*r.found = found{x: newIndex(), id: r.found.id, reserve: r.found.reserve, events: r.found.events}
 	for _, seg := range r.segs {
-		size, err := seg.file.Size()
-		if err != nil {
-			return err
+		if r.o.Growing {
+			var err error
+			if seg.size, err = seg.file.Size(); err != nil {
+				return err
+			}
 		}
-		seg.size, seg.used, seg.live, seg.total, seg.indexed = size, 0, 0, 0, 0
+		seg.used, seg.live, seg.total, seg.indexed = 0, 0, 0, 0
 	}
 	return nil
 }
@@ -365,6 +367,9 @@ func (r *recovery) fold() {
 // mend makes the end one behind which can be written, and what is before it
 // durable. Nothing is believed before the flush.
 func (r *recovery) mend() error {
+	if r.found.chain.number == 0 {
+		return r.mendEmpty()
+	}
 	last := r.segs[r.at]
 	if !r.found.clean {
 		if err := zero(last.file, r.end, last.size); err != nil {
@@ -393,6 +398,18 @@ func (r *recovery) mend() error {
 	if r.o.Growing {
 		last.size = max(last.size, r.o.segmentSize())
 	}
+	return r.fs.SyncDir()
+}
+
+// mendEmpty begins anew where no batch was ever written: it is not known whether
+// the name of the first segment is durable.
+func (r *recovery) mendEmpty() error {
+	for _, seg := range r.segs {
+		if err := r.unlink(seg); err != nil {
+			return err
+		}
+	}
+	r.segs, r.found.seg, r.found.id = nil, nil, newID(r.o.ID)
 	return r.fs.SyncDir()
 }
 

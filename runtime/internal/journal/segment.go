@@ -2,6 +2,7 @@ package journal
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"sync/atomic"
 )
@@ -58,12 +59,17 @@ func openSegment(disk FS, name string, mode Mode) (*segment, id, error) {
 	seg.refs.Store(1)
 	var head [segmentHead]byte
 	n, rerr := f.ReadAt(head[:], 0)
-	of, err := readSegmentHead(name, head[:n])
+	of, size, err := readSegmentHead(name, head[:n])
 	if n < segmentHead && rerr != nil && !errors.Is(rerr, io.EOF) {
 		err = rerr
 	}
 	if err == nil {
 		seg.size, err = f.Size()
+	}
+	if err == nil && seg.size < size {
+		err = &CorruptError{File: name, Offset: seg.size, Why: fmt.Sprintf("the file was cut short, it had %d bytes", size)}
+	} else if size > 0 {
+		seg.size = size
 	}
 	if err != nil {
 		return nil, id{}, errors.Join(err, f.Close())
@@ -99,7 +105,11 @@ func (j *Journal) makeSegment(number uint64, size int64) (*segment, error) {
 		return nil, err
 	}
 	var head [segmentHead]byte
-	putSegmentHead(head[:], j.id, number)
+	made := size
+	if j.o.Growing {
+		made = 0
+	}
+	putSegmentHead(head[:], j.id, number, made)
 	_, err = f.WriteAt(head[:], 0)
 	if err == nil && !j.o.Growing {
 		err = zero(f, segmentHead, size)
@@ -149,9 +159,13 @@ func (j *Journal) useReserve(number uint64) (*segment, error) {
 	if err != nil {
 		return nil, err
 	}
-	var head [segmentHead]byte
-	putSegmentHead(head[:], j.id, number)
-	if _, err = f.WriteAt(head[:], 0); err == nil {
+	size, err := f.Size() // as it was when it was made
+	if err == nil {
+		var head [segmentHead]byte
+		putSegmentHead(head[:], j.id, number, size)
+		_, err = f.WriteAt(head[:], 0)
+	}
+	if err == nil {
 		err = f.Sync()
 	}
 	if err == nil {
@@ -163,7 +177,7 @@ func (j *Journal) useReserve(number uint64) (*segment, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	seg := &segment{number: number, file: f, size: j.o.least(), used: segmentHead}
+	seg := &segment{number: number, file: f, size: size, used: segmentHead}
 	seg.refs.Store(1)
 	seg.checked.Store(true)
 	return seg, nil

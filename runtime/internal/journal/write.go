@@ -20,7 +20,11 @@ func (j *Journal) write(b *batch) error {
 		err = j.put(b)
 	}
 	if b.urgent && errors.Is(err, ErrFull) {
-		if err = j.intoReserve(err); err == nil {
+		why := err
+		if err = j.intoReserve(why); err == nil && j.seg.used+int64(len(b.bytes)) > j.seg.size {
+			err = why
+		}
+		if err == nil {
 			err = j.put(b)
 		}
 	}
