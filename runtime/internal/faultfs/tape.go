@@ -82,13 +82,16 @@ func (d *Disk) fails(failed bool) *rand.Rand {
 	return rand.New(&d.rand)
 }
 
-// flushDir makes every change of the directory durable; where it fails, any of
-// them, and never the rest.
+// flushDir makes every change of the directory durable. Where it fails, any of
+// them are, and another flush may succeed with the rest: a file system keeps its
+// own records better than what it keeps for others, or stops altogether.
 func (d *Disk) flushDir(failed *rand.Rand) {
 	for _, l := range d.links {
 		if failed == nil || failed.IntN(2) == 0 {
 			l.apply(d.disk)
 		}
 	}
-	d.links = nil
+	if failed == nil {
+		d.links = nil
+	}
 }
