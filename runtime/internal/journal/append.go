@@ -327,11 +327,14 @@ func (j *Journal) settle(b *batch, err error) {
 	for i := range b.changes {
 		c := &b.changes[i]
 		j.apply(c, place{c.version, uint32(j.seg.number), uint32((j.seg.used + int64(c.at)) / align), uint32(c.size)})
-		if c.e != nil && c.e.flight == b {
+		j.x.shown = max(j.x.shown, c.version)
+	}
+	// Only now: a key may be dropped and made again in one batch.
+	for i := range b.changes {
+		if c := &b.changes[i]; c.e != nil && c.e.flight == b {
 			c.e.flight = nil
 			j.x.forget(c.key, c.e)
 		}
-		j.x.shown = max(j.x.shown, c.version)
 	}
 	j.seg.used += int64(len(b.bytes))
 	j.written = j.chain.number
