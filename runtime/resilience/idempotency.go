@@ -20,7 +20,9 @@ func (c *Call) Idempotent(is bool) { c.once = !is }
 func (c *Call) MayRepeat() bool { return !c.once || c.attempts == 0 }
 
 // mayTry reports whether the policy leaves another attempt.
-func (c *Call) mayTry() bool { return c.tries < c.plan.attempts && !c.once }
+func (c *Call) mayTry() bool {
+	return c.tries < c.plan.attempts && !c.once && (!c.plan.letters || c.replayMayTry())
+}
 
 type idempotencyKey struct{}
 

@@ -64,7 +64,9 @@ type letterMethod struct {
 	replay func(ctx context.Context, args json.RawMessage, direct bool) error
 	// again decodes args strictly and encodes them again: what is lost is gone there.
 	again func(args json.RawMessage) (json.RawMessage, error)
-	order func(args json.RawMessage) (string, error)
+	// loosely is again for arguments of other types: what there is no field for is lost.
+	loosely func(args json.RawMessage) (json.RawMessage, error)
+	order   func(args json.RawMessage) (string, error)
 }
 
 // NewDeadLetters has the failed calls of a method of w kept. Its guard must be
@@ -103,6 +105,13 @@ func newLetterMethod[A any](w *Wrapper, method string, p DeadLetterPolicy, m Let
 		var a A
 		if err := decodeArgs(args, &a); err != nil {
 			return nil, err
+		}
+		return json.Marshal(&a)
+	}
+	kept.loosely = func(args json.RawMessage) (json.RawMessage, error) {
+		var a A
+		if err := json.Unmarshal(args, &a); err != nil {
+			return nil, fmt.Errorf("arguments: %w", err)
 		}
 		return json.Marshal(&a)
 	}
@@ -146,6 +155,7 @@ func (b *LetterBox) admit(m *letterMethod) error {
 	b.methods[m.iface+"."+m.method+m.instance] = m
 	b.mu.Unlock()
 	b.rt.keepLetters(m)
+	b.resumeLater()
 	return nil
 }
 

@@ -47,7 +47,8 @@ type Letter struct {
 	Notes   []LetterNote   `json:"notes,omitempty"`
 	Tags    []string       `json:"tags,omitempty"`
 
-	// Claim is who replays the letter, while it is claimed or in doubt.
+	// Claim is who replays the letter, while it is claimed or in doubt; later, its JobID
+	// is the job that changed the letter last.
 	Claim LetterClaim `json:"claim,omitzero"`
 	// Rev is the version of its last record: who changes a letter names the one that
 	// was looked at.
@@ -223,6 +224,7 @@ type LetterEdit struct {
 	Args     []LetterArg `json:"args"`
 	ArgsHash string      `json:"argsHash"`
 	IdemKey  string      `json:"idemKey,omitempty"` // the new one; empty: it stays
+	Sig      string      `json:"sig,omitempty"`     // that Args fit; empty: it stays
 }
 
 // LetterNote is what somebody wrote to a letter.

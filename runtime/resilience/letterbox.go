@@ -24,6 +24,7 @@ type LetterBox struct {
 	hashKey  []byte
 	scrubber scrubber
 	broken   error // what is wrong with the options
+	board    jobBoard
 
 	// gate is held, shared, from the append of a letter to its entry in the index,
 	// and alone while that is read from the store.
@@ -64,6 +65,7 @@ type LetterSummary struct {
 	Version      string      `json:"version,omitempty"`
 	Size         int         `json:"size"`
 	Rev          Version     `json:"rev"`
+	Claim        LetterClaim `json:"-"` // of a letter that is claimed or in doubt
 }
 
 // LetterQuery asks for a page of letters.
@@ -96,6 +98,9 @@ func (rt *Runtime) makeLetters() {
 	b.hashKey, b.broken = o.hashKey()
 	b.scrubber.email = o.ScrubEmail
 	rt.letters = b
+	rt.mu.Lock()
+	rt.closeJobs = b.board.close
+	rt.mu.Unlock()
 }
 
 // List returns a page of letters, newest first.
@@ -174,7 +179,9 @@ func (b *LetterBox) get(ctx context.Context, id string) (Letter, error) {
 	if s == nil {
 		return Letter{}, ErrNoLetter
 	}
-	return readLetter(ctx, v, letterKey(s.Queue, id))
+	l, err := readLetter(ctx, v, letterKey(s.Queue, id))
+	l.State = b.presentState(l.State, l.Claim)
+	return l, err
 }
 
 // load reads the letters that the store has, unless that was done.
@@ -244,7 +251,7 @@ func (l *Letter) summary() LetterSummary {
 		Instance: l.Call.Instance, Sig: l.Call.Sig, Group: l.Group, Error: cutText(l.Err(), maxSummary), DeadAt: l.DeadAt, Last: l.Last,
 		AttemptCount: l.AttemptCount, ReplayCount: len(l.Replays), EditCount: len(l.Edits), OrderKey: l.Call.OrderKey,
 		ArgsHash: l.Call.ArgsHash, NeedsEdit: l.NeedsEdit(), Tags: l.Tags, TraceID: traceID(l.Trace.Parent),
-		Host: l.Origin.Host, Version: l.Origin.Version, Size: l.Size, Rev: l.Rev,
+		Host: l.Origin.Host, Version: l.Origin.Version, Size: l.Size, Rev: l.Rev, Claim: l.Claim,
 	}
 	s.Sealed = slices.ContainsFunc(l.Call.Args, func(a LetterArg) bool { return a.Sealed != nil })
 	types := make([]string, len(l.Errors))

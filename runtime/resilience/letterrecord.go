@@ -99,7 +99,10 @@ func (l *Letter) move(t *LetterTransition) {
 
 func (l *Letter) edit(e *LetterEdit) {
 	l.Edits = append(l.Edits, *e)
-	l.Call.Args, l.Call.ArgsHash = e.Args, e.ArgsHash
+	l.Call.Args, l.Call.ArgsHash, l.Claim = e.Args, e.ArgsHash, LetterClaim{}
+	if e.Sig != "" {
+		l.Call.Sig = e.Sig
+	}
 	if e.IdemKey != "" {
 		l.Call.IdemKey = e.IdemKey
 	}

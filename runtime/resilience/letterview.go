@@ -100,6 +100,17 @@ func (b *LetterBox) matching(ctx context.Context, f Filter, cursor string, oldes
 	}
 }
 
+// summaryOf copies what the index knows of a letter.
+func (b *LetterBox) summaryOf(id string) (LetterSummary, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.letters[id]
+	if s == nil {
+		return LetterSummary{}, false
+	}
+	return *s, true
+}
+
 // some copies the next letters behind a cursor.
 func (b *LetterBox) some(cursor string, oldestFirst bool) []LetterSummary {
 	b.mu.Lock()
@@ -110,7 +121,8 @@ func (b *LetterBox) some(cursor string, oldestFirst bool) []LetterSummary {
 			break
 		}
 		some = append(some, *s)
-		some[len(some)-1].Tags = slices.Clone(s.Tags)
+		last := &some[len(some)-1]
+		last.Tags, last.State = slices.Clone(s.Tags), b.presentState(s.State, s.Claim)
 	}
 	return some
 }

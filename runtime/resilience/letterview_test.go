@@ -83,7 +83,8 @@ func TestMatchingSaysThatItCannotRead(t *testing.T) {
 	}
 	rt.stores.Log = unreadableLog{rt.stores.Log}
 	var got error
-	for _, got = range rt.DeadLetters().matching(t.Context(), f, "", true) {
+	for _, err := range rt.DeadLetters().matching(t.Context(), f, "", true) {
+		got = err
 	}
 	if !errors.Is(got, errDisk) || !strings.Contains(got.Error(), "disk") {
 		t.Errorf("error %v", got)

@@ -135,3 +135,6 @@ func (l *memoryLog) Close() error {
 	l.closed = true
 	return nil
 }
+
+// Exclusive reports that the process shares the log with no other one.
+func (l *memoryLog) Exclusive() bool { return true }

@@ -10,6 +10,9 @@ import (
 type replaying struct {
 	id, queue string
 	guard     *Guard // of the method
+	attempts  int32  // of the policy that it may make
+	nth       int    // of the letter, from 1
+	trace     LetterTrace
 
 	mu     sync.Mutex
 	failed *LetterFailure
@@ -65,4 +68,11 @@ func (p *plan) notesFallback(ctx context.Context, cause error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.fell = cause
+}
+
+// replayMayTry reports whether a call that may be a replay is allowed another
+// attempt.
+func (c *Call) replayMayTry() bool {
+	r, _ := c.caller.Value(replayKey{}).(*replaying)
+	return r == nil || r.guard.name != c.plan.name || c.tries < r.attempts
 }

@@ -62,6 +62,7 @@ type Runtime struct {
 
 	letters       any // a *LetterBox, which is not said for the reason that health has
 	lettersMade   sync.Once
+	closeJobs     func() // of replays; nil without letters
 	letterOptions LetterOptions
 	lettered      map[*Guard]bool // whose failed calls are kept
 
@@ -167,13 +168,17 @@ func (rt *Runtime) Named(name string) *Runtime {
 }
 
 // Close ends the guarding: later calls pass straight through. It waits for no
-// call, and closes [Runtime.Health].
+// call, and closes [Runtime.Health]. Replays of letters that run are cancelled, and
+// have five seconds to end; their jobs go on in the next process.
 func (rt *Runtime) Close() error {
 	root, err := rt.root()
 	root.stop()
 	root.mu.Lock()
-	end := root.closeHealth
+	end, jobs := root.closeHealth, root.closeJobs
 	root.mu.Unlock()
+	if jobs != nil {
+		jobs()
+	}
 	if end != nil {
 		err = errors.Join(err, end())
 	}
