@@ -16,15 +16,15 @@ demo: ## the same load against a misbehaving gateway, bare and wrapped
 	@bin/demo bin/gateway
 
 test: ## run every test
-	go test ./... ./testdata/histories
+	go test ./... ./testdata/histories ./testdata/letters
 
 check: nested ## vet, staticcheck, revive, formatting, races, generated files and docs up to date, nested modules
-	go vet ./... ./testdata/histories
-	go run $(STATICCHECK) ./... ./testdata/histories
-	go run $(REVIVE) -config revive.toml ./... ./testdata/histories
+	go vet ./... ./testdata/histories ./testdata/letters
+	go run $(STATICCHECK) ./... ./testdata/histories ./testdata/letters
+	go run $(REVIVE) -config revive.toml ./... ./testdata/histories ./testdata/letters
 	.ci/generated.sh $(STATICCHECK) $(REVIVE)
 	@test -z "$$(gofmt -l cmd examples generator runtime templates)" || { gofmt -l cmd examples generator runtime templates; exit 1; }
-	go run ./cmd/resilgen check ./examples/... ./testdata/size/with
+	go run ./cmd/resilgen check ./examples/... ./testdata/size/with ./testdata/letters
 	go vet ./testdata/size/...
 	go test -run IsUpToDate ./generator ./generator/policy
 	go test -race -short ./runtime/...

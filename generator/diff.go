@@ -129,9 +129,7 @@ func policiesOf(pkg *goPackage, set *policy.Set) *inForce {
 			methods, errs := i.Resolve(shapes(face))
 			all.errs = append(all.errs, errs...)
 			for n, e := range methods {
-				sig := face.methods[n].Signature()
-				named := slices.ContainsFunc(i.LeaveOut, func(name policy.Name) bool { return name.Text == e.Method })
-				lint.Run(&lint.Method{Policy: e, Sig: sig, Ctx: contextIndex(sig), Err: errorIndex(sig), LeaveOut: i.LeaveOutAll || named})
+				lint.Run(pkg.toLint(i, face.methods[n], e))
 			}
 			all.methods[i.Key] = methods
 		}

@@ -74,7 +74,7 @@ func sentence(w *templates.Wrapper, m *templates.Method, e *policy.Effective) st
 	if m.Repeats != nil && (m.Loop || m.Hedge) {
 		fmt.Fprintf(&b, " Unless %s, it calls it once.", m.Repeats.Text)
 	}
-	return b.String() + brought(m) + winds(m, e) + budgeted(e) + carried(m) + keeps(e) + answered(m, e) + ordered(e)
+	return b.String() + brought(m) + winds(m, e) + budgeted(e) + carried(m) + keeps(e) + answered(m, e) + letterSentence(m, e) + ordered(e)
 }
 
 // brought says where the context of a call is.
@@ -358,6 +358,9 @@ func describe(m *templates.Method, e *policy.Effective) string {
 	}
 	if e.Has("fallback") {
 		parts = append(parts, "fallback")
+	}
+	if m.Letters != nil {
+		parts = append(parts, letterWords(m))
 	}
 	switch {
 	case !e.Bool("health.register"):

@@ -17,6 +17,9 @@ func TestEveryPartIsMentioned(t *testing.T) {
 		}
 		m := &templates.Method{Name: "Get", Policy: &templates.Literal{}}
 		m.Fallback.Method = part == "fallback"
+		if part == "deadLetter" {
+			m.Letters = &templates.Letters{Queue: "payments.notify"}
+		}
 		if text := sentence(&templates.Wrapper{Short: "G"}, m, e); text == "Get calls the wrapped G." {
 			t.Errorf("sentence says nothing of %s", part)
 		}

@@ -70,9 +70,7 @@ func explain(pkg *goPackage, i *policy.Interface, f *policy.File, only string) (
 		if only != "" && m.Name() != only {
 			continue
 		}
-		sig := m.Signature()
-		named := slices.ContainsFunc(i.LeaveOut, func(n policy.Name) bool { return n.Text == m.Name() })
-		lint.Run(&lint.Method{Policy: effective[n], Sig: sig, Ctx: contextIndex(sig), Err: errorIndex(sig), LeaveOut: i.LeaveOutAll || named})
+		lint.Run(pkg.toLint(i, m, effective[n]))
 		explainMethod(&b, i.Name+"."+m.Name(), f.Preset, effective[n])
 	}
 	if text := pkg.optional(face, f); only == "" && text != "" {

@@ -69,7 +69,7 @@ func Generate(ctx context.Context, c Config) ([]File, error) {
 // resolveDir loads the package and resolves the policies. What the fast loader
 // finds wrong is not believed: the go command says it again, or knows better.
 func resolveDir(ctx context.Context, c Config, set *policy.Set, words []string) (*resolution, error) {
-	if c.Loader != "packages" {
+	if c.Loader != "packages" && !set.NeedsWholeTypes() {
 		if pkg := loadFast(c.Dir, set, words); pkg != nil {
 			pkg.dir = c.Dir
 			if resolved := resolve(c, set, pkg); !resolved.failed() {

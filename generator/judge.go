@@ -14,14 +14,23 @@ import (
 )
 
 // lint runs the checks on a method and its policy.
-func (r *resolver) lint(i *policy.Interface, out *templates.Method, sig *types.Signature, e *policy.Effective) {
-	named := slices.ContainsFunc(i.LeaveOut, func(n policy.Name) bool { return n.Text == out.Name })
-	for _, f := range lint.Run(&lint.Method{Policy: e, Sig: sig, Ctx: out.Ctx, Err: out.Err, LeaveOut: i.LeaveOutAll || named}) {
+func (r *resolver) lint(i *policy.Interface, out *templates.Method, m *types.Func, e *policy.Effective) {
+	for _, f := range lint.Run(r.pkg.toLint(i, m, e)) {
 		if rule, _ := lint.Lookup(f.ID); rule.Severity < lint.Warning && !f.Error {
 			r.warn(e, f.ID, i.Key+"."+out.Name, f.Msg)
 			continue
 		}
 		r.judge(e, cmp.Or(f.Pos, e.Pos), f.ID, i.Key+"."+out.Name, f.Msg)
+	}
+}
+
+// toLint is a method as the checks want it.
+func (p *goPackage) toLint(i *policy.Interface, m *types.Func, e *policy.Effective) *lint.Method {
+	sig := m.Signature()
+	named := slices.ContainsFunc(i.LeaveOut, func(n policy.Name) bool { return n.Text == m.Name() })
+	return &lint.Method{
+		Policy: e, Sig: sig, Ctx: contextIndex(sig), Err: errorIndex(sig), LeaveOut: i.LeaveOutAll || named,
+		Uncarried: func() (string, string) { return p.uncarried(m, e) },
 	}
 }
 

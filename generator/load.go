@@ -31,7 +31,8 @@ type goPackage struct {
 	syntax     []*ast.File
 	foreign    map[string]*types.Package // loaded for interfaces of other packages
 	order      func(token.Pos) (file string, offset int)
-	fast       bool // read without the go command, see package source
+	position   func(token.Pos) token.Position // nil where the package was read fast
+	fast       bool                           // read without the go command, see package source
 	dir        string
 	tests      map[string]string   // types of test files → the file
 	renamed    map[string][]string // names that files give to imports → their paths
@@ -93,7 +94,7 @@ func load(ctx context.Context, dir string, foreign []string) (*goPackage, error)
 		}
 		return nil, fmt.Errorf("%s: the go command failed: %w", dir, err)
 	}
-	p := &goPackage{foreign: map[string]*types.Package{}}
+	p := &goPackage{foreign: map[string]*types.Package{}, position: conf.Fset.Position}
 	p.order = func(pos token.Pos) (string, int) {
 		at := conf.Fset.Position(pos)
 		return at.Filename, at.Offset
@@ -118,6 +119,21 @@ func load(ctx context.Context, dir string, foreign []string) (*goPackage, error)
 		return nil, noPackage(dir)
 	}
 	return p, nil
+}
+
+// place says where something is declared: as file:line:col, the file as the user
+// would write it in the package itself; "" where that is not known.
+func (p *goPackage) place(pos token.Pos) string {
+	if p.position == nil || !pos.IsValid() {
+		return ""
+	}
+	at := p.position(pos)
+	if abs, err := filepath.Abs(p.dir); err == nil && filepath.Dir(at.Filename) == abs {
+		at.Filename = filepath.Join(p.dir, filepath.Base(at.Filename))
+	} else {
+		at.Filename = filepath.Base(filepath.Dir(at.Filename)) + "/" + filepath.Base(at.Filename)
+	}
+	return at.String()
 }
 
 // moduleRoot returns the directory of the go.mod of dir.

@@ -136,6 +136,9 @@ func (r *resolver) variables(out *templates.Method, sig *types.Signature) (taken
 			visit(v.Type(), func(obj *types.TypeName, _ bool) { taken[r.spelled(obj)] = true })
 		}
 	}
+	if out.Letters != nil {
+		r.hiding(out.Letters, taken)
+	}
 	if h := out.Held; h != nil {
 		taken[r.names.imports[runtimePath]], taken[h.Type] = true, true
 		if h.Body {
@@ -151,6 +154,12 @@ func (r *resolver) variables(out *templates.Method, sig *types.Signature) (taken
 	}
 	if i := lint.Request(sig); i >= 0 {
 		out.Request, out.Context = out.Params[i].Name, choose("ctx", taken)
+	}
+	if l := out.Letters; l != nil {
+		l.Value = choose("value", taken)
+		if l.Under != "" {
+			l.Ctx = choose("ctx", taken)
+		}
 	}
 	if x := out.Cache; x != nil {
 		x.Kept, x.OK, x.Var = choose("kept", taken), choose("ok", taken), choose("key", taken)

@@ -17,6 +17,9 @@ func layerLiteral(e *policy.Effective) any {
 	var list templates.List
 	var places []int
 	for _, part := range e.Nesting() {
+		if order.Constant(part) == "" {
+			continue // the runtime has no place for it: it is around all that has one
+		}
 		list.Consts = append(list.Consts, order.Constant(part))
 		places = append(places, slices.IndexFunc(order.Values, func(v policy.EnumValue) bool { return v.Name == part }))
 	}

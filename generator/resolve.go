@@ -242,6 +242,7 @@ func (r *resolver) wrapper(i *policy.Interface, face *goInterface) *templates.Wr
 			method.Cache.Field = choose(method.Field+"Cache", fields)
 			method.Cache.Uncached = choose(method.Field+"Uncached", fields)
 		}
+		letterNames(method, fields)
 		w.Methods = append(w.Methods, method)
 		if method.Fallback.Method && w.Fallback == "" {
 			w.Fallback = r.names.declare(name + "Fallback")
@@ -251,6 +252,7 @@ func (r *resolver) wrapper(i *policy.Interface, face *goInterface) *templates.Wr
 		}
 	}
 	w.Vars = holding(maps.Clone(r.names.taken))
+	r.replayVars(w)
 	w.Recv = choose("g", declared)
 	r.idle(i, w, effective, "retry", "RG011")
 	r.idle(i, w, effective, "hedge", "RG061")
@@ -317,7 +319,7 @@ func contextIndex(sig *types.Signature) int {
 func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Func, e *policy.Effective, declared map[string]bool) *templates.Method {
 	sig := m.Signature()
 	out := &templates.Method{Name: m.Name(), Variadic: sig.Variadic(), Ctx: contextIndex(sig), Err: errorIndex(sig)}
-	r.lint(i, out, sig, e)
+	r.lint(i, out, m, e)
 	passes := e.None() || out.Err < 0
 	if !passes {
 		out.Loop, out.Fallback = e.Has("retry"), r.answer(m, e)
@@ -332,6 +334,7 @@ func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Fu
 		out.Injects = r.injected(out, sig, e)
 		out.Cache = r.cache(sig, e)
 		out.Held = r.held(w, out, sig, e)
+		out.Letters = r.letters(i, w, m, out, e)
 	}
 	out.Repeats, out.Idempotency = r.condition(sig, e), r.idempotency(out, sig, e)
 	maps.Copy(declared, r.variables(out, sig))

@@ -45,7 +45,7 @@ func cached(w *Wrapper, m *Method) []jen.Code {
 		jen.If(jen.List(jen.Id(x.Kept), jen.Id(x.OK)).Op(":=").Add(cache).Dot("Get").Call(key), jen.Id(x.OK)).Block(jen.Return(kept(m, jen.Nil())...)),
 		jen.List(jen.Id(x.Kept), jen.Id(m.Call)).Op(":=").Add(cache).Dot("Fill").Call(caller(m), key, execution(w, m)))
 	if m.Fallback != (Answer{}) {
-		lines = append(lines, jen.If(wantsFallback(m)).Block(answer(w, m)...))
+		lines = append(lines, jen.If(wantsFallback(m)).Block(answer(w, m, nil)...))
 	}
 	return append(lines, jen.Return(kept(m, jen.Id(m.Call).Dot("Err").Call())...))
 }

@@ -83,12 +83,13 @@ type Method struct {
 	Repeats  *Expr // the condition under which a call may be executed twice; nil if it always may
 	// Idempotency is nil if calls carry no key.
 	Idempotency *Idempotency
-	Cache       *Cache // nil if no results are kept
-	Abandon     bool   // the delegate may be left behind
-	Hedge       bool   // several attempts may be in flight
-	Kept        Const  // how long a result is in use, "" if no longer than the call
-	Held        *Held  // nil if no result holds what the call held
-	Opens       bool   // what is guarded is the opening of a result
+	Cache       *Cache   // nil if no results are kept
+	Letters     *Letters // nil if no calls are kept
+	Abandon     bool     // the delegate may be left behind
+	Hedge       bool     // several attempts may be in flight
+	Kept        Const    // how long a result is in use, "" if no longer than the call
+	Held        *Held    // nil if no result holds what the call held
+	Opens       bool     // what is guarded is the opening of a result
 	// Bundle is the struct that holds several results of a delegate that may be
 	// left behind or lose, or be kept in a cache, BundleVar a variable of it.
 	Bundle, BundleVar string
@@ -112,6 +113,9 @@ func (m *Method) Exprs() []*Expr {
 	}
 	if m.Cache != nil {
 		list = append(list, m.Cache.Key)
+	}
+	if m.Letters != nil {
+		list = append(list, m.Letters.Order)
 	}
 	return slices.DeleteFunc(list, func(x *Expr) bool { return x == nil })
 }
@@ -151,9 +155,8 @@ type Literal struct {
 }
 
 // Field is a field of a [Literal]. Value is a *Literal, a time.Duration, an
-// int, a float64, a bool, a string, a []time.Duration, a [Const], a [Consts],
-// a [List], a [Func] or a
-// types.Object.
+// int, a float64, a bool, a string, a []time.Duration, a []string, a [Const], a
+// [Consts], a [List], a [Size], a [Func] or a types.Object.
 type Field struct {
 	Name  string
 	Value any
@@ -162,12 +165,17 @@ type Field struct {
 // Const is a constant of the runtime.
 type Const string
 
+// Size is a number of bytes.
+type Size int
+
 // Consts are several constants, or-ed.
 type Consts []string
 
-// List is a slice of constants of a type of the runtime.
+// List is a slice of constants of a type of the runtime; of the slice type itself
+// where Named says so.
 type List struct {
 	Type   string
+	Named  bool
 	Consts []string
 }
 

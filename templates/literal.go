@@ -22,7 +22,7 @@ func rt(name string) *jen.Statement { return jen.Qual(runtimePath, name) }
 // literal prints l: nested parts on lines of their own, the rest in one.
 func literal(l *Literal) *jen.Statement {
 	fields := make([]jen.Code, len(l.Fields))
-	nested := false
+	nested := l.Type == "DeadLetterPolicy" && len(l.Fields) > 2
 	for i, f := range l.Fields {
 		sub, ok := f.Value.(*Literal)
 		nested = nested || ok && (l.Type == "Policy" || len(sub.Fields) > 3)
@@ -51,7 +51,18 @@ func value(v any) *jen.Statement {
 		for i, name := range v.Consts {
 			list[i] = rt(name)
 		}
+		if v.Named {
+			return rt(v.Type).Values(list...)
+		}
 		return jen.Index().Add(rt(v.Type)).Values(list...)
+	case []string:
+		list := make([]jen.Code, len(v))
+		for i, text := range v {
+			list[i] = jen.Lit(text)
+		}
+		return jen.Index().String().Values(list...)
+	case Size:
+		return size(int64(v))
 	case Const:
 		return rt(string(v))
 	case Consts:
@@ -93,4 +104,14 @@ func duration(d time.Duration) *jen.Statement {
 		return jen.Op(itoa(int64(d/u.unit))).Op("*").Qual("time", u.name)
 	}
 	panic("unreachable: every duration is a number of nanoseconds")
+}
+
+// size prints a number of bytes as a person writes it: 64 << 20.
+func size(n int64) *jen.Statement {
+	for _, shift := range []int64{30, 20, 10} {
+		if n%(1<<shift) == 0 {
+			return jen.Op(itoa(n >> shift)).Op("<<").Op(itoa(shift))
+		}
+	}
+	return jen.Op(itoa(n))
 }

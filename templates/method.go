@@ -23,14 +23,20 @@ func method(f *jen.File, w *Wrapper, m *Method) {
 	for i, r := range m.Results {
 		results[i] = jen.Id(r.Name).Add(typeOf(r.Type))
 	}
-	if m.Cache != nil {
+	switch {
+	case m.Cache != nil:
 		fn.Params(results...).Block(cached(w, m)...)
 		f.Line()
 		uncached(f, w, m)
-	} else {
+	case m.under():
+		fn.Add(plainResults(m)).Block(jen.Return(underBackground(w, m)))
+		f.Line()
+		under(f, w, m, results)
+	default:
 		fn.Params(results...).Block(body(w, m)...)
 		f.Line()
 	}
+	letterTypes(f, w, m)
 	if m.Bundle != "" {
 		bundle(f, w, m)
 	}
@@ -102,9 +108,8 @@ func body(w *Wrapper, m *Method) []jen.Code {
 		open = jen.Dot("BeginKey").Call(begin, m.Key.code(m))
 	}
 	lines := append(append(requested(m), idempotency(m)...),
-		jen.Id(m.Call).Op(":=").Id(w.Recv).Dot(m.Field).Add(open),
-		jen.Defer().Id(m.Call).Dot("End").Call(),
-	)
+		jen.Id(m.Call).Op(":=").Id(w.Recv).Dot(m.Field).Add(open))
+	lines = append(append(lines, panics(w, m)...), jen.Defer().Id(m.Call).Dot("End").Call())
 	for _, i := range m.Rewound {
 		lines = append(lines, rewind(m, m.Params[i]))
 	}
@@ -127,8 +132,10 @@ func body(w *Wrapper, m *Method) []jen.Code {
 	case m.Cache != nil: // the fallback is outside
 		last[m.Err] = jen.Id(m.Call).Dot("Outcome").Call()
 		return append(lines, jen.Return(last...))
+	case m.Letters != nil:
+		return append(append(append(lines, failed(m)...), keep(w, m)...), jen.Return(last...))
 	case m.Fallback != (Answer{}):
-		lines = append(lines, jen.If(wantsFallback(m)).Block(append(dropped(m), answer(w, m)...)...))
+		lines = append(lines, jen.If(wantsFallback(m)).Block(append(dropped(m), answer(w, m, nil)...)...))
 	}
 	lines = append(append(lines, failed(m)...), hold(w, m, last)...)
 	if !m.Hedge {
@@ -143,6 +150,8 @@ func caller(m *Method) *jen.Statement {
 	switch {
 	case m.Ctx >= 0:
 		return jen.Id(m.Params[m.Ctx].Name)
+	case m.under():
+		return jen.Id(m.Letters.Ctx)
 	case m.Request != "":
 		return jen.Id(m.Context)
 	}
@@ -210,26 +219,34 @@ func record(w *Wrapper, m *Method) jen.Code {
 	return jen.Id(m.Call).Dot("RecordResult").Call(err, judge(m.RetryResult), judge(m.RecordResult))
 }
 
-// answer is what stands where the policies gave up.
-func answer(w *Wrapper, m *Method) []jen.Code {
-	switch {
-	case m.Fallback.Zero:
+// answer is what stands where the policies gave up, because of cause; nil: of the
+// error of the call.
+func answer(w *Wrapper, m *Method, cause *jen.Statement) []jen.Code {
+	if m.Fallback.Zero {
 		return zeroAnswer(m)
-	case m.Fallback.Secondary:
-		return []jen.Code{jen.Return(secondary(w, m).Dot(m.Name).Call(args(m, nil)...))}
+	}
+	if cause == nil {
+		cause = jen.Id(m.Call).Dot("Err").Call()
+	}
+	return []jen.Code{jen.Return(answerCall(w, m, cause))}
+}
+
+// answerCall is the call of who answers.
+func answerCall(w *Wrapper, m *Method, cause *jen.Statement) *jen.Statement {
+	if m.Fallback.Secondary {
+		return secondary(w, m).Dot(m.Name).Call(args(m, nil)...)
 	}
 	list := args(m, nil)
 	if (m.Fallback.Method || m.Fallback.Cause) && m.Variadic { // a slice there
 		list[len(list)-1] = jen.Id(m.Params[len(m.Params)-1].Name)
 	}
-	cause := jen.Id(m.Call).Dot("Err").Call()
 	if m.Fallback.Method {
-		return []jen.Code{jen.Return(jen.Id(w.Recv).Dot(w.Fields.Fallback).Dot(m.Name + "Fallback").Call(append(list, cause)...))}
+		return jen.Id(w.Recv).Dot(w.Fields.Fallback).Dot(m.Name + "Fallback").Call(append(list, cause)...)
 	}
 	if m.Fallback.Cause {
 		list = append(list, cause)
 	}
-	return []jen.Code{jen.Return(function(w, m.Fallback.Func).Call(list...))}
+	return function(w, m.Fallback.Func).Call(list...)
 }
 
 // secondary is the second implementation: promotion finds its methods, except

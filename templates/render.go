@@ -47,6 +47,9 @@ func Render(f *File) ([]byte, error) {
 			grpcCode(out, f.GRPCCode)
 		}
 	})
+	for _, w := range f.Wrappers {
+		add(func(out *jen.File) { schemas(out, w) })
+	}
 	var src bytes.Buffer
 	fmt.Fprintf(&src, "%s%s; DO NOT EDIT.\n\n", Header, f.Sources)
 	var errs []error

@@ -122,6 +122,9 @@ func structType(f *jen.File, w *Wrapper) {
 			if m.Cache != nil {
 				g.Id(m.Cache.Field).Op("*").Add(cacheType(w, m, "Cache"))
 			}
+			if m.Letters != nil {
+				g.Id(m.Letters.Field).Op("*").Add(lettersType(w, m, "DeadLetters"))
+			}
 		}
 	})
 	f.Line()
@@ -178,6 +181,9 @@ func constructor(f *jen.File, w *Wrapper) {
 		lines = append(lines, jen.Id(v.Self).Dot(m.Field).Op("=").Id(v.Wrap).Dot("Guard").Call(jen.Lit(m.Name), literal(m.Policy)))
 		if m.Cache != nil {
 			lines = append(lines, jen.Id(v.Self).Dot(m.Cache.Field).Op("=").Add(cacheType(w, m, "NewCache")).Call(jen.Id(v.Self).Dot(m.Field)))
+		}
+		if m.Letters != nil {
+			lines = append(lines, newLetters(w, m))
 		}
 	}
 	lines = append(lines, jen.Return(jen.Id(v.Self), jen.Id(v.Wrap).Dot("Err").Call()))

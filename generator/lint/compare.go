@@ -79,6 +79,17 @@ var weights = map[string]weight{
 	"chaos.injectionRatio": moreIsWeaker,
 	"chaos.latency":        moreIsWeaker,
 
+	"deadLetter":               onIsStronger,
+	"deadLetter.when":          moreIsStronger,
+	"deadLetter.afterFallback": onIsStronger,
+	"deadLetter.redact":        moreIsStronger,
+	"deadLetter.allow":         moreIsWeaker,
+	"deadLetter.exclude":       moreIsWeaker,
+	"deadLetter.maxAge":        moreIsStronger,
+	"deadLetter.keepReplayed":  moreIsStronger,
+	"deadLetter.maxCount":      moreIsStronger,
+	"deadLetter.maxBytes":      moreIsStronger,
+
 	"health.register": onIsStronger,
 
 	"timeout":         onIsStronger,

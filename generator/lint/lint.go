@@ -16,6 +16,9 @@ type Method struct {
 	Sig      *types.Signature
 	Ctx, Err int  // index of the context parameter and of the error result, -1 if none
 	LeaveOut bool // parts that cannot act are left out, not refused
+	// Uncarried says which argument no letter can hold, and what to do; "" for none.
+	// nil: nobody knows.
+	Uncarried func() (what, do string)
 }
 
 // Finding is what a check says.
@@ -35,9 +38,11 @@ type Check struct {
 	// Shape checks say that Part cannot act on the method's signature: it is
 	// left out where the author allowed that.
 	Shape bool
-	// Instead is what else would do where Part cannot act.
-	Instead string
-	Error   bool
+	// Instead is what else would do where Part cannot act; InsteadOf says it of a
+	// method.
+	Instead   string
+	InsteadOf func(m *Method) string
+	Error     bool
 	// Find returns what is wrong, "" if nothing is.
 	Find func(m *Method) string
 	// At returns where the value is that Find complains of; nil: what names the
@@ -60,6 +65,9 @@ var checks = []Check{
 	{ID: "RG080", Part: "adaptive", Shape: true, Error: true, Find: noError},
 	{ID: "RG080", Part: "chaos", Shape: true, Error: true, Find: noError},
 	{ID: "RG080", Part: "hedge", Shape: true, Error: true, Find: noError},
+	{ID: "RG080", Part: "deadLetter", Shape: true, Error: true, Find: noError},
+	{ID: "RG071", Part: "deadLetter", Shape: true, Error: true, Find: nobodyTakes, At: letterPos},
+	{ID: "RG072", Part: "deadLetter", Shape: true, Error: true, Find: notCarried, InsteadOf: carriedBy, At: letterPos},
 	{ID: "RG005", Part: "timeout", Shape: true, Instead: "leave late calls behind with timeout.mode: abandon, ", Error: true, Find: noContext},
 	{ID: "RG005", Part: "hedge", Shape: true, Error: true, Find: noContext},
 	{ID: "RG081", Part: "timeout", Shape: true, Error: true, Find: endless},
@@ -114,6 +122,10 @@ var checks = []Check{
 	{ID: "RG063", Part: "hedge", Error: true, Find: lastHedgeTooLate},
 	{ID: "RG064", Part: "hedge", Find: hedgesWhenCold},
 	{ID: "RG065", Part: "hedge", Find: hedgeWithoutBudget},
+	{ID: "RG073", Part: "deadLetter", Find: fullUnsaid, At: letterPos},
+	{ID: "RG074", Part: "deadLetter", Find: replayAsks},
+	{ID: "RG076", Part: "deadLetter", Error: true, Find: keptForNothing, At: letterPos},
+	{ID: "RG077", Part: "deadLetter", Find: keptReading},
 	{ID: "RG083", Part: "timeout", Find: sharedWithAbandoned},
 	{ID: "RG083", Part: "hedge", Find: sharedWithHedges},
 	{ID: "RG083", Part: "cache", Find: sharedWithOthers},
@@ -133,7 +145,7 @@ var checks = []Check{
 // RG061).
 func Run(m *Method) []Finding {
 	list := append(once(m, "RG011", "retry"), once(m, "RG061", "hedge")...)
-	list = append(list, oneOfBoth(m)...)
+	list = append(append(list, oneOfBoth(m)...), keptOrCached(m)...)
 	for _, c := range checks {
 		if !m.Policy.Has(c.Part) {
 			continue
@@ -144,8 +156,12 @@ func Run(m *Method) []Finding {
 		case c.Shape && m.LeaveOut:
 			m.Policy.Drop(c.Part, msg)
 		default:
+			instead := c.Instead
+			if c.InsteadOf != nil {
+				instead = c.InsteadOf(m)
+			}
 			if c.Shape {
-				msg = c.Part + " cannot act: " + msg + "; " + c.Instead + "drop it here, or say leaveOut: all"
+				msg = c.Part + " cannot act: " + msg + "; " + instead + "drop it here, or say leaveOut: all"
 			}
 			f := Finding{ID: c.ID, Error: c.Error, Part: c.Part, Msg: msg}
 			if c.At != nil {

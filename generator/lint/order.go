@@ -86,9 +86,11 @@ func wrongPlace(m *Method) (part, msg string) {
 // clash says why a part may not be around another one, "" if it may.
 func clash(outside, inside string) string {
 	switch {
-	case inside == "fallback":
+	case inside == "deadLetter":
+		return "it keeps what finally failed, so it stands outermost"
+	case inside == "fallback" && outside != "deadLetter":
 		return aroundFallback(outside)
-	case inside == "cache" && outside != "fallback":
+	case inside == "cache" && outside != "fallback" && outside != "deadLetter":
 		return aroundCache(outside)
 	case outside == "chaos":
 		return "chaos injects faults as if the delegate had made them, so it stands innermost"

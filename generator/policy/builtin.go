@@ -64,12 +64,15 @@ const presetSource = `
 production:
   circuitBreaker: {minimumCalls: 10, openDuration: 60s, halfOpen: {successThreshold: 2}}
   retry: {maxAttempts: 5, backoff: {initialDelay: 1s, maxDelay: 30s, multiplier: 2, jitter: ratio, jitterFactor: 0.2}, budget: {ratio: 0.2, minConcurrency: 3}}
+  deadLetter: {maxReplays: 5, maxAge: 168h}
 development:
   circuitBreaker: {minimumCalls: 10, openDuration: 30s, halfOpen: {successThreshold: 2}}
   retry: {maxAttempts: 3, backoff: {initialDelay: 500ms, maxDelay: 5s, multiplier: 2, jitter: ratio, jitterFactor: 0.1}}
+  deadLetter: {maxReplays: 3, maxAge: 24h}
 testing:
   circuitBreaker: {minimumCalls: 20, openDuration: 10s, halfOpen: {successThreshold: 1}}
   retry: {maxAttempts: 1, backoff: {initialDelay: 0s, multiplier: 1, jitter: none}}
+  deadLetter: {maxReplays: 1, maxAge: 1h}
 `
 
 // Builtins are the names of the built-in policies.
@@ -128,9 +131,11 @@ var defaults = sync.OnceValue(func() map[string]any {
 		case k.def == "":
 		case k.Type == Matchers:
 			all[k.Path] = List{Any: true}
+		case k.Type == Words:
+			all[k.Path] = List{Names: k.usual()}
 		default:
 			n := &yaml.Node{Kind: yaml.ScalarNode, Value: k.def, Tag: "!!str"}
-			if k.Type != Duration && k.Type != Enum {
+			if k.Type != Duration && k.Type != Enum && k.Type != Bytes {
 				n.Tag = "!!int"
 			}
 			if k.Type == Bool || k.Type == Condition {

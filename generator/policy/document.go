@@ -37,6 +37,7 @@ var documentParts = map[string]func(*bytes.Buffer){
 	"{{bulkhead}}":       func(b *bytes.Buffer) { keyTables(b, inEntry, "bulkhead") },
 	"{{fallback}}":       func(b *bytes.Buffer) { keyTables(b, inEntry, "fallback") },
 	"{{adaptive}}":       func(b *bytes.Buffer) { keyTables(b, inEntry, "adaptive") },
+	"{{deadLetter}}":     func(b *bytes.Buffer) { keyTables(b, inEntry, "deadLetter") },
 	"{{chaos}}":          func(b *bytes.Buffer) { keyTables(b, inEntry, "chaos") },
 	"{{order}}":          func(b *bytes.Buffer) { keyRows(b, func(k *Key) bool { return k.Path == "order" }) },
 	"{{values}}":         valueTable,
@@ -74,12 +75,12 @@ func (k *Key) typeText() string {
 			names = append(names, code(v.Name))
 		}
 		text = strings.Join(names, ", ")
-		if k.Type == Layers {
+		if k.Type == Layers || k.Type == Words {
 			text = "list of " + text
 		}
 	case k.Type == structural:
 		text = k.written
-	case k.group() && k.GoField != "":
+	case k.group() && k.plain():
 		text = "mapping or `true`"
 	case k.group():
 		text = "mapping"
@@ -98,6 +99,7 @@ func (k *Key) typeText() string {
 var typeNames = map[Type]string{
 	Duration: "duration", Durations: "list of durations", Int: "integer", Number: "number", Percent: "percent",
 	Bool: "`true` or `false`", Condition: "`true`, `false`, a Go condition in quotes, or a mapping", Text: "name", Func: "Go func", Expression: "Go expression, quoted", Matchers: "list of matchers",
+	Texts: "list of texts", Pairs: "mapping of parameters to Go names", Bytes: "size",
 }
 
 func (k *Key) meaning() string {

@@ -27,7 +27,7 @@ type Dropped struct{ Part, Why string }
 
 // Parts are the parts that are built, outermost first.
 func Parts() []string {
-	return []string{"fallback", "cache", "timeout", "retry", "hedge", "circuitBreaker", "rateLimit", "bulkhead", "adaptive", "chaos"}
+	return []string{"deadLetter", "fallback", "cache", "timeout", "retry", "hedge", "circuitBreaker", "rateLimit", "bulkhead", "adaptive", "chaos"}
 }
 
 // None reports whether no part is on: the method passes through.
@@ -120,7 +120,7 @@ func (e *Effective) Given(path string) (Value, bool) {
 	if !ok || v.None && !v.Key.NoneIs || !e.inForce(v.Key) {
 		return Value{}, false
 	}
-	if l, ok := v.V.(List); ok {
+	if l, ok := v.V.(List); ok && v.Key.Type == Matchers {
 		v.V = List{Any: l.Any, Names: e.file.expand(l.Names)}
 	}
 	return v, true

@@ -96,7 +96,7 @@ func (r *reader) group(e *entry, k *Key, p pair, place Place) {
 		r.unset(e, k, n)
 	case n.Tag == "!!bool" && strings.EqualFold(n.Value, "false"):
 		r.errorf(n, k.Path, "write none, not false")
-	case n.Tag == "!!bool" && k.GoField != "":
+	case n.Tag == "!!bool" && k.plain():
 		r.set(e, k, n, true)
 	case n.Tag == "!!bool":
 		r.errorf(n, k.Path, "true says nothing: write what it shall be, like %s", k.Example)
@@ -126,7 +126,7 @@ func article(n *yaml.Node) string {
 
 func (r *reader) groupKeys(e *entry, k *Key, n *yaml.Node, place Place) {
 	list := pairs(n)
-	if len(list) == 0 && len(n.Content) == 0 && k.GoField == "" {
+	if len(list) == 0 && len(n.Content) == 0 && !k.plain() {
 		r.errorf(n, k.Path, "is empty: write what it shall be, like %s", k.Example)
 		return
 	}
@@ -203,8 +203,12 @@ func (r *reader) value(e *entry, k *Key, p pair) {
 		r.unset(e, k, n)
 	case plain(n, none) && k.Type != Enum:
 		r.add(r.at(n), k.noneID, k.Path, "cannot be none%s", noneHint(k))
-	case k.Type == Matchers:
+	case k.extends():
 		if l, ok := r.matchers(k, n); ok {
+			r.set(e, k, n, l)
+		}
+	case k.Type == Pairs:
+		if l, ok := r.pairing(k, n); ok {
 			r.set(e, k, n, l)
 		}
 	case k.Type == Layers:
@@ -279,7 +283,11 @@ func (r *reader) durations(k *Key, n *yaml.Node) ([]time.Duration, bool) {
 func (r *reader) matchers(k *Key, n *yaml.Node) (edit, bool) {
 	switch n.Kind {
 	case yaml.SequenceNode:
-		names, ok := r.names(k.Path, n)
+		names, ok := r.names(k, k.Path, n)
+		if ok && len(names) == 0 && k.Type == Words {
+			r.errorf(n, k.Path, "an empty list says that nothing is: %s is the default, and deadLetter: none switches it off", k.Default)
+			return edit{}, false
+		}
 		if ok && len(names) == 0 && k.def == anyError {
 			id := ""
 			if k.Path == "retry.retryOn" {
@@ -303,7 +311,7 @@ func (r *reader) edit(k *Key, n *yaml.Node) (edit, bool) {
 		path := k.Path + "." + p.name
 		switch p.name {
 		case "add", "remove":
-			names, fine := r.names(path, p.value)
+			names, fine := r.names(k, path, p.value)
 			if fine && len(names) == 0 {
 				r.errorf(p.value, path, "names nothing")
 				fine = false
@@ -337,17 +345,17 @@ func (r *reader) panicky(k *Key, names []Name) bool {
 	return true
 }
 
-// names reads a list of matchers.
-func (r *reader) names(path string, n *yaml.Node) ([]Name, bool) {
+// names reads the entries of a list.
+func (r *reader) names(k *Key, path string, n *yaml.Node) ([]Name, bool) {
 	if n.Kind != yaml.SequenceNode {
-		r.errorf(n, path, "wants a list, like [ErrBusy, net.OpError], not %s", article(n))
+		r.errorf(n, path, "wants a list, like %s, not %s", listLike(k), article(n))
 		return nil, false
 	}
 	list := make([]Name, 0, len(n.Content))
 	seen := make(map[string]bool, len(n.Content))
 	ok := true
 	for _, c := range n.Content {
-		if msg := badName(c); msg != "" {
+		if msg := k.badEntry(c); msg != "" {
 			r.errorf(c, path, "%s", msg)
 			ok = false
 			continue

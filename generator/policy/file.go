@@ -231,7 +231,7 @@ func (r *reader) each(k *Key, n *yaml.Node, read func(pair)) {
 
 // ownErrors reads a list that may not name what the runtime decides.
 func (r *reader) ownErrors(key string, n *yaml.Node) []Name {
-	names, _ := r.names(key, n)
+	names, _ := r.names(matcherList, key, n)
 	kept := names[:0]
 	for _, name := range names {
 		if IsMatcher(name.Text) {
@@ -253,7 +253,7 @@ func (r *reader) errorList(f *File, p pair) {
 		r.errorf(p.key, key, "a list has a name like transient: a letter, then letters and digits")
 		return
 	}
-	names, ok := r.names(key, p.value)
+	names, ok := r.names(matcherList, key, p.value)
 	if ok && len(names) == 0 {
 		r.errorf(p.value, key, "names nothing")
 	}

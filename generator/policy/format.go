@@ -135,6 +135,8 @@ func (v Value) text() string {
 		return strings.ReplaceAll(fmt.Sprint(x), " ", ", ")
 	case edit:
 		return x.text()
+	case Pairing:
+		return x.text()
 	}
 	return fmt.Sprint(v.V)
 }

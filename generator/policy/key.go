@@ -26,6 +26,10 @@ const (
 	Condition  Type = "condition"  // bool, or string: a Go expression, or "" for a mapping of keys
 	Matchers   Type = "matchers"   // List
 	Layers     Type = "layers"     // Order, of Key.Values
+	Words      Type = "words"      // List, of Key.Values
+	Texts      Type = "texts"      // List, of what Key.item lets in
+	Pairs      Type = "pairs"      // Pairing, of Go names
+	Bytes      Type = "size"       // int, written 256MiB
 	structural Type = "structure"  // read by code of its own: interfaces, methods
 )
 
@@ -57,7 +61,7 @@ type Key struct {
 	// part, which nobody means who generates it.
 	ZeroAtRunTime bool
 	Places        Place
-	Values        []EnumValue // of an Enum, or of what Layers lists
+	Values        []EnumValue // of an Enum, or of what Layers and Words list
 
 	// GoField is the field of resilience.Policy that holds the value,
 	// Retry.Backoff.InitialDelay; of a part the field that says it is on. It is
@@ -67,6 +71,9 @@ type Key struct {
 	GoInverted bool
 	// Hint says that the key tells checks something, and the runtime nothing.
 	Hint bool
+	// Bare says that true, and an empty mapping, take every default of a part that
+	// no GoField says is on.
+	Bare bool
 	// Unset is the word that takes an inherited value back: none, any or
 	// unbounded. It is "" where nothing does.
 	Unset string
@@ -82,7 +89,8 @@ type Key struct {
 	max     float64 // 0: as large as the type
 	above   bool    // min is outside the range
 	needs   []need
-	noneKey string // what none of a section stands for: strategy=none
+	noneKey string                           // what none of a section stands for: strategy=none
+	item    func(text string) (wrong string) // of an entry of Texts
 }
 
 // EnumValue is a value that an Enum may have.
@@ -170,7 +178,7 @@ var table = sync.OnceValue(func() *keyTable {
 		hedgeKeys(),
 		breakerKeys(),
 		rateLimitKeys(), cacheKeys(),
-		bulkheadKeys(), fallbackKeys(),
+		bulkheadKeys(), fallbackKeys(), deadLetterKeys(),
 		adaptiveKeys(),
 		chaosKeys(),
 		otherKeys(),
@@ -227,6 +235,12 @@ func (k *Key) PartOf() string {
 
 // part returns the part that the key belongs to, "" for a key beside the parts.
 func (k *Key) part() string { return k.within }
+
+// plain reports whether true turns the part on with every default.
+func (k *Key) plain() bool { return k.GoField != "" || k.Bare }
+
+// extends reports whether the key is a list that a layer may add to.
+func (k *Key) extends() bool { return k.Type == Matchers || k.Type == Words || k.Type == Texts }
 
 // group reports whether the key holds other keys.
 func (k *Key) group() bool { return k.Type == Part || k.Type == Section }

@@ -60,7 +60,7 @@ func (m *merged) set(v Value) {
 	case path == "hedge.delay" && !v.None:
 		delete(m.values, "hedge.percentile")
 		delete(m.values, "hedge.warmup")
-	case v.Key.Type == Matchers && !v.None:
+	case v.Key.extends() && !v.None:
 		v.V = m.list(v)
 	}
 	m.values[path] = v
@@ -101,9 +101,12 @@ func (m *merged) list(v Value) List {
 	said := v.V.(edit)
 	before, given := m.values[v.Key.Path]
 	given = given && !before.None
-	inherited := List{Any: v.Key.def == anyError}
+	inherited := List{Any: v.Key.def == anyError, Names: v.Key.usual()}
 	if given {
 		inherited = before.V.(List)
+	}
+	if said.replace && !given && v.Key.Type == Words {
+		return List{Names: slices.Clone(said.names)}
 	}
 	if said.replace {
 		m.warnReplaced(v, said, inherited, before.Origin)
@@ -123,7 +126,7 @@ func (m *merged) list(v Value) List {
 			list.Names = append(list.Names, name)
 		}
 	}
-	if !list.Any && len(list.Names) == 0 && v.Key.def == anyError {
+	if !list.Any && len(list.Names) == 0 && (v.Key.def == anyError || v.Key.Type == Words) {
 		m.fail(v.Pos, v.Key.Path, "nothing is left of the inherited list")
 	}
 	return list

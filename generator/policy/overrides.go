@@ -158,6 +158,8 @@ func (o *overridesReader) disable(name string, p pair) {
 	var parts []string
 	for _, c := range n.Content {
 		switch k := Lookup(c.Value); {
+		case isString(c) && isDurable(c.Value):
+			o.errorf(c, disable, "%s stays, so that nothing is lost or done twice: Runtime.SetDurable and RESILIENCE_DURABLE switch off what is durable", c.Value)
 		case isString(c) && slices.Contains(Parts(), c.Value):
 			parts = append(parts, c.Value)
 		case isString(c) && k != nil && !k.Built:
@@ -168,6 +170,9 @@ func (o *overridesReader) disable(name string, p pair) {
 	}
 	o.list = append(o.list, Override{Name: name, Key: disable, Value: strings.Join(parts, ","), Pos: o.at(n)})
 }
+
+// isDurable reports whether no switch but one of its own takes the part out.
+func isDurable(part string) bool { return part == "deadLetter" || part == "checkpoint" }
 
 // value adds what is said of one key.
 func (o *overridesReader) value(name string, v Value) {

@@ -78,6 +78,7 @@ func TestReadOverridesComplains(t *testing.T) {
 		"version: 1\nworkflows: {}":                                   "o.yaml:2:1: workflows: not available yet",
 		"version: 1\ndisable: retry":                                  `o.yaml:2:10: disable: wants a list of parts, like [retry], not "retry"`,
 		"version: 1\ndisable: [rety, hedge]":                          "o.yaml:2:11: disable: there is no part rety (did you mean retry?)",
+		"version: 1\ndisable: [deadLetter]":                           "o.yaml:2:11: disable: deadLetter stays, so that nothing is lost or done twice: Runtime.SetDurable and RESILIENCE_DURABLE switch off what is durable",
 		"version: 1\ninterfaces: {\"p.*\": {retry: none}}":            "o.yaml:2:14: interfaces.p.*: wants a qualified name, like payments.Gateway",
 		"version: 1\ninterfaces: {p.G: none}":                         `o.yaml:2:19: interfaces.p.G: wants a mapping, like {retry: {maxAttempts: 2}}, not "none"`,
 		entry("use: api"):                                             "o.yaml:2:20: use" + compiled,

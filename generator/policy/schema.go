@@ -22,6 +22,9 @@ const (
 	matcherPattern = `^` + letter + inWord + `*(\.` + letter + inWord + `*)?$`
 	policyPattern  = `^` + letter + dashed + `*$`
 	methodsPattern = `^` + globs + `+$`
+
+	identifierPattern = `^` + letter + inWord + `*$`
+	sizePattern       = `^[1-9][0-9]*(B|KiB|MiB|GiB)$`
 )
 
 // Schema returns docs/resilience.schema.json, the JSON schema of policy files,
@@ -83,7 +86,7 @@ func (k *Key) schema() node {
 		return structures[k.Path]()
 	case k.Type == Part:
 		forms = append(forms, ref(k.Path))
-		if k.GoField != "" {
+		if k.plain() {
 			forms = append(forms, node{"const": true})
 		}
 	case k.Type == Section:
@@ -131,10 +134,27 @@ func (k *Key) scalarSchema() node {
 		edit := node{"add": ref("matchers"), "remove": ref("matchers")}
 		return node{"anyOf": []any{ref("matchers"), node{
 			"type": "object", "additionalProperties": false, "minProperties": 1, "properties": edit}}}
+	case Words, Texts:
+		return k.listSchema()
+	case Pairs:
+		return named(identifierPattern, node{"type": "string", "pattern": matcherPattern})
+	case Bytes:
+		return node{"anyOf": []any{node{"type": "integer", "minimum": 1}, node{"type": "string", "pattern": sizePattern}}}
 	case Func:
 		return node{"type": "string", "pattern": matcherPattern}
 	}
 	return node{"type": "string", "minLength": 1}
+}
+
+// listSchema describes a list, or what to add to one and remove from it.
+func (k *Key) listSchema() node {
+	items := node{"type": "string", "minLength": 1}
+	if k.Type == Words {
+		items = node{"enum": k.words()}
+	}
+	list := node{"type": "array", "uniqueItems": true, "items": items}
+	return node{"anyOf": []any{list, node{
+		"type": "object", "additionalProperties": false, "minProperties": 1, "properties": node{"add": list, "remove": list}}}}
 }
 
 func (k *Key) numberSchema() node {

@@ -24,26 +24,31 @@ func otherKeys() []*Key {
 func (e *Effective) Generated() bool { return e.Str("idempotent.key") == generated }
 
 // HasExpressions reports whether the files hold Go expressions.
-func (s *Set) HasExpressions() bool { return slices.ContainsFunc(s.Files, (*File).hasExpressions) }
-
-func (f *File) hasExpressions() bool {
-	for _, p := range f.policies {
-		if p.entry.hasExpressions() {
-			return true
-		}
-	}
-	for _, i := range f.Interfaces {
-		if slices.ContainsFunc(i.layers, (*entry).hasExpressions) ||
-			slices.ContainsFunc(i.methods, func(m *methods) bool { return m.entry.hasExpressions() }) {
-			return true
-		}
-	}
-	return false
-}
-
-func (e *entry) hasExpressions() bool {
-	return slices.ContainsFunc(e.values, func(v Value) bool {
+func (s *Set) HasExpressions() bool {
+	return s.holds(func(v Value) bool {
 		text, ok := v.V.(string)
 		return ok && text != "" && text != generated && (v.Key.Type == Expression || v.Key.Type == Condition)
 	})
+}
+
+// holds reports whether the files hold such a value.
+func (s *Set) holds(is func(Value) bool) bool {
+	return slices.ContainsFunc(s.Files, func(f *File) bool {
+		return slices.ContainsFunc(f.entries(), func(e *entry) bool { return slices.ContainsFunc(e.values, is) })
+	})
+}
+
+// entries are all that the file says, wherever it is in force.
+func (f *File) entries() []*entry {
+	var list []*entry
+	for _, p := range f.policies {
+		list = append(list, p.entry)
+	}
+	for _, i := range f.Interfaces {
+		list = append(list, i.layers...)
+		for _, m := range i.methods {
+			list = append(list, m.entry)
+		}
+	}
+	return list
 }

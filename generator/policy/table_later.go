@@ -6,7 +6,6 @@ func laterKeys() []*Key {
 	later := func(path, doc string) *Key { return &Key{Path: path, Type: structural, Doc: doc} }
 	file := func(path, doc string) *Key { return &Key{Path: path, Type: structural, Doc: doc, Places: InFile} }
 	return []*Key{
-		later("deadLetter", "Keeps the arguments of a call that finally failed."),
 		later("checkpoint", "Keeps the result of a call durably."),
 		file("workflows", "Generated workflows."),
 		file("pipelines", "Generated pipelines."),

@@ -8,7 +8,8 @@ func orderKeys() []*Key {
 			Doc:     "How the parts nest, outermost first. Of retry, hedge, circuitBreaker, rateLimit, bulkhead and adaptive all that the method has must be in it; what else is not stands where it always does.",
 			Example: "order: [rateLimit, timeout.total, retry, circuitBreaker, timeout.attempt]",
 			Values: []EnumValue{
-				{Name: "fallback", GoConst: "LayerFallback", Doc: "outermost"},
+				{Name: "deadLetter", Doc: "outermost"},
+				{Name: "fallback", GoConst: "LayerFallback", Doc: "inside the deadLetter, outside all else"},
 				{Name: "cache", GoConst: "LayerCache", Doc: "inside the fallback, outside all else"},
 				{Name: "timeout.total", GoConst: "LayerTotal", Doc: "outside retry and hedge; it begins where it stands"},
 				{Name: "retry", GoConst: "LayerRetry", Doc: "what is outside is asked once for a call, what is inside for each attempt"},

@@ -38,6 +38,8 @@ func (k *Key) scalar(n *yaml.Node) (any, complaint) {
 		return k.integer(n)
 	case Number, Percent:
 		return k.number(n)
+	case Bytes:
+		return k.size(n)
 	case Bool, Condition:
 		return k.boolean(n)
 	case Enum:
@@ -204,7 +206,7 @@ func (k *Key) rangeText() string {
 			return fmt.Sprintf("%s to %s", strconv.FormatFloat(k.min, 'f', -1, 64), strconv.FormatFloat(k.max, 'f', -1, 64))
 		}
 		return "≥ " + strconv.FormatFloat(k.min, 'f', -1, 64)
-	case Duration:
+	case Duration, Bytes:
 		if k.above {
 			return "> 0"
 		}
