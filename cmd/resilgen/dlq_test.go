@@ -11,9 +11,10 @@ import (
 	"github.com/resilgen/resilgen/runtime/resilience"
 )
 
-// printable fails where text would move a cursor.
+// printable fails where text would move a cursor, or tell the canary.
 func printable(t *testing.T, text string) {
 	t.Helper()
+	require.NotContains(t, text, "y-4929")
 	for _, r := range text {
 		require.True(t, r == '\n' || unicode.IsGraphic(r), "%U in %q", r, text)
 	}
@@ -64,6 +65,7 @@ func TestDLQListAndShow(t *testing.T) {
 	require.Contains(t, out, "4611686018427387905", "numbers are not rounded")
 	require.Contains(t, out, `queue      q\u{1b}[31mred`)
 	require.Contains(t, out, `txt.exe\u{2066}`)
+	require.Contains(t, out, "redacted /card (hash)")
 	code, out, errs = s.dlq("show", "--json", second)
 	require.Equal(t, 0, code, errs)
 	printable(t, out)
@@ -102,8 +104,10 @@ func TestDLQUsage(t *testing.T) {
 	code, _, errs := s.dlq("show", "01J00000000000000000000000")
 	require.Equal(t, exitNotFound, code, errs)
 	require.Contains(t, errs, "no such letter")
-	code, _, errs = s.dlq("ls", "queue:(")
-	require.NotEqual(t, 0, code, errs)
+	code, _, errs = s.dlq("ls", "queue:notices", "(\x1b")
+	require.Equal(t, exitUsage, code, errs)
+	require.Contains(t, errs, "column 16")
+	printable(t, errs)
 }
 
 func TestDLQHelp(t *testing.T) {

@@ -24,6 +24,10 @@ import (
 // lines on its standard input, which it answers by lines on its standard output.
 const asService = "RESILGEN_TEST_AS_SERVICE"
 
+// canary is in the arguments and in the error of every call of the service: the
+// policy takes it out of the former, the scrubber out of the latter.
+const canary = "canary-4929-secret"
+
 // nasty has everything in it that a terminal would obey.
 const nasty = "\x1b[31mred\x1b]8;;https://evil.example\x1b\\link\x1b]52;c;cm0gLXJm\a \u009b2J \u202etxt.exe\u2066 \x00 \x7f\u200b"
 
@@ -45,12 +49,13 @@ type notifier struct {
 }
 
 func newNotifier(rt *resilience.Runtime, queue string) (*notifier, error) {
-	n := &notifier{err: errors.New("gateway is down: " + nasty)}
+	n := &notifier{err: errors.New("gateway is down: https://user:" + canary + "@gateway.example/ " + nasty)}
 	w := rt.Wrap("payments.Gateway", n)
 	n.guard = w.Guard("Notify", resilience.Policy{Retry: resilience.Retry{MaxAttempts: 2, Backoff: resilience.Backoff{Strategy: resilience.NoBackoff}}})
 	n.letters = resilience.NewDeadLetters(w, "Notify", resilience.DeadLetterPolicy{Queue: queue}, resilience.LetterMethod[notice]{
 		Sig: "0123456789abcdef", Idempotent: true,
 		Fields: []resilience.LetterField{{Name: "customer", Type: "string"}, {Name: "card", Type: "string"}, {Name: "cents", Type: "int64"}},
+		Redact: []resilience.Redaction{{Pointer: "/card", Mode: resilience.Hash}},
 		Replay: n.call, Direct: n.deliver,
 	})
 	return n, w.Err()
@@ -127,7 +132,7 @@ func (n *notifier) obey(odd *notifier, verb, arg string) string {
 			who = odd
 		}
 		var kept *resilience.KeptError
-		err := who.call(context.Background(), notice{arg, "1234", 1<<62 + 1})
+		err := who.call(context.Background(), notice{arg, canary, 1<<62 + 1})
 		if !errors.As(err, &kept) {
 			return fmt.Sprintf("not kept: %v", err)
 		}

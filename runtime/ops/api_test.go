@@ -103,7 +103,7 @@ func TestRoutes(t *testing.T) {
 		if reads := r.Method == http.MethodGet; reads != (r.body == 0) || reads && r.Confirm || !reads && r.Stream {
 			t.Errorf("%v: GET has no body and confirms nothing, others have one", r)
 		}
-		target := Prefix + strings.NewReplacer("{id}", "1", "{token}", "1").Replace(r.Path)
+		target := Prefix + strings.NewReplacer("{id}", "1", "{token}", "1", "{turn}", "pause").Replace(r.Path)
 		if r.body == 0 {
 			continue
 		}

@@ -103,27 +103,27 @@ func (rt *Runtime) makeLetters() {
 	rt.mu.Unlock()
 }
 
-// List returns a page of letters, newest first.
+// List returns a page of letters, newest first. An error of the filter is a
+// [*FilterError].
 func (b *LetterBox) List(ctx context.Context, q LetterQuery) (LetterPage, error) {
-	if err := b.load(ctx); err != nil {
+	f, err := ParseFilter(q.Filter)
+	if err != nil {
 		return LetterPage{}, err
-	}
-	if q.Filter != "" {
-		return LetterPage{}, fmt.Errorf("filter %.100q: filters are not available yet", q.Filter)
 	}
 	limit := q.Limit
 	if limit <= 0 || limit > maxPage {
 		limit = maxPage
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	var page LetterPage
-	for s := range b.from(q.Cursor, q.OldestFirst) {
+	for s, err := range b.matching(ctx, f, q.Cursor, q.OldestFirst) {
+		if err != nil {
+			return LetterPage{}, err
+		}
 		if len(page.Letters) == limit {
 			page.Next = page.Letters[limit-1].ID
 			break
 		}
-		page.Letters = append(page.Letters, *s)
+		page.Letters = append(page.Letters, s)
 	}
 	return page, nil
 }
