@@ -1,3 +1,5 @@
+//go:build unix
+
 package journal
 
 import (
@@ -142,4 +144,44 @@ func BenchmarkAppend(b *testing.B) {
 			_ = os.RemoveAll(dir)
 		})
 	}
+}
+
+// BenchmarkOpen opens a million records of 256 bytes from the cache of the
+// system, without INDEX and with it, and a hundred thousand keys with it.
+func BenchmarkOpen(b *testing.B) {
+	for _, c := range []struct {
+		name          string
+		records, keys int
+		index         bool
+	}{{"1e6 records of 1e4 keys", 1e6, 1e4, false}, {"1e6 keys", 1e6, 1e6, false}, {"1e6 keys, INDEX", 1e6, 1e6, true}, {"1e5 keys, INDEX", 1e5, 1e5, true}} {
+		b.Run(c.name, func(b *testing.B) {
+			dir := b.TempDir()
+			grow(b, dir, c.records, c.keys)
+			for b.Loop() {
+				if !c.index {
+					_ = os.Remove(filepath.Join(dir, indexName))
+				}
+				j := open(b, dir, Options{})
+				b.StopTimer()
+				if s := j.Stats(); s.Records != c.records || s.Indexed != c.index {
+					b.Fatalf("%+v", s)
+				}
+				mustClose(b, j)
+				b.StartTimer()
+			}
+		})
+	}
+}
+
+// grow fills a journal and closes it.
+func grow(b *testing.B, dir string, records, keys int) {
+	b.Helper()
+	j := open(b, dir, Options{Sync: Never})
+	payload := bytes.Repeat([]byte{'x'}, 256)
+	last := make([]uint64, keys)
+	for i := range records {
+		key := i % keys
+		last[key] = mustAppend(b, j, fmt.Sprintf("ckpt/example.com/pay.Gateway/Charge/%07d", key), last[key], string(payload))
+	}
+	mustClose(b, j)
 }

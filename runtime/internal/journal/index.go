@@ -178,6 +178,11 @@ func (x *index) remove(r removed, p place) {
 	slices.SortFunc(x.gone, func(a, b removal) int { return cmp.Compare(a.from, b.from) })
 }
 
+// wasRemoved reports whether a record says that a segment is gone.
+func (x *index) wasRemoved(segment uint64) bool {
+	return slices.ContainsFunc(x.gone, func(g removal) bool { return g.from <= segment && segment <= g.through })
+}
+
 // sorted returns the keys from one on, in order; some may be gone. The list is
 // made again when many changed and must not be kept when the lock is free.
 func (x *index) sorted(from string) []string {

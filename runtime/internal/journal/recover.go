@@ -36,7 +36,20 @@ type recovery struct {
 	claimed uint64    // the greatest batch that another one calls durable
 	unsure  []span    // batches that none calls durable yet
 	through uint64    // batches after this one are not seen
-	marked  uint64    // the last batch that ends with the mark of a clean end
+	text    texts
+	marked  uint64 // the last batch that ends with the mark of a clean end
+}
+
+// texts makes strings that lie together, for many keys at once.
+type texts struct{ strings.Builder }
+
+func (t *texts) add(b []byte) string {
+	if t.Cap()-t.Len() < len(b) {
+		*t = texts{}
+		t.Grow(max(64<<10, len(b)))
+	}
+	t.Write(b)
+	return t.String()[t.Len()-len(b):]
 }
 
 // span is where a batch lies.
@@ -297,26 +310,27 @@ func (r *recovery) apply(b block) error {
 			return nil
 		}
 		x, p := r.found.x, place{rec.version, uint32(b.seg.number), uint32(off / align), uint32(rec.size)}
+		bad := func(why string) error { return &CorruptError{b.seg.name(), off, h.number, why} }
+		if rec.version == 0 || rec.version > math.MaxInt64 || rec.kind <= kindDrop && len(rec.key) == 0 {
+			return bad("a record without a key or a possible version")
+		}
 		x.version, r.found.time = max(x.version, rec.version), max(r.found.time, rec.time)
-		bad := &CorruptError{File: b.seg.name(), Offset: off, Batch: h.number}
 		switch rec.kind {
 		case kindData:
 			e := x.keys[string(rec.key)]
 			if e == nil {
-				e = x.add(string(rec.key))
+				e = x.add(r.text.add(rec.key))
 			}
 			x.put(e, p)
 		case kindDrop:
 			if len(rec.payload) != 8 {
-				bad.Why = "a drop without a version"
-				return bad
+				return bad("a drop without a version")
 			}
 			x.drop(string(rec.key), x.entry(string(rec.key)), binary.LittleEndian.Uint64(rec.payload), p)
 		case kindRemoved:
 			gone, ok := readRemoved(rec.payload)
 			if !ok {
-				bad.Why = "a removal that names no segments"
-				return bad
+				return bad("a removal that names no segments")
 			}
 			x.remove(gone, p)
 		case kindClosed:
@@ -385,15 +399,14 @@ func (r *recovery) mend() error {
 		}
 	}
 	r.segs = r.segs[:r.at+1]
-	for _, g := range r.found.x.gone { // a crash came before the unlink
-		for n := g.from; n <= g.through; n++ {
-			if seg := r.found.x.segs[n]; seg != nil && seg.live == 0 && seg != last {
-				if err := r.unlink(seg); err != nil {
-					return err
-				}
-				r.segs = slices.DeleteFunc(r.segs, func(s *segment) bool { return s == seg })
-			}
+	for _, seg := range slices.Clone(r.segs) {
+		if seg == last || seg.live > 0 || !r.found.x.wasRemoved(seg.number) {
+			continue
 		}
+		if err := r.unlink(seg); err != nil { // a crash came before
+			return err
+		}
+		r.segs = slices.DeleteFunc(r.segs, func(s *segment) bool { return s == seg })
 	}
 	if r.o.Growing {
 		last.size = max(last.size, r.o.segmentSize())
