@@ -33,8 +33,10 @@ type change struct {
 	key     string
 	kind    kind
 	version uint64
-	through uint64 // of a drop
-	at      int    // in the bytes of the batch
+	through uint64  // of a drop
+	gone    removed // of a removal
+	copied  bool    // by compaction, from where it was
+	at      int     // in the bytes of the batch
 	size    int
 }
 
@@ -346,11 +348,16 @@ func (j *Journal) settle(b *batch, err error) {
 
 // apply does to the index what a record says that lies at p.
 func (j *Journal) apply(c *change, p place) {
-	switch c.kind {
-	case kindData:
+	switch {
+	case c.copied:
+		j.x.again(c, p)
+	case c.kind == kindData:
 		j.x.put(c.e, p)
-	case kindDrop:
+	case c.kind == kindDrop:
 		j.x.drop(c.key, c.e, c.through, p)
+		j.waste()
+	case c.kind == kindRemoved:
+		j.x.remove(c.gone, p)
 	default:
 		j.seg.total += p.padded()
 	}

@@ -17,7 +17,7 @@ type index struct {
 	// crash came between the copy and the unlink. A drop of the copy needs to
 	// outlive these, too.
 	copied map[uint64]bool
-	drops  []dropped // that a segment still needs, by version
+	drops  map[uint64]dropped // that a segment still needs, by version
 
 	version uint64 // the greatest that was given, to any record
 	shown   uint64 // records up to this version may be seen
@@ -73,7 +73,7 @@ type removal struct {
 }
 
 func newIndex() *index {
-	return &index{keys: map[string]*entry{}, segs: map[uint64]*segment{}, copied: map[uint64]bool{}}
+	return &index{keys: map[string]*entry{}, segs: map[uint64]*segment{}, copied: map[uint64]bool{}, drops: map[uint64]dropped{}}
 }
 
 // head is the version after which the next record of e goes.
@@ -163,10 +163,65 @@ func (x *index) drop(key string, e *entry, through uint64, p place) {
 	x.records -= i
 	e.places = e.places[i:]
 	x.segs[p.segment()].total += p.padded()
-	if i > 0 {
-		x.segs[p.segment()].live += p.padded()
-		x.drops = append(x.drops, d)
+	if old, ok := x.drops[p.version]; ok {
+		d.lo, d.hi = old.lo, old.hi
+	} else if i == 0 {
+		return
 	}
+	x.hold(d)
+}
+
+// hold keeps a drop that is needed, at the last place where it was found.
+func (x *index) hold(d dropped) {
+	if old, ok := x.drops[d.version]; ok {
+		x.segs[old.segment()].live -= old.padded()
+	}
+	x.segs[d.segment()].live += d.padded()
+	x.drops[d.version] = d
+}
+
+// kills reports whether a segment, but for one, may hold what d drops.
+func (x *index) kills(d dropped, but uint64) bool {
+	for n := range x.segs {
+		if n != but && d.lo <= n && n <= d.hi {
+			return true
+		}
+	}
+	return false
+}
+
+// forgetDrops lets go of the drops that were needed for a segment that is gone,
+// and for no other.
+func (x *index) forgetDrops(gone uint64) {
+	for v, d := range x.drops {
+		if gone < d.lo || gone > d.hi || x.kills(d, gone) {
+			continue
+		}
+		if seg := x.segs[d.segment()]; seg != nil {
+			seg.live -= d.padded()
+		}
+		delete(x.drops, v)
+	}
+}
+
+// again takes note of the copy of a record, which counts from now on.
+func (x *index) again(c *change, p place) {
+	seg := x.segs[p.segment()]
+	seg.total += p.padded()
+	if c.kind == kindDrop {
+		d := x.drops[c.version]
+		d.place = p
+		x.hold(d)
+		return
+	}
+	seg.live += p.padded()
+	x.move(x.keys[c.key], p)
+}
+
+// has reports whether a record of e is at p.
+func (e *entry) has(p place) bool {
+	i, found := slices.BinarySearchFunc(e.places, p.version, func(p place, v uint64) int { return cmp.Compare(p.version, v) })
+	return found && e.places[i] == p
 }
 
 // remove notes that segments are gone.
@@ -174,6 +229,13 @@ func (x *index) remove(r removed, p place) {
 	seg := x.segs[p.segment()]
 	seg.total += p.padded()
 	seg.live += p.padded()
+	x.gone = slices.DeleteFunc(x.gone, func(old removal) bool {
+		covered := r.from <= old.from && old.through <= r.through
+		if at := x.segs[old.segment()]; covered && at != nil {
+			at.live -= old.padded()
+		}
+		return covered
+	})
 	x.gone = append(x.gone, removal{r, p})
 	slices.SortFunc(x.gone, func(a, b removal) int { return cmp.Compare(a.from, b.from) })
 }

@@ -146,6 +146,7 @@ func (r *recovery) loadIndex() error {
 	}
 	crc := in.u32()
 	c := chain{in.u64(), crc}
+	r.claimed = max(r.claimed, c.number) // also where the rest does not fit
 	last, version, time := in.u64(), in.u64(), int64(in.u64())
 	var counts [6]uint32
 	for i := range counts {
@@ -163,7 +164,7 @@ func (r *recovery) loadIndex() error {
 	for range in.count(counts[2], placeSize+26) {
 		d := dropped{place: in.place(), through: in.u64(), lo: in.u64(), hi: in.u64()}
 		d.key = string(in.take(in.u16()))
-		x.drops = append(x.drops, d)
+		x.drops[d.version] = d
 	}
 	for range in.count(counts[3], 8) {
 		x.copied[in.u64()] = true
@@ -335,12 +336,15 @@ func (j *Journal) checkSegment(seg *segment) error {
 	}
 	known := &segment{number: seg.number, file: seg.file, size: seg.indexed}
 	take := func(n int) []byte { return make([]byte, n) }
-	end, _, err := walk(known, j.id, chain{}, true, take, func(block) error { return nil })
+	end, _, err := walk(known, j.id, segmentHead, chain{}, true, take, func(block) error { return nil })
 	if err == nil && end != seg.indexed {
 		err = &CorruptError{File: seg.name(), Offset: end, Why: "a batch that was durable is not whole"}
 	}
-	if err != nil {
+	var corrupt *CorruptError
+	if errors.As(err, &corrupt) { // what the disk could not read now, it may later
 		seg.damage = err
+	}
+	if err != nil {
 		return err
 	}
 	seg.checked.Store(true)

@@ -38,13 +38,16 @@ type Journal struct {
 	chain   chain
 	clean   bool // the last record is the mark of a clean end
 	indexed bool // INDEX is there and right
+	copying bool // what is written is for compaction
 
-	flushed  atomic.Uint64 // the last batch known to be durable
-	flushing sync.Mutex    // held over a flush: after one that failed comes no other
-	checking sync.Mutex    // held while a segment is read for the first time
-	stop     chan struct{}
-	workers  sync.WaitGroup
-	ended    chan struct{} // closed when Close is done
+	flushed    atomic.Uint64 // the last batch known to be durable
+	flushing   sync.Mutex    // held over a flush: after one that failed comes no other
+	checking   sync.Mutex    // held while a segment is read for the first time
+	compacting sync.Mutex    // held while a segment is rewritten
+	wasted     chan struct{} // something was dropped
+	stop       chan struct{}
+	workers    sync.WaitGroup
+	ended      chan struct{} // closed when Close is done
 }
 
 // segmaker is what makes segments ahead.
@@ -90,6 +93,7 @@ func Open(disk FS, o Options) (*Journal, error) {
 	j := &Journal{fs: disk, o: o, stop: make(chan struct{}), ended: make(chan struct{})}
 	j.ready.L = &j.mu
 	j.want = make(chan struct{}, 1)
+	j.wasted = make(chan struct{}, 1)
 	if !o.ReadOnly {
 		var err error
 		if j.lock, err = own(disk); err != nil {
@@ -130,6 +134,8 @@ func (j *Journal) start() {
 		return
 	}
 	j.workers.Go(j.makeAhead)
+	j.workers.Go(j.compactNowAndThen)
+	j.waste() // what the process before left
 	if j.o.Sync == Interval {
 		j.workers.Go(j.flushNowAndThen)
 	}
@@ -210,6 +216,8 @@ func (j *Journal) Close() error {
 	j.closed = true
 	j.mu.Unlock()
 	defer close(j.ended)
+	j.compacting.Lock() // nobody begins to rewrite a segment any more, and who does ends
+	defer j.compacting.Unlock()
 	var err error
 	j.inTurn(func() { err = j.finish() })
 	close(j.stop)

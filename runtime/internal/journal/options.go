@@ -78,15 +78,17 @@ type EventKind int
 
 // Kinds of events.
 const (
-	TailCut       EventKind = iota + 1 // at open: the last batch was not whole; nobody was told it was
-	Damaged                            // Err is the *CorruptError; with Quarantine the journal opened
-	Poisoned                           // a write or flush failed: Err; nothing works but reads until Reopen
-	Reopened                           // after that
-	Full                               // there is no room: Err
-	RoomAgain                          // after that
-	ClockJumped                        // the wall clock moved by more than an hour; Err says from where to where
-	IndexIgnored                       // INDEX does not fit the journal: Err; it was read whole instead
-	HalvedSegment                      // there was no room for a whole segment: Bytes
+	TailCut          EventKind = iota + 1 // at open: the last batch was not whole; nobody was told it was
+	Damaged                               // Err is the *CorruptError; with Quarantine the journal opened
+	Poisoned                              // a write or flush failed: Err; nothing works but reads until Reopen
+	Reopened                              // after that
+	Full                                  // there is no room: Err
+	RoomAgain                             // after that
+	ClockJumped                           // the wall clock moved by more than an hour; Err says from where to where
+	IndexIgnored                          // INDEX does not fit the journal: Err; it was read whole instead
+	HalvedSegment                         // there was no room for a whole segment: Bytes
+	Compacted                             // File is gone: Bytes; what was live in it is elsewhere
+	CompactionFailed                      // Err; what is live stays where it is
 )
 
 // Record is what one append wrote.

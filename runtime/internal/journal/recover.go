@@ -231,7 +231,7 @@ func (r *recovery) walk(seg *segment, jump bool, emit func(block) error) (end in
 			}
 			return buf[:n]
 		}
-		return walk(seg, r.found.id, r.found.chain, jump, take, emit)
+		return walk(seg, r.found.id, segmentHead, r.found.chain, jump, take, emit)
 	}
 	blocks, free := make(chan block), make(chan []byte, 2)
 	free <- nil
@@ -244,7 +244,7 @@ func (r *recovery) walk(seg *segment, jump bool, emit func(block) error) (end in
 			}
 			return make([]byte, n)
 		}
-		end, c, err = walk(seg, r.found.id, r.found.chain, jump, take, func(b block) error {
+		end, c, err = walk(seg, r.found.id, segmentHead, r.found.chain, jump, take, func(b block) error {
 			blocks <- b
 			return nil
 		})

@@ -18,6 +18,9 @@ type segment struct {
 	live  int64 // bytes of records that the fold still needs: what compaction would copy
 	total int64 // bytes of all records
 
+	unreadable bool // under Journal.mu: compaction found it damaged
+	rescue     bool // it was the reserve
+
 	refs    atomic.Int32 // of those who read, and one of the journal
 	checked atomic.Bool  // the batches were read, or written, by this process
 	indexed int64        // where they ended when INDEX was written
@@ -177,7 +180,7 @@ func (j *Journal) useReserve(number uint64) (*segment, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	seg := &segment{number: number, file: f, size: size, used: segmentHead}
+	seg := &segment{number: number, file: f, size: size, used: segmentHead, rescue: true}
 	seg.refs.Store(1)
 	seg.checked.Store(true)
 	return seg, nil

@@ -29,13 +29,13 @@ type block struct {
 // readAhead is how many bytes a walk reads at once, unless a batch is larger.
 const readAhead = 1 << 20
 
-// walk reads the batches of seg that continue c, and hands them to emit in
+// walk reads the batches of seg from off on that continue c, and hands them to emit in
 // blocks. With jump, the first may have any greater number, since segments before
 // it are gone. It returns where the first thing lies that is no such batch, and
 // how the chain goes on from there. buf may hold a block or nil; emit must not
 // keep the bytes, unless it hands out another buffer in take.
-func walk(seg *segment, of id, c chain, jump bool, take func(n int) []byte, emit func(block) error) (int64, chain, error) {
-	sum, off := newHeadSum(of, seg.number), int64(segmentHead)
+func walk(seg *segment, of id, off int64, c chain, jump bool, take func(n int) []byte, emit func(block) error) (int64, chain, error) {
+	sum := newHeadSum(of, seg.number)
 	for want := int64(readAhead); ; {
 		n := min(want, seg.size-off)
 		if n < batchHead {

@@ -55,7 +55,11 @@ func (j *Journal) unwrite(n int64, err error) error {
 	if !isFull(err) {
 		return j.breakOff(err)
 	}
-	if zerr := zero(j.seg.file, j.seg.used, j.seg.used+n); zerr != nil {
+	zerr := zero(j.seg.file, j.seg.used, j.seg.used+n)
+	if zerr == nil && n > 0 { // else a power cut may bring it back, beside what is written instead of it
+		zerr = j.seg.file.Sync()
+	}
+	if zerr != nil {
 		return j.breakOff(errors.Join(err, zerr))
 	}
 	return j.fill(err)
@@ -182,7 +186,7 @@ func (j *Journal) unindex() error {
 
 // makeRoom goes on to the next segment if the last one has no room for n bytes.
 func (j *Journal) makeRoom(n int64) error {
-	if j.seg != nil && j.seg.used+n <= j.seg.size {
+	if j.seg != nil && j.seg.used+n <= j.end() {
 		return nil
 	}
 	if err := j.flush(); err != nil { // later flushes go to the new one
@@ -203,6 +207,15 @@ func (j *Journal) makeRoom(n int64) error {
 	default:
 		return j.breakOff(err)
 	}
+}
+
+// end is how far the last segment may be written. The last quarter of what was
+// the reserve is for compaction, without which no room would ever come again.
+func (j *Journal) end() int64 {
+	if j.seg.rescue && !j.copying {
+		return j.seg.size - j.seg.size/4
+	}
+	return j.seg.size
 }
 
 // begin makes seg the last segment. The caller has the lock and the turn.

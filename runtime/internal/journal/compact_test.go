@@ -1,0 +1,187 @@
+package journal_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/resilgen/resilgen/runtime/internal/faultfs"
+	"github.com/resilgen/resilgen/runtime/internal/journal"
+)
+
+// counted makes o count the segments that are rewritten.
+func counted(o journal.Options, n *int) journal.Options {
+	o.OnEvent = func(e journal.Event) {
+		if e.Kind == journal.Compacted {
+			*n++
+		}
+	}
+	return o
+}
+
+// TestCompactionKeepsWhatIsLive does random things and compacts after each, over
+// many lives of the journal.
+func TestCompactionKeepsWhatIsLive(t *testing.T) {
+	for seed := range uint64(10 * *heavy) {
+		n := 0
+		w := newWorker(faultfs.New(seed), counted(options(journal.Always), &n), seed+100)
+		w.disk.Record()
+		need(t, w.open())
+		for range 400 {
+			need(t, w.step())
+			need(t, w.tidy(w.j.Compact))
+			bounded(t, w)
+		}
+		need(t, w.close())
+		got, err := opened(w.disk, w.options)
+		need(t, err)
+		if !got.equal(w.s) {
+			t.Fatalf("seed %d: after another open it has\n\t%v\nwant\n\t%v", seed, got, w.s)
+		}
+		if n < 6 {
+			t.Errorf("seed %d: %d segments were rewritten", seed, n)
+		}
+	}
+}
+
+// bounded checks that the disk holds little that is not live.
+func bounded(t *testing.T, w *worker) {
+	t.Helper()
+	s := w.j.Stats()
+	var live, largest int64
+	for key, list := range w.s {
+		for _, r := range list {
+			live += int64(24+len(key)+len(r.payload)+7) &^ 7
+		}
+	}
+	for _, name := range w.disk.Names() {
+		if strings.HasSuffix(name, ".rj") {
+			largest = max(largest, int64(len(w.disk.Bytes(name))))
+		}
+	}
+	if used := w.disk.Used(); used > live*5/2+2*largest+segment+8192 {
+		t.Fatalf("%d bytes of disk for %d that are live, largest segment %d, %+v", used, live, largest, s)
+	}
+}
+
+// TestErasedBytesAreNowhere drops records and looks for their bytes in every file,
+// while others stay.
+func TestErasedBytesAreNowhere(t *testing.T) {
+	for seed := range uint64(5) {
+		w := newWorker(faultfs.New(seed), options(journal.Always), seed)
+		w.disk.Record()
+		need(t, w.open())
+		r := rand.New(rand.NewPCG(seed, 1))
+		for i := range 60 {
+			need(t, w.put(fmt.Sprint("k/", i%20), fmt.Appendf(nil, "canary-%02d-%0*d", i%20, r.IntN(500), 0)))
+		}
+		for gone := range 20 {
+			if gone == 10 { // and over a crash
+				w.disk = w.disk.Kill()
+				w.disk.Record()
+				need(t, w.open())
+			}
+			need(t, w.drop(fmt.Sprint("k/", gone)))
+			for len(w.s[fmt.Sprint("k/", gone)]) > 0 {
+				need(t, w.drop(fmt.Sprint("k/", gone)))
+			}
+			need(t, w.tidy(w.j.Erase))
+			for _, name := range w.disk.Names() {
+				for i := range gone + 1 {
+					if bytes.Contains(w.disk.Bytes(name), fmt.Appendf(nil, "canary-%02d", i)) {
+						t.Fatalf("seed %d: %s has what was erased with key %d, after %d", seed, name, i, gone)
+					}
+				}
+			}
+		}
+		need(t, w.close())
+	}
+}
+
+// TestCompactionBesideWriters lets the compactor of a journal run while 64
+// goroutines append, drop and scan, and somebody erases.
+func TestCompactionBesideWriters(t *testing.T) {
+	var rewritten atomic.Int64
+	o := wide(journal.Always)
+	o.SegmentSize = 8 << 10
+	o.OnEvent = func(e journal.Event) {
+		switch e.Kind {
+		case journal.Compacted:
+			rewritten.Add(1)
+		case journal.CompactionFailed:
+			t.Error(e.Err)
+		}
+	}
+	d := faultfs.New(1)
+	for seed := range uint64(4) {
+		j, err := journal.Open(d, o)
+		need(t, err)
+		all := crowd(t, j, seed, func() { need(t, j.Erase(context.Background())) })
+		live, err := show(j)
+		need(t, err)
+		need(t, j.Close())
+		d = d.Cut(dice(seed), faultfs.Mixed)
+		got, err := opened(d, o)
+		need(t, err)
+		if !got.equal(live) {
+			t.Errorf("seed %d: after opening again it is not what it was", seed)
+		}
+		for _, w := range all {
+			if err := w.found(got); err != nil {
+				t.Errorf("seed %d: %v", seed, err)
+			}
+		}
+		j, err = journal.Open(d, o)
+		need(t, err)
+		for key := range got { // the next crowd begins with nothing
+			need(t, j.Drop(context.Background(), key, got.last(key)))
+		}
+		need(t, j.Close())
+	}
+	if n := rewritten.Load(); n < 10 {
+		t.Errorf("%d segments were rewritten", n)
+	}
+}
+
+// TestFullDiskIsEmptied fills a disk, drops the oldest half by way of the reserve, and
+// writes again.
+func TestFullDiskIsEmptied(t *testing.T) {
+	d := faultfs.New(1)
+	d.SetSize(256 << 10)
+	j, err := journal.Open(d, options(journal.Always))
+	need(t, err)
+	ctx, last := context.Background(), state{}
+	for round := range 6 {
+		key, written := "", 0
+		for i := 0; err == nil; i++ {
+			var v uint64
+			key = fmt.Sprintf("k/%d/%03d", round, i/60)
+			if v, err = j.Append(ctx, key, last.last(key), make([]byte, 300)); err == nil {
+				last[key] = append(last[key], rec{v, make([]byte, 300)})
+				written++
+			}
+		}
+		if !errors.Is(err, journal.ErrFull) || written < 80 {
+			t.Fatalf("round %d: after %d records %v", round, written, err)
+		}
+		for _, key := range slices.Sorted(maps.Keys(last))[:len(last)/2] {
+			err = j.Drop(ctx, key, last.last(key))
+			delete(last, key)
+			need(t, errors.Join(err, j.Compact(ctx)))
+		}
+		got, err := show(j)
+		if err != nil || !got.equal(last) {
+			t.Fatalf("round %d: it has\n\t%v\nwant\n\t%v\n%v", round, got, last, err)
+		}
+	}
+	need(t, j.Close())
+}
+
+func dice(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 4)) }
