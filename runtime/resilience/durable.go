@@ -1,14 +1,9 @@
 package resilience
 
-import "cmp"
-
-// values returns where the durable things of rt live, or [ErrNoStore].
-func (rt *Runtime) values() (values, error) {
-	if rt.stores.Log == nil {
-		return values{}, ErrNoStore
-	}
-	return values{rt.stores.Log}, nil
-}
+import (
+	"cmp"
+	"strconv"
+)
 
 // SetDurable switches off, or on again, what is durable: all without names, else
 // as [Runtime.SetEnabled], which leaves it alone. Switched off, no checkpoint is
@@ -16,6 +11,7 @@ func (rt *Runtime) values() (values, error) {
 // does that too, where nothing was switched.
 func (rt *Runtime) SetDurable(on bool, names ...string) {
 	root, _ := rt.root()
+	defer root.tellNews()
 	root.mu.Lock()
 	defer root.mu.Unlock()
 	if root.undurable == nil {
@@ -25,6 +21,9 @@ func (rt *Runtime) SetDurable(on bool, names ...string) {
 		names = []string{""}
 	}
 	for _, name := range names {
+		if off, ok := root.undurable[name]; !ok || off == on {
+			root.say(Event{Kind: OverrideApplied, Name: name, Key: "durable", Value: strconv.FormatBool(on), By: "Runtime.SetDurable"})
+		}
 		root.undurable[name] = !on
 	}
 }
@@ -44,15 +43,6 @@ func (rt *Runtime) isClosed() bool {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	return rt.closed
-}
-
-// isDurable reports whether a method keeps what is durable, where no preset says
-// otherwise. names begin with the most specific one.
-func (rt *Runtime) isDurable(names ...string) bool {
-	rt.mu.Lock()
-	defer rt.mu.Unlock()
-	on, set := rt.durability(names...)
-	return on || !set
 }
 
 // durability returns what was switched for the first of names that anything was

@@ -34,7 +34,7 @@ type Event struct {
 	HealthFrom, HealthTo HealthState
 	Flapping, Quiet      bool // as in a [HealthChange]
 
-	Key, Value string // of an override, as in an [Override]
+	Key, Value string // of an override, as in an [Override]; of a store a file, and how many bytes
 }
 
 // Counts are what a breaker had counted: of a closed one the calls in its
@@ -109,6 +109,13 @@ const (
 	// of Err, a [*CheckpointError]; the call failed. Where Reason is "recomputed" the
 	// delegate is called instead.
 	CheckpointRefused
+	// StoreChanged: something happened to the store in the directory Name, because of
+	// Err. Reason is "cut off what was not whole" (at the end, by a crash: nobody was
+	// told that it was kept), "damaged" (Err is a *[CorruptError]), "failed" (a write or
+	// a flush: nothing can be written until it "works again", which is tried by itself),
+	// "full", "room again", "clock jumped", "index ignored" or "smaller segment". Key is
+	// the file, Value how many bytes, where that says something.
+	StoreChanged
 )
 
 // eventNames has a name for each kind. Who adds a kind adds its name here, its
@@ -132,6 +139,7 @@ var eventNames = [...]string{
 	CheckpointKept:    "checkpoint kept",
 	CheckpointNotKept: "checkpoint not kept",
 	CheckpointRefused: "checkpoint refused",
+	StoreChanged:      "store changed",
 }
 
 // String returns the kind in words: "attempt failed".
@@ -169,6 +177,13 @@ func (e *Event) words(say func(format string, args ...any)) {
 		say(", %s", e.Key)
 		if e.Value != "" {
 			say(" = %s", e.Value)
+		}
+	}
+	if e.Kind == StoreChanged {
+		for _, word := range []string{e.Key, e.Value} {
+			if word != "" {
+				say(", %s", word)
+			}
 		}
 	}
 	if e.LimitTo != 0 {

@@ -70,6 +70,11 @@ func (rt *Runtime) makeHealth() {
 	rt.awaitHealth, rt.guardHealth, rt.closeHealth = nil, h.guard, h.Close
 	rt.touchHealth = func() { h.changed.Add(1) }
 	rt.mu.Unlock()
+	if rt.files != nil {
+		for _, c := range rt.files.components() {
+			_ = h.Register(c) // nothing has a name yet
+		}
+	}
 	for _, g := range waiting {
 		_ = h.guard(g) // nothing else has its name yet
 	}

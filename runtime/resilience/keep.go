@@ -223,7 +223,7 @@ func (b *LetterBox) keep(m *letterMethod, c *Call, args any, reason Reason, err 
 		r.fail(l.failureOf())
 		return &KeptError{r.id, r.queue, err}
 	}
-	if !m.conf.When.has(reason) || !b.rt.isDurable(m.guard.name, m.guard.method, m.guard.wrapper, m.guard.iface) {
+	if !m.conf.When.has(reason) || !m.guard.durable() {
 		return err
 	}
 	l, failed := b.letterOf(m, c, args, reason, err)

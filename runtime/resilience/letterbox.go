@@ -287,7 +287,7 @@ func (b *LetterBox) change(ctx context.Context, l Letter, r letterRecord) (Lette
 	defer cancel()
 	b.gate.RLock()
 	defer b.gate.RUnlock()
-	version, err := v.append(ctx, letterKey(l.Queue, l.ID), l.Rev, body)
+	version, err := v.urgent().append(ctx, letterKey(l.Queue, l.ID), l.Rev, body)
 	if err != nil {
 		return l, err
 	}

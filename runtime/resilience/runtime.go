@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Runtime owns what the wrappers of a process share: switches and presets. A
@@ -54,6 +55,8 @@ type Runtime struct {
 	refused     error // why the list that was given last is not in force
 
 	stores    Stores
+	files     *Store          // of Options.Dir; stores are in it
+	sealed    bool            // the stores are not used any more
 	undurable map[string]bool // "" is everything
 
 	wall         wallTime
@@ -80,9 +83,14 @@ type Options struct {
 	// was built with the tag resilience_chaos.
 	ChaosInProduction bool
 
-	// Stores are where checkpoints, dead letters and runs live; see [MemoryStores].
-	// Without any, a policy that needs one is refused by the constructor of its
-	// wrapper.
+	// Dir is the directory in which checkpoints, dead letters and runs live, see
+	// [Store]. Without it and Stores, a policy that needs one is refused by the
+	// constructor of its wrapper.
+	Dir       string
+	Sync      Sync          // when what is appended there is durable
+	SyncEvery time.Duration // between flushes with SyncInterval; default 20ms
+	OnDamage  OnDamage      // what becomes of a store that lost something
+	// Stores are used in place of Dir; see [MemoryStores]. Close leaves them open.
 	Stores Stores
 	// Letters are what dead letters need besides a store.
 	Letters LetterOptions
@@ -116,8 +124,9 @@ func defaultRuntime() (*Runtime, error) {
 // (true or false), RESILIENCE_PRESET (production, development, testing),
 // RESILIENCE_DISABLE (retry,hedge) and one variable for each key that may change
 // at run time, such as RESILIENCE_RETRY_MAXATTEMPTS, which acts on every policy
-// that has the part. A variable that is nearly one of these is an error, since a
-// switch that does nothing is worse than none.
+// that has the part; RESILIENCE_DURABLE (true or false) is [Runtime.SetDurable]. A
+// variable that is nearly one of these is an error, since a switch that does nothing
+// is worse than none. [ErrBusy]: another process has o.Dir.
 func Open(o Options) (*Runtime, error) {
 	rt := &Runtime{seed: o.Seed, preset: o.Preset, chaos: o.ChaosInProduction, stores: o.Stores, letterOptions: o.Letters, enabled: map[string]bool{}, noStats: o.DisableStats, noHistograms: o.DisableHistograms}
 	if o.Observe != nil {
@@ -132,6 +141,9 @@ func Open(o Options) (*Runtime, error) {
 	}
 	err := rt.readEnvironment(os.Environ())
 	rt.news.tell()
+	if err == nil {
+		err = rt.openStore(o)
+	}
 	return rt, err
 }
 
@@ -168,8 +180,9 @@ func (rt *Runtime) Named(name string) *Runtime {
 }
 
 // Close ends the guarding: later calls pass straight through. It waits for no
-// call, and closes [Runtime.Health]. Replays of letters that run are cancelled, and
-// have five seconds to end; their jobs go on in the next process.
+// call, and closes [Runtime.Health] and the store of [Options].Dir: what needs a
+// store then gets [ErrClosed]. Replays of letters that run are cancelled, and have
+// five seconds to end; their jobs go on in the next process.
 func (rt *Runtime) Close() error {
 	root, err := rt.root()
 	root.stop()
@@ -182,7 +195,7 @@ func (rt *Runtime) Close() error {
 	if end != nil {
 		err = errors.Join(err, end())
 	}
-	return err
+	return errors.Join(err, root.closeStores())
 }
 
 // stop ends the guarding.

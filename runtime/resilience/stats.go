@@ -16,6 +16,7 @@ type Stats struct {
 	Budgets   []BudgetSnapshot
 	Abandoned int64 // delegates that run on, see [Runtime.Abandoned]
 	Observer  ObserverCounts
+	Store     *StoreStats // of Options.Dir; nil without
 }
 
 // MethodStats are the statistics of one guard.
@@ -95,6 +96,10 @@ func (rt *Runtime) Stats() Stats {
 	}
 	for _, b := range root.Breakers() {
 		s.Breakers = append(s.Breakers, b.Snapshot())
+	}
+	if root.files != nil {
+		store := root.files.Stats()
+		s.Store = &store
 	}
 	slices.SortFunc(s.Methods, func(a, b MethodStats) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(s.Bulkheads, func(a, b BulkheadSnapshot) int { return strings.Compare(a.Name, b.Name) })

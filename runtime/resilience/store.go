@@ -172,6 +172,8 @@ var (
 	ErrStoreFull error = &sentinel{"store full"}
 	// ErrClosed says that a store was closed. Nothing was written.
 	ErrClosed error = &sentinel{"store closed"}
+	// ErrReadOnly says that a store was opened to be read.
+	ErrReadOnly error = &sentinel{"store is read-only"}
 	// ErrBusy says that another process owns the directory.
 	ErrBusy error = &sentinel{"store busy"}
 	// ErrNoStore says that something durable is wanted of a Runtime without a store.

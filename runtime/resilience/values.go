@@ -31,6 +31,15 @@ const (
 // with the next drop.
 type values struct{ log Log }
 
+// urgent returns v for what is wanted most when the store is full: it may use the
+// reserve, if the store has one.
+func (v values) urgent() values {
+	if l, ok := v.log.(*fileLog); ok {
+		return values{urgentLog{l}}
+	}
+	return v
+}
+
 // append is [Log.Append] of a value. Of two that write in pieces after the same
 // version, the one that comes later may win.
 func (v values) append(ctx context.Context, key string, after Version, body []byte) (Version, error) {

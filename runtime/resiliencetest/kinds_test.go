@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -22,17 +24,19 @@ type heard struct {
 	recorder resiliencetest.Recorder
 	ring     *resilience.Ring
 	log      bytes.Buffer
+	observe  func(context.Context, resilience.Event)
 }
 
 func listenTo(t *testing.T) *heard {
 	t.Helper()
 	h := &heard{t: t, ring: resilience.NewRing(100)}
 	log := resilience.LogHandler(slog.New(slog.NewJSONHandler(&h.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	rt, err := resilience.Open(resilience.Options{Seed: 1, Observe: func(ctx context.Context, e resilience.Event) {
+	h.observe = func(ctx context.Context, e resilience.Event) {
 		h.recorder.Observe(ctx, e)
 		h.ring.Observe(ctx, e)
 		log(ctx, e)
-	}})
+	}
+	rt, err := resilience.Open(resilience.Options{Seed: 1, Observe: h.observe})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,6 +135,29 @@ var scenes = []func(t *testing.T, h *heard){
 		if err := h.rt.SetOverrides([]resilience.Override{{Key: "retry.retries", Value: "3", Origin: "o.yaml:1:1"}}); err == nil {
 			t.Error("not refused")
 		}
+	},
+	func(t *testing.T, h *heard) { // a store that a crash left with half a record
+		dir := t.TempDir()
+		s, err := resilience.OpenStore(dir, resilience.StoreOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = s.Stores().Log.Append(t.Context(), "k", 0, []byte("whole"))
+		_, _ = s.Stores().Log.Append(t.Context(), "l", 0, []byte("half"))
+		name := filepath.Join(dir, "000000000001.rj")
+		b, err := os.ReadFile(name)
+		if err = errors.Join(err, s.Close(), os.Remove(filepath.Join(dir, "INDEX"))); err != nil {
+			t.Fatal(err)
+		}
+		b[bytes.Index(b, []byte("half"))] ^= 1
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		rt, err := resilience.Open(resilience.Options{Dir: dir, Observe: h.observe})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = rt.Close()
 	},
 }
 

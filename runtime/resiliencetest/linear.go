@@ -44,9 +44,13 @@ func (h *history[S]) check(initial S) string {
 		return ""
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "no order of the %d calls is possible; the longest one that is has %d, then one of these is next:\n", len(h.calls), len(l.best))
+	fmt.Fprintf(&b, "no order of the %d calls is possible, each with the ticks of its beginning and end; the longest one that is ends with\n", len(h.calls))
+	for _, i := range l.best[max(len(l.best)-20, 0):] {
+		fmt.Fprintf(&b, "[%d, %d] %s\n", h.calls[i].begin, h.calls[i].end, h.calls[i].text)
+	}
+	b.WriteString("and one of these must be next:\n")
 	for i, c := range h.calls {
-		if !slices.Contains(l.best, i) && b.Len() < 2000 {
+		if !slices.Contains(l.best, i) && b.Len() < 4000 {
 			fmt.Fprintf(&b, "[%d, %d] %s\n", c.begin, c.end, c.text)
 		}
 	}

@@ -402,8 +402,8 @@ var contextRules = []rule{
 	{name: "unknown outcome settled by rescan", test: settled},
 }
 
-// impatient has writers with keys of their own append while their contexts end: each
-// record is there or not, in order, and the store goes on.
+// impatient has writers with keys of their own append while their contexts end: what
+// was answered is so, what was not is settled, and the store goes on.
 func impatient(s *stores, writers int) {
 	var group sync.WaitGroup
 	for w := range writers {
@@ -414,12 +414,13 @@ func impatient(s *stores, writers int) {
 				ctx, cancel := hurried(s.ctx, i*i)
 				v, err := s.Log.Append(ctx, key, last, []byte(body))
 				cancel()
-				there := err == nil
-				if !there {
-					v, there = s.settle(key, last, body)
+				if errors.Is(err, resilience.ErrUnavailable) {
+					v, err = s.settle(key, last, body)
 				}
-				if there {
+				if err == nil {
 					last, want = v, append(want, body)
+				} else if !errors.Is(err, context.Canceled) {
+					s.Errorf("Append = %v, want nil or context.Canceled", err)
 				}
 			}
 			_, err := s.Log.Append(s.ctx, key, last, []byte("end"))
@@ -453,16 +454,15 @@ func settled(s *stores) {
 			for i := range 50 {
 				body := fmt.Sprint(i)
 				want = append(want, body)
-				for there, tries := false, 0; !there && !s.Failed(); tries++ {
-					ctx, cancel := hurried(s.ctx, tries*tries)
-					v, err := s.Log.Append(ctx, key, last, []byte(body))
-					cancel()
-					if there = err == nil; !there {
-						v, there = s.settle(key, last, body)
-					}
-					if there {
-						last = v
-					}
+				ctx, cancel := hurried(s.ctx, i*i)
+				v, err := s.Log.Append(ctx, key, last, []byte(body))
+				cancel()
+				if err != nil {
+					v, err = s.settle(key, last, body)
+				}
+				if last = v; err != nil {
+					s.Errorf("Append = %v, want nil", err)
+					return
 				}
 			}
 			s.shows(key, 0, want...)

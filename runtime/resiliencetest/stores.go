@@ -270,14 +270,29 @@ func (s *stores) soon(complaint func() string) {
 	}
 }
 
-// settle says whether body is the record of key that came after a version: what to
-// do where the outcome of an append is not known.
-func (s *stores) settle(key string, after resilience.Version, body string) (resilience.Version, bool) {
+// settle appends body to key until it is known to be the record after a version, as
+// whoever does not know the outcome of an append must: a scan shows it, or the same
+// append again, which cannot come twice, succeeds or meets it.
+func (s *stores) settle(key string, after resilience.Version, body string) (resilience.Version, error) {
 	s.Helper()
-	list, err := collect(s.Log.Scan(s.ctx, key, after))
-	s.done("Scan", err)
-	if len(list) > 0 && string(list[0].Body) == body {
-		return list[0].Version, true
+	var err error
+	for range 100 {
+		for r, scanned := range s.Log.Scan(s.ctx, key, after) {
+			if scanned != nil {
+				return 0, scanned
+			}
+			if string(r.Body) != body {
+				return 0, fmt.Errorf("%q came instead of %q", r.Body, body)
+			}
+			return r.Version, nil
+		}
+		var v resilience.Version
+		if v, err = s.Log.Append(s.ctx, key, after, []byte(body)); err == nil {
+			return v, nil
+		}
+		if !s.engine.Bubble {
+			time.Sleep(10 * time.Millisecond)
+		}
 	}
-	return 0, false
+	return 0, err
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -54,11 +55,12 @@ func owner(disk FS) error {
 	}
 	b := make([]byte, lockSize)
 	n, _ := f.ReadAt(b, 0)
-	var since string
-	if _, err := fmt.Sscan(strings.TrimSpace(string(b[:n])), &e.PID, &since, &e.Host); err != nil {
-		e.PID, e.Host = 0, ""
+	if words := strings.Fields(string(b[:n])); len(words) == 3 {
+		if pid, err := strconv.Atoi(words[0]); err == nil {
+			e.PID, e.Host = pid, words[2]
+			e.Since, _ = time.Parse(time.RFC3339, words[1])
+		}
 	}
-	e.Since, _ = time.Parse(time.RFC3339, since)
 	host, _ := os.Hostname()
 	e.Orphan = e.PID > 0 && e.Host == host && !alive(e.PID)
 	return errors.Join(e, f.Close())

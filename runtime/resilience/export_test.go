@@ -1,0 +1,4 @@
+package resilience
+
+// OpenStoreOn is for tests outside of the package.
+var OpenStoreOn = openStoreOn
