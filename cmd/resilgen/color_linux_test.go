@@ -97,3 +97,17 @@ func TestDLQColours(t *testing.T) {
 	_, out, _ = s.dlq("ls")
 	require.NotContains(t, out, "\x1b")
 }
+
+// TestDLQConfirms: at a terminal the question is asked there.
+func TestDLQConfirms(t *testing.T) {
+	s := startService(t)
+	id := s.tell("keep c-1")
+	args := []string{"dlq", "discard", "--addr", s.addr, "--filter", "queue:notices"}
+	code, text := terminalRun(t, t.TempDir(), nil, "n\n", args...)
+	require.Equal(t, exitRefused, code, text)
+	require.Contains(t, text, "discard 1 letter? [y/N]")
+	require.Contains(t, text, "nothing was done")
+	code, text = terminalRun(t, t.TempDir(), nil, "y\n", args...)
+	require.Equal(t, 0, code, text)
+	require.Contains(t, text, id+"  discarded")
+}

@@ -23,6 +23,11 @@ its store, --dir, which the verbs that change something need for themselves.
 		verbs: []subverb{
 			{"ls", "[filter]", "list letters, newest first", lsHelp, resilience.LetterSummary{}, dlqList},
 			{"show", "id …", "print letters whole", showHelp, resilience.Letter{}, dlqShow},
+			{"plan", "[filter]", "say what a replay would do, and name it by a token", planHelp, resilience.Plan{}, dlqPlan},
+			{"apply", "token", "replay the letters of a plan", applyHelp, applyLine{}, dlqApply},
+			{"jobs", "[pause|resume|cancel] [id]", "list replays, print one or turn it", jobsHelp, resilience.Job{}, dlqJobs},
+			{"discard", "id …", "say that letters are not to be replayed", discardHelp, letterOutcome{}, dlqDiscard},
+			{"resolve", "id …", "say what has become of letters", resolveHelp, letterOutcome{}, dlqResolve},
 		},
 	}
 }
@@ -151,7 +156,11 @@ func letterRow(s resilience.LetterSummary) []string {
 
 // methodName is the method with the last part of its package's path.
 func methodName(s resilience.LetterSummary) string {
-	return s.Interface[strings.LastIndexByte(s.Interface, '/')+1:] + "." + s.Method + s.Instance
+	return shortMethod(s.Interface, s.Method) + s.Instance
+}
+
+func shortMethod(iface, method string) string {
+	return iface[strings.LastIndexByte(iface, '/')+1:] + "." + method
 }
 
 // when writes a time as tables do.

@@ -65,7 +65,7 @@ func TestDLQListAndShow(t *testing.T) {
 	require.Contains(t, out, "4611686018427387905", "numbers are not rounded")
 	require.Contains(t, out, `queue      q\u{1b}[31mred`)
 	require.Contains(t, out, `txt.exe\u{2066}`)
-	require.Contains(t, out, "redacted /card (hash)")
+	require.Contains(t, out, "redacted /card (seal)")
 	code, out, errs = s.dlq("show", "--json", second)
 	require.Equal(t, 0, code, errs)
 	printable(t, out)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -48,14 +49,14 @@ type notifier struct {
 	ledger []notice
 }
 
-func newNotifier(rt *resilience.Runtime, queue string) (*notifier, error) {
+func newNotifier(rt *resilience.Runtime, queue string, idempotent bool) (*notifier, error) {
 	n := &notifier{err: errors.New("gateway is down: https://user:" + canary + "@gateway.example/ " + nasty)}
 	w := rt.Wrap("payments.Gateway", n)
 	n.guard = w.Guard("Notify", resilience.Policy{Retry: resilience.Retry{MaxAttempts: 2, Backoff: resilience.Backoff{Strategy: resilience.NoBackoff}}})
 	n.letters = resilience.NewDeadLetters(w, "Notify", resilience.DeadLetterPolicy{Queue: queue}, resilience.LetterMethod[notice]{
-		Sig: "0123456789abcdef", Idempotent: true,
+		Sig: "0123456789abcdef", Idempotent: idempotent,
 		Fields: []resilience.LetterField{{Name: "customer", Type: "string"}, {Name: "card", Type: "string"}, {Name: "cents", Type: "int64"}},
-		Redact: []resilience.Redaction{{Pointer: "/card", Mode: resilience.Hash}},
+		Redact: []resilience.Redaction{{Pointer: "/card", Mode: resilience.Seal}},
 		Replay: n.call, Direct: n.deliver,
 	})
 	return n, w.Err()
@@ -98,16 +99,20 @@ func runService() int {
 }
 
 func serveNotices(address string) error {
-	rt, err := resilience.Open(resilience.Options{Stores: resilience.MemoryStores()})
+	sealer, err := resilience.NewSealer(resilience.SealKey{ID: "k1", Key: bytes.Repeat([]byte{7}, 32)})
+	if err != nil {
+		return err
+	}
+	rt, err := resilience.Open(resilience.Options{Stores: resilience.MemoryStores(), Letters: resilience.LetterOptions{Sealer: sealer}})
 	if err != nil {
 		return err
 	}
 	defer rt.Close()
-	n, err := newNotifier(rt, "notices")
+	n, err := newNotifier(rt, "notices", true)
 	if err != nil {
 		return err
 	}
-	odd, err := newNotifier(rt.Named(nasty), "q"+nasty)
+	odd, err := newNotifier(rt.Named(nasty), "q"+nasty, false)
 	if err != nil {
 		return err
 	}

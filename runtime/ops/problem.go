@@ -75,6 +75,13 @@ var causes = []struct {
 	code Code
 }{
 	{resilience.ErrNoLetter, NotFound},
+	{resilience.ErrNoJob, NotFound},
+	{resilience.ErrNoPlan, Conflict},
+	{resilience.ErrPlanApplied, Conflict},
+	{resilience.ErrLetterChanged, Conflict},
+	{resilience.ErrNotPermitted, Refused},
+	{resilience.ErrNeedsEdit, Refused},
+	{resilience.ErrInvalid, BadRequest},
 	{resilience.ErrConflict, Conflict},
 	{resilience.ErrFenced, Conflict},
 	{resilience.ErrBusy, Busy},
@@ -97,6 +104,7 @@ func asProblem(err error) *Problem {
 	var p *Problem
 	var large *http.MaxBytesError
 	var filter *resilience.FilterError
+	var state *resilience.LetterStateError
 	switch {
 	case errors.As(err, &p):
 		return p
@@ -104,6 +112,8 @@ func asProblem(err error) *Problem {
 		return problem(TooLarge, "a body of more than %d bytes", large.Limit)
 	case errors.As(err, &filter):
 		return problem(BadRequest, "%v", err)
+	case errors.As(err, &state):
+		return problem(Conflict, "%v", err)
 	}
 	for _, c := range causes {
 		if errors.Is(err, c.err) {

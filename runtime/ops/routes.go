@@ -8,5 +8,12 @@ func routes() []Route {
 		{Method: http.MethodGet, Path: "", Doc: "what is served", serve: index},
 		{Method: http.MethodGet, Path: "letters", Verb: "ls", Doc: "a page of letters", Query: []string{"filter", "cursor", "limit", "oldest"}, serve: listLetters},
 		{Method: http.MethodGet, Path: "letters/{id}", Verb: "show", Doc: "a letter whole", serve: getLetter},
+		{Method: http.MethodPost, Path: "letters/{id}/discard", Verb: "discard", Doc: "a letter is not to be replayed", body: maxBody, serve: discardLetter},
+		{Method: http.MethodPost, Path: "letters/{id}/resolve", Verb: "resolve", Doc: "what has become of a letter", body: maxBody, serve: resolveLetter},
+		{Method: http.MethodPost, Path: "plans", Verb: "plan", Doc: "what a replay would do", body: maxBody, serve: makePlan},
+		{Method: http.MethodPost, Path: "plans/{token}/apply", Verb: "apply", Doc: "make a job of a plan", Confirm: true, body: maxBody, serve: applyPlan},
+		{Method: http.MethodGet, Path: "jobs", Verb: "jobs", Doc: "all jobs", serve: listJobs},
+		{Method: http.MethodGet, Path: "jobs/{id}", Verb: "jobs", Doc: "a job, and what became of each letter", Query: []string{"after"}, serve: getJob},
+		{Method: http.MethodPost, Path: "jobs/{id}/{turn}", Verb: "jobs", Doc: "pause, resume or cancel a job", body: maxBody, serve: turnJob},
 	}
 }
