@@ -31,3 +31,27 @@ func appendDiff(list []jsonChange, at pointer, n, m *jsonNode) []jsonChange {
 	}
 	return list
 }
+
+// patchOf is the JSON Patch that makes a value with changes out of the other one.
+func patchOf(changes []jsonChange) []byte {
+	out := []byte{'['}
+	for i, c := range changes {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		op := "replace"
+		switch {
+		case c.from == nil:
+			op = "add"
+		case c.to == nil:
+			op = "remove"
+		}
+		out = append(out, `{"op":"`+op+`","path":`...)
+		out = appendJSONText(out, c.at.String())
+		if c.to != nil {
+			out = c.to.encode(append(out, `,"value":`...))
+		}
+		out = append(out, '}')
+	}
+	return append(out, ']')
+}

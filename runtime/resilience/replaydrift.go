@@ -33,6 +33,11 @@ func (b *LetterBox) fitArgs(ctx context.Context, m *letterMethod, l *Letter) (fi
 	if err != nil {
 		return fitted{}, err
 	}
+	return b.fitOld(m, l, object)
+}
+
+// fitOld makes of the arguments object of l, which may be old, what m takes now.
+func (b *LetterBox) fitOld(m *letterMethod, l *Letter, object json.RawMessage) (f fitted, err error) {
 	if l.Call.Sig == m.sig {
 		_, err := m.again(object)
 		return fitted{fit: fitSame, object: object}, err
