@@ -31,7 +31,7 @@ type ChargeRequest struct {
 	ID       string `json:"id"`
 	Customer string `json:"customer"`
 	Amount   int64  `json:"amount"`
-	Email    string `json:"email" resilience:"hash"`
+	Email    string `json:"email" resilience:"pii"`
 	Card     Card   `json:"card"`
 	Note     string `json:"note"`
 }

@@ -1,8 +1,10 @@
 package letters
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
 	"runtime"
@@ -45,10 +47,21 @@ func fails(context.Context) error { return errDown }
 
 func works(context.Context) error { return nil }
 
-// wrapped returns a peer under the policies, and the Runtime of its letters.
+// wrapped returns a peer under the policies, and the Runtime of its letters, which
+// seals what is secret.
 func wrapped(t *testing.T, do func(context.Context) error) (*ResilientGateway, *resilience.Runtime, *peer) {
 	t.Helper()
-	rt, err := resilience.Open(resilience.Options{Stores: resilience.MemoryStores(), Seed: 1})
+	sealer, err := resilience.NewSealer(resilience.SealKey{ID: "k1", Key: make([]byte, 32)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wrappedIn(t, do, resilience.Options{Stores: resilience.MemoryStores(), Letters: resilience.LetterOptions{Sealer: sealer}})
+}
+
+func wrappedIn(t *testing.T, do func(context.Context) error, o resilience.Options) (*ResilientGateway, *resilience.Runtime, *peer) {
+	t.Helper()
+	o.Seed = 1
+	rt, err := resilience.Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +113,8 @@ func TestNoStore(t *testing.T) {
 func TestArgumentsComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, rt, p := wrapped(t, fails)
-		_, err := g.Charge(t.Context(), ChargeRequest{ID: "c1", Customer: "ada", Amount: 1 << 60}, "a", "b")
+		req := ChargeRequest{ID: "c1", Customer: "ada", Amount: 1<<60 + 1, Email: "a@b", Card: Card{"4711", "123"}, Note: "n"}
+		_, err := g.Charge(t.Context(), req)
 		deadLettered(t, err)
 		if p.calls.Load() != 3 {
 			t.Errorf("%d attempts, want 3", p.calls.Load())
@@ -110,13 +124,51 @@ func TestArgumentsComeBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := (gatewayChargeArgs{ChargeRequest{ID: "c1", Customer: "ada", Amount: 1 << 60}, []string{"a", "b"}}); !reflect.DeepEqual(args, want) {
+		if want := (gatewayChargeArgs{req, nil}); !reflect.DeepEqual(args, want) {
 			t.Errorf("arguments %+v, want %+v", args, want)
 		}
-		if l.Queue != "payments.charge" || l.Call.Interface != "github.com/resilgen/resilgen/testdata/letters.Gateway" || l.AttemptCount != 3 {
+		if l.Queue != "payments.charge" || l.Call.Interface != "github.com/resilgen/resilgen/testdata/letters.Gateway" || l.Call.OrderKey != "ada" || l.AttemptCount != 3 {
 			t.Errorf("letter %+v", l)
 		}
 	})
+}
+
+// watched is a log that remembers what was written to it.
+type watched struct {
+	resilience.Log
+	written []byte
+}
+
+func (w *watched) Append(ctx context.Context, key string, after resilience.Version, body []byte) (resilience.Version, error) {
+	w.written = append(append(w.written, key...), body...)
+	return w.Log.Append(ctx, key, after, body)
+}
+
+// TestNoSecretIsWritten plants one in every place that a tag, a name or the policy
+// calls secret, with a Sealer and without one.
+func TestNoSecretIsWritten(t *testing.T) {
+	for _, seals := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			stores := resilience.MemoryStores()
+			log := &watched{Log: stores.Log}
+			stores.Log = log
+			o := resilience.Options{Stores: stores}
+			if seals {
+				o.Letters.Sealer, _ = resilience.NewSealer(resilience.SealKey{ID: "k1", Key: make([]byte, 32)})
+			}
+			g, rt, _ := wrappedIn(t, func(context.Context) error { return fmt.Errorf("%w: card canary-number declined", errDown) }, o)
+			req := ChargeRequest{ID: "c1", Customer: "ada", Email: "canary-email", Card: Card{"canary-number", "canary-cvv"}, Note: "canary-note"}
+			_, err := g.Charge(t.Context(), req, "canary-tag")
+			deadLettered(t, err)
+			if bytes.Contains(log.written, []byte("canary")) || !bytes.Contains(log.written, []byte("ada")) {
+				t.Errorf("seals %v: written %s", seals, log.written)
+			}
+			args, l, err := g.ChargeLetters().Get(t.Context(), one(t, rt, "Charge", resilience.ReasonExhausted).ID)
+			if !errors.Is(err, resilience.ErrNeedsEdit) || !l.NeedsEdit() || args.Req.ID != "c1" || (args.Req.Card == req.Card) != seals {
+				t.Errorf("seals %v: %+v, %v", seals, args, err)
+			}
+		})
+	}
 }
 
 // TestHappyPath: a call that succeeds leaves no letter, and costs what it does

@@ -68,9 +68,10 @@ func NewResilientGateway(rt *resilience.Runtime, next Gateway) (*ResilientGatewa
 		Sig:    "7fd0cfacdd3b666d",
 		Fields: []resilience.LetterField{{Name: "req", Type: "letters.ChargeRequest"}, {Name: "tags", Type: "[]string"}},
 		Redact: []resilience.Redaction{
-			{Pointer: "/req/email", Mode: resilience.Hash},
+			{Pointer: "/req/email", Mode: resilience.Seal},
 			{Pointer: "/req/card", Mode: resilience.Seal},
 			{Pointer: "/req/note", Mode: resilience.Seal},
+			{Pointer: "/tags/*", Mode: resilience.Hash},
 		},
 		Idempotent: true,
 		Schema:     gatewayChargeSchema,
