@@ -74,7 +74,7 @@ func sentence(w *templates.Wrapper, m *templates.Method, e *policy.Effective) st
 	if m.Repeats != nil && (m.Loop || m.Hedge) {
 		fmt.Fprintf(&b, " Unless %s, it calls it once.", m.Repeats.Text)
 	}
-	return b.String() + brought(m) + winds(m, e) + budgeted(e) + carried(m) + keeps(e) + answered(m, e) + letterSentence(m, e) + ordered(e)
+	return b.String() + brought(m) + winds(m, e) + budgeted(e) + carried(m) + keeps(e) + records(m, e) + answered(m, e) + letterSentence(m, e) + ordered(e)
 }
 
 // brought says where the context of a call is.
@@ -107,6 +107,26 @@ func keeps(e *policy.Effective) string {
 		text += ", errors for " + nice(negative)
 	}
 	return text + "."
+}
+
+// records says what is kept of results durably.
+func records(m *templates.Method, e *policy.Effective) string {
+	if !e.Has("checkpoint") {
+		return ""
+	}
+	text := " What succeeded is recorded " + span(e) + "by " + e.Str("checkpoint.key") + ", and answers later calls"
+	if x := m.Checkpoint; x != nil && len(x.Unseen) > 0 {
+		return text + ", whatever their " + enumerate(x.Unseen) + "."
+	}
+	return text + "."
+}
+
+// span says how long a checkpoint answers.
+func span(e *policy.Effective) string {
+	if e.Dur("checkpoint.ttl") == 0 {
+		return ""
+	}
+	return "for " + nice(e.Dur("checkpoint.ttl")) + " "
 }
 
 // winds says which arguments are wound back.
@@ -355,6 +375,9 @@ func describe(m *templates.Method, e *policy.Effective) string {
 	}
 	if e.Has("cache") {
 		parts = append(parts, "kept "+nice(e.Dur("cache.ttl"))+" by "+e.Str("cache.key"))
+	}
+	if e.Has("checkpoint") {
+		parts = append(parts, "recorded "+span(e)+"by "+e.Str("checkpoint.key"))
 	}
 	if e.Has("fallback") {
 		parts = append(parts, "fallback")

@@ -130,7 +130,7 @@ func (r *resolver) variables(out *templates.Method, sig *types.Signature) (taken
 			visit(as, func(obj *types.TypeName, _ bool) { taken[r.spelled(obj)] = true })
 		}
 	}
-	if out.Abandon || out.Hedge || out.Fallback.Zero || out.Cache != nil {
+	if out.Abandon || out.Hedge || out.Fallback.Zero || out.Cache != nil || out.Checkpoint != nil {
 		taken[r.names.imports[runtimePath]] = true
 		for v := range sig.Results().Variables() {
 			visit(v.Type(), func(obj *types.TypeName, _ bool) { taken[r.spelled(obj)] = true })
@@ -138,6 +138,9 @@ func (r *resolver) variables(out *templates.Method, sig *types.Signature) (taken
 	}
 	if out.Letters != nil {
 		r.hiding(out.Letters, taken)
+	}
+	if x := out.Checkpoint; x != nil {
+		taken[x.Args] = true
 	}
 	if h := out.Held; h != nil {
 		taken[r.names.imports[runtimePath]], taken[h.Type] = true, true
@@ -163,6 +166,12 @@ func (r *resolver) variables(out *templates.Method, sig *types.Signature) (taken
 	}
 	if x := out.Cache; x != nil {
 		x.Kept, x.OK, x.Var = choose("kept", taken), choose("ok", taken), choose("key", taken)
+	}
+	if x := out.Checkpoint; x != nil {
+		if x.Kept = choose("kept", maps.Clone(taken)); out.Cache == nil {
+			taken[x.Kept] = true
+		}
+		x.A, x.B = choose("a", maps.Clone(taken)), choose("b", maps.Clone(taken))
 	}
 	for _, v := range out.Results {
 		out.Zeros = append(out.Zeros, choose(v.Name+"Zero", taken))

@@ -243,6 +243,10 @@ func (r *resolver) wrapper(i *policy.Interface, face *goInterface) *templates.Wr
 			method.Cache.Uncached = choose(method.Field+"Uncached", fields)
 		}
 		letterNames(method, fields)
+		if method.Checkpoint != nil {
+			method.Checkpoint.Field = choose(method.Field+"Checkpoints", fields)
+			method.Checkpoint.Unrecorded = choose(method.Field+"Unrecorded", fields)
+		}
 		w.Methods = append(w.Methods, method)
 		if method.Fallback.Method && w.Fallback == "" {
 			w.Fallback = r.names.declare(name + "Fallback")
@@ -333,6 +337,7 @@ func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Fu
 		out.Abandon = e.Has("timeout") && e.Str("timeout.mode") == "abandon"
 		out.Injects = r.injected(out, sig, e)
 		out.Cache = r.cache(sig, e)
+		out.Checkpoint = r.checkpoint(w, out, sig, e)
 		out.Held = r.held(w, out, sig, e)
 		out.Letters = r.letters(i, w, m, out, e)
 	}
@@ -347,9 +352,10 @@ func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Fu
 		return out
 	}
 	closes := closers(out)
-	if several := len(out.Results) > 2 || len(out.Results) == 2 && (out.Err == 0 || closes); (out.Abandon || out.Hedge) && several || out.Cache != nil && len(out.Results) > 2 {
+	if several := len(out.Results) > 2 || len(out.Results) == 2 && (out.Err == 0 || closes); (out.Abandon || out.Hedge) && several || (out.Cache != nil || out.Checkpoint != nil) && len(out.Results) > 2 {
 		out.Bundle = r.names.declare(lower(strings.TrimPrefix(w.Type, "Resilient")) + m.Name() + "Results")
 	}
+	bundleNames(out, sig)
 	_, use := lint.Outliving(sig)
 	out.Kept, out.Opens = kept(sig, e), use != lint.Complete
 	out.Policy = r.literal(w, out, e)

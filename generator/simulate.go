@@ -156,6 +156,7 @@ func (s *simulated) simplify(e *policy.Effective) {
 	drop(m.LimitKey != nil, "rateLimit.perKey: the calls of a simulation have no key, so one limiter has them all", "RateLimit.PerKey", "RateLimit.MaxKeys")
 	drop(m.Cost != nil, "rateLimit.cost: each call costs one permit")
 	drop(m.Cache != nil, "cache is left out: calls without arguments cannot be told apart", "Caching")
+	drop(m.Checkpoint != nil, "checkpoint is left out: calls without arguments cannot be told apart")
 	drop(m.Repeats != nil, "idempotent: every call may be repeated")
 	drop(m.RetryResult != nil, "retry.retryOnResult is left out: there are no results to judge")
 	drop(m.RecordResult != nil, "circuitBreaker.recordOnResult is left out: there are no results to judge")
@@ -163,6 +164,7 @@ func (s *simulated) simplify(e *policy.Effective) {
 	if m.Fallback.Func != nil || m.Fallback.Zero {
 		m.Fallback = templates.Answer{Func: s.answer()}
 	}
+	m.Checkpoint = nil
 	m.Key, m.LimitKey, m.Cost, m.Cache, m.Repeats, m.Idempotency, m.RetryResult, m.RecordResult, m.Injects = nil, nil, nil, nil, nil, nil, nil, nil, nil
 }
 

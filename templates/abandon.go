@@ -41,7 +41,7 @@ func injectable(w *Wrapper, m *Method, run jen.Code) []jen.Code {
 // hedged call is in its outcome, where a cache wants that.
 func targets(m *Method) []jen.Code {
 	list := resultNames(m)
-	if m.Hedge && m.Cache != nil {
+	if m.Hedge && m.keeps() {
 		list[m.Err] = jen.Id("_")
 	}
 	return list
@@ -57,7 +57,7 @@ func bundled(w *Wrapper, m *Method, run *jen.Statement) []jen.Code {
 			inside = append(inside, jen.Id(err.Name))
 			continue
 		}
-		field := jen.Id(m.BundleVar).Dot(r.Name)
+		field := jen.Id(m.BundleVar).Dot(m.BundleNames[i])
 		inside, fields, outside = append(inside, field), append(fields, field), append(outside, jen.Id(r.Name))
 	}
 	f := executed(w, m, jen.Params(jen.Id(m.BundleVar).Add(bundle), jen.Id(err.Name).Add(typeOf(err.Type))),
@@ -92,9 +92,9 @@ func hedgeJudge(w *Wrapper, m *Method) *jen.Statement {
 		return function(w, m.RecordResult)
 	}
 	var fields []jen.Code
-	for i, r := range m.Results {
+	for i := range m.Results {
 		if i != m.Err {
-			fields = append(fields, jen.Id(m.BundleVar).Dot(r.Name))
+			fields = append(fields, jen.Id(m.BundleVar).Dot(m.BundleNames[i]))
 		}
 	}
 	return jen.Func().Params(jen.Id(m.BundleVar).Add(instance(w, m.Bundle))).Bool().Block(jen.Return(function(w, m.RecordResult).Call(fields...)))
@@ -105,11 +105,17 @@ func bundle(f *jen.File, w *Wrapper, m *Method) {
 	fields := []jen.Code{}
 	for i, r := range m.Results {
 		if i != m.Err {
-			fields = append(fields, jen.Id(r.Name).Add(typeOf(r.Type)))
+			field := jen.Id(m.BundleNames[i]).Add(typeOf(r.Type))
+			if m.Checkpoint != nil {
+				field.Tag(map[string]string{"json": m.BundleJSON[i]})
+			}
+			fields = append(fields, field)
 		}
 	}
 	fate := "may come too late for its caller"
 	switch {
+	case m.Checkpoint != nil:
+		fate = "are recorded"
 	case m.Cache != nil:
 		fate = "its cache keeps"
 	case m.Hedge:

@@ -31,7 +31,8 @@ func keptType(w *Wrapper, m *Method) *jen.Statement {
 	return typeOf(m.Results[1-m.Err].Type)
 }
 
-// cached is the body of a method with a cache.
+// cached is the body of a method with a cache. Behind a checkpoint it returns how
+// the call ended.
 func cached(w *Wrapper, m *Method) []jen.Code {
 	x := m.Cache
 	lines := requested(m)
@@ -41,13 +42,27 @@ func cached(w *Wrapper, m *Method) []jen.Code {
 		key = jen.Id(x.Var)
 	}
 	cache := jen.Id(w.Recv).Dot(x.Field)
+	found := jen.Nil()
+	if m.Checkpoint != nil {
+		found = rt("Outcome").Values()
+	}
 	lines = append(lines,
-		jen.If(jen.List(jen.Id(x.Kept), jen.Id(x.OK)).Op(":=").Add(cache).Dot("Get").Call(key), jen.Id(x.OK)).Block(jen.Return(kept(m, jen.Nil())...)),
-		jen.List(jen.Id(x.Kept), jen.Id(m.Call)).Op(":=").Add(cache).Dot("Fill").Call(caller(m), key, execution(w, m)))
+		jen.If(jen.List(jen.Id(x.Kept), jen.Id(x.OK)).Op(":=").Add(cache).Dot("Get").Call(key), jen.Id(x.OK)).Block(jen.Return(kept(m, x.Kept, found)...)),
+		jen.List(jen.Id(x.Kept), jen.Id(m.Call)).Op(":=").Add(cache).Dot("Fill").Call(caller(m), key, execution(w, m, x.Uncached)))
+	if m.Checkpoint != nil {
+		return append(lines, jen.Return(kept(m, x.Kept, jen.Id(m.Call))...))
+	}
+	return append(lines, ended(w, m, x.Kept)...)
+}
+
+// ended is the end of a method whose results are kept: the fallback is asked, or
+// what was kept is returned.
+func ended(w *Wrapper, m *Method, value string) []jen.Code {
+	var lines []jen.Code
 	if m.Fallback != (Answer{}) {
 		lines = append(lines, jen.If(wantsFallback(m)).Block(answer(w, m, nil)...))
 	}
-	return append(lines, jen.Return(kept(m, jen.Id(m.Call).Dot("Err").Call())...))
+	return append(lines, jen.Return(kept(m, value, jen.Id(m.Call).Dot("Err").Call())...))
 }
 
 // plainPath reports whether the expression costs nothing to be written twice.
@@ -59,29 +74,29 @@ func plainPath(e ast.Expr) bool {
 	return ok
 }
 
-// kept are the results from what was kept, with err in its place.
-func kept(m *Method, err *jen.Statement) []jen.Code {
+// kept are the results from what was kept, in a variable, with err in its place.
+func kept(m *Method, value string, err *jen.Statement) []jen.Code {
 	var list []jen.Code
-	for i, r := range m.Results {
+	for i := range m.Results {
 		switch {
 		case i == m.Err:
 			list = append(list, err)
 		case m.Bundle != "":
-			list = append(list, jen.Id(m.Cache.Kept).Dot(r.Name))
+			list = append(list, jen.Id(value).Dot(m.BundleNames[i]))
 		default:
-			list = append(list, jen.Id(m.Cache.Kept))
+			list = append(list, jen.Id(value))
 		}
 	}
 	return list
 }
 
-// execution is the func that a miss executes.
-func execution(w *Wrapper, m *Method) *jen.Statement {
+// execution is the func that a miss executes: a method.
+func execution(w *Wrapper, m *Method, method string) *jen.Statement {
 	param := jen.Add(jen.Qual(contextPath, "Context"))
 	if m.Ctx >= 0 {
 		param = jen.Id(m.Params[m.Ctx].Name).Add(param)
 	}
-	run := jen.Id(w.Recv).Dot(m.Cache.Uncached).Call(args(m, nil)...)
+	run := jen.Id(w.Recv).Dot(method).Call(args(m, nil)...)
 	body := []jen.Code{jen.Return(run)}
 	if m.Bundle != "" || m.Err == 0 {
 		names, fields := resultNames(m), []jen.Code{}
@@ -103,6 +118,21 @@ func execution(w *Wrapper, m *Method) *jen.Statement {
 // uncached prints the method behind the cache.
 func uncached(f *jen.File, w *Wrapper, m *Method) {
 	comment(f, m.Cache.Uncached+" is "+m.Name+" behind its cache.")
+	behind(f, w, m, m.Cache.Uncached, execute(w, m))
+}
+
+// execute is the body of a method behind what keeps its results.
+func execute(w *Wrapper, m *Method) []jen.Code {
+	lines := body(w, m)
+	if !m.Hedge {
+		err := m.Results[m.Err]
+		lines = append([]jen.Code{jen.Var().Id(err.Name).Add(typeOf(err.Type))}, lines...)
+	}
+	return lines
+}
+
+// behind prints a method that returns how the call ended in the place of the error.
+func behind(f *jen.File, w *Wrapper, m *Method, name string, lines []jen.Code) {
 	results := make([]jen.Code, len(m.Results))
 	for i, r := range m.Results {
 		results[i] = jen.Id(r.Name).Add(typeOf(r.Type))
@@ -110,11 +140,6 @@ func uncached(f *jen.File, w *Wrapper, m *Method) {
 			results[i] = jen.Id("_").Add(rt("Outcome"))
 		}
 	}
-	err := m.Results[m.Err]
-	lines := body(w, m)
-	if !m.Hedge {
-		lines = append([]jen.Code{jen.Var().Id(err.Name).Add(typeOf(err.Type))}, lines...)
-	}
-	f.Func().Params(jen.Id(w.Recv).Add(pointer(w))).Id(m.Cache.Uncached).Params(params(m)...).Params(results...).Block(lines...)
+	f.Func().Params(jen.Id(w.Recv).Add(pointer(w))).Id(name).Params(params(m)...).Params(results...).Block(lines...)
 	f.Line()
 }

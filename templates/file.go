@@ -83,16 +83,21 @@ type Method struct {
 	Repeats  *Expr // the condition under which a call may be executed twice; nil if it always may
 	// Idempotency is nil if calls carry no key.
 	Idempotency *Idempotency
-	Cache       *Cache   // nil if no results are kept
-	Letters     *Letters // nil if no calls are kept
-	Abandon     bool     // the delegate may be left behind
-	Hedge       bool     // several attempts may be in flight
-	Kept        Const    // how long a result is in use, "" if no longer than the call
-	Held        *Held    // nil if no result holds what the call held
-	Opens       bool     // what is guarded is the opening of a result
+	Cache       *Cache // nil if no results are kept
+	// Checkpoint is nil if no results are kept durably.
+	Checkpoint *Checkpoint
+	Letters    *Letters // nil if no calls are kept
+	Abandon    bool     // the delegate may be left behind
+	Hedge      bool     // several attempts may be in flight
+	Kept       Const    // how long a result is in use, "" if no longer than the call
+	Held       *Held    // nil if no result holds what the call held
+	Opens      bool     // what is guarded is the opening of a result
 	// Bundle is the struct that holds several results of a delegate that may be
-	// left behind or lose, or be kept in a cache, BundleVar a variable of it.
-	Bundle, BundleVar string
+	// left behind or lose, or be kept, BundleVar a variable of it. BundleNames are the
+	// names of its fields, one for each result, BundleJSON those in JSON, where it is
+	// kept durably.
+	Bundle, BundleVar       string
+	BundleNames, BundleJSON []string
 	// Closers says of each result how one that nobody takes is closed: not, "." by
 	// its own method, ".Body" by that of the field.
 	Closers []string
@@ -116,6 +121,9 @@ func (m *Method) Exprs() []*Expr {
 	}
 	if m.Letters != nil {
 		list = append(list, m.Letters.Order)
+	}
+	if m.Checkpoint != nil {
+		list = append(list, m.Checkpoint.Key)
 	}
 	return slices.DeleteFunc(list, func(x *Expr) bool { return x == nil })
 }

@@ -19,10 +19,10 @@ const (
 
 func rt(name string) *jen.Statement { return jen.Qual(runtimePath, name) }
 
-// literal prints l: nested parts on lines of their own, the rest in one.
+// literal prints l: nested parts, and long ones, on lines of their own, the rest in one.
 func literal(l *Literal) *jen.Statement {
 	fields := make([]jen.Code, len(l.Fields))
-	nested := l.Type == "DeadLetterPolicy" && len(l.Fields) > 2
+	nested := l.Type == "DeadLetterPolicy" && len(l.Fields) > 2 || l.Type == "CheckpointPolicy" // whose texts are long
 	for i, f := range l.Fields {
 		sub, ok := f.Value.(*Literal)
 		nested = nested || ok && (l.Type == "Policy" || len(sub.Fields) > 3)

@@ -24,6 +24,10 @@ func method(f *jen.File, w *Wrapper, m *Method) {
 		results[i] = jen.Id(r.Name).Add(typeOf(r.Type))
 	}
 	switch {
+	case m.Checkpoint != nil:
+		fn.Params(results...).Block(recorded(w, m)...)
+		f.Line()
+		unrecorded(f, w, m)
 	case m.Cache != nil:
 		fn.Params(results...).Block(cached(w, m)...)
 		f.Line()
@@ -97,6 +101,9 @@ func args(m *Method, ctx *jen.Statement) []jen.Code {
 	return list
 }
 
+// keeps reports whether results are kept, by who wants to know how a call ended.
+func (m *Method) keeps() bool { return m.Cache != nil || m.Checkpoint != nil }
+
 func body(w *Wrapper, m *Method) []jen.Code {
 	begin := caller(m)
 	loop := jen.If
@@ -129,7 +136,7 @@ func body(w *Wrapper, m *Method) []jen.Code {
 	}
 	last := resultNames(m)
 	switch {
-	case m.Cache != nil: // the fallback is outside
+	case m.keeps(): // the fallback is outside
 		last[m.Err] = jen.Id(m.Call).Dot("Outcome").Call()
 		return append(lines, jen.Return(last...))
 	case m.Letters != nil:

@@ -125,6 +125,9 @@ func structType(f *jen.File, w *Wrapper) {
 			if m.Letters != nil {
 				g.Id(m.Letters.Field).Op("*").Add(lettersType(w, m, "DeadLetters"))
 			}
+			if m.Checkpoint != nil {
+				g.Id(m.Checkpoint.Field).Op("*").Add(checkpointType(w, m, "Checkpoints"))
+			}
 		}
 	})
 	f.Line()
@@ -184,6 +187,9 @@ func constructor(f *jen.File, w *Wrapper) {
 		}
 		if m.Letters != nil {
 			lines = append(lines, newLetters(w, m))
+		}
+		if m.Checkpoint != nil {
+			lines = append(lines, newCheckpoints(w, m))
 		}
 	}
 	lines = append(lines, jen.Return(jen.Id(v.Self), jen.Id(v.Wrap).Dot("Err").Call()))

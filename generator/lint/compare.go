@@ -75,6 +75,9 @@ var weights = map[string]weight{
 	"cache.maxEntries":   moreIsStronger,
 	"cache.staleOnError": moreIsStronger,
 
+	"checkpoint":     onIsStronger,
+	"checkpoint.ttl": moreIsStronger,
+
 	"chaos":                offIsStronger,
 	"chaos.injectionRatio": moreIsWeaker,
 	"chaos.latency":        moreIsWeaker,

@@ -59,6 +59,8 @@ var checks = []Check{
 	{ID: "RG080", Part: "fallback", Shape: true, Error: true, Find: noError},
 	{ID: "RG080", Part: "circuitBreaker", Shape: true, Error: true, Find: noError},
 	{ID: "RG080", Part: "rateLimit", Shape: true, Error: true, Find: noError},
+	{ID: "RG080", Part: "checkpoint", Shape: true, Error: true, Find: noError},
+	{ID: "RG086", Part: "checkpoint", Shape: true, Error: true, Find: nothingToKeep},
 	{ID: "RG080", Part: "cache", Shape: true, Error: true, Find: noError},
 	{ID: "RG086", Part: "cache", Shape: true, Error: true, Find: nothingToKeep},
 	{ID: "RG080", Part: "bulkhead", Shape: true, Error: true, Find: noError},
@@ -128,6 +130,7 @@ var checks = []Check{
 	{ID: "RG077", Part: "deadLetter", Find: keptReading},
 	{ID: "RG083", Part: "timeout", Find: sharedWithAbandoned},
 	{ID: "RG083", Part: "hedge", Find: sharedWithHedges},
+	{ID: "RG083", Part: "checkpoint", Find: sharedWithOthers},
 	{ID: "RG083", Part: "cache", Find: sharedWithOthers},
 	{ID: "RG083", Part: "retry", Find: runsAgain},
 	{ID: "RG084", Part: "retry", Find: droppedIsClosed},
@@ -146,6 +149,7 @@ var checks = []Check{
 func Run(m *Method) []Finding {
 	list := append(once(m, "RG011", "retry"), once(m, "RG061", "hedge")...)
 	list = append(append(list, oneOfBoth(m)...), keptOrCached(m)...)
+	list = append(list, keptOrRecorded(m)...)
 	for _, c := range checks {
 		if !m.Policy.Has(c.Part) {
 			continue

@@ -90,7 +90,9 @@ func clash(outside, inside string) string {
 		return "it keeps what finally failed, so it stands outermost"
 	case inside == "fallback" && outside != "deadLetter":
 		return aroundFallback(outside)
-	case inside == "cache" && outside != "fallback" && outside != "deadLetter":
+	case inside == "checkpoint" && outside != "fallback" && outside != "deadLetter":
+		return aroundCheckpoint(outside)
+	case inside == "cache" && outside != "fallback" && outside != "deadLetter" && outside != "checkpoint":
 		return aroundCache(outside)
 	case outside == "chaos":
 		return "chaos injects faults as if the delegate had made them, so it stands innermost"
@@ -114,12 +116,19 @@ func aroundFallback(outside string) string {
 	switch outside {
 	case "retry", "hedge", "circuitBreaker", "adaptive":
 		return outside + " never sees a failure, since the fallback has answered"
-	case "cache":
+	case "cache", "checkpoint":
 		return "its answer would be kept as if the peer had given it"
 	case "rateLimit", "bulkhead":
 		return "it could not answer for what " + outside + " rejects"
 	}
 	return "the time is up when it is needed"
+}
+
+func aroundCheckpoint(outside string) string {
+	if outside == "cache" {
+		return "the cache would answer where the checkpoint tells that a key comes with other arguments"
+	}
+	return aroundCache(outside)
 }
 
 func aroundCache(outside string) string {

@@ -32,6 +32,7 @@ var documentParts = map[string]func(*bytes.Buffer){
 	"{{retry}}":          func(b *bytes.Buffer) { keyTables(b, inEntry, "retry") },
 	"{{hedge}}":          func(b *bytes.Buffer) { keyTables(b, inEntry, "hedge") },
 	"{{circuitBreaker}}": func(b *bytes.Buffer) { keyTables(b, inEntry, "circuitBreaker") },
+	"{{checkpoint}}":     func(b *bytes.Buffer) { keyTables(b, inEntry, "checkpoint") },
 	"{{cache}}":          func(b *bytes.Buffer) { keyTables(b, inEntry, "cache") },
 	"{{rateLimit}}":      func(b *bytes.Buffer) { keyTables(b, inEntry, "rateLimit") },
 	"{{bulkhead}}":       func(b *bytes.Buffer) { keyTables(b, inEntry, "bulkhead") },

@@ -27,7 +27,7 @@ type Dropped struct{ Part, Why string }
 
 // Parts are the parts that are built, outermost first.
 func Parts() []string {
-	return []string{"deadLetter", "fallback", "cache", "timeout", "retry", "hedge", "circuitBreaker", "rateLimit", "bulkhead", "adaptive", "chaos"}
+	return []string{"deadLetter", "fallback", "checkpoint", "cache", "timeout", "retry", "hedge", "circuitBreaker", "rateLimit", "bulkhead", "adaptive", "chaos"}
 }
 
 // None reports whether no part is on: the method passes through.

@@ -25,7 +25,11 @@ var entries = []struct{ name, text, want string }{
 	{"per_try_timeout", "{retry: {per_try_timeout: 2s}}", "write timeout: {attempt: …} (RG090)"},
 	{"failureRatio", "{circuitBreaker: {failureRatio: 0.25}}", "write failureRateThreshold, in percent: 25 (RG090)"},
 	{"enabled", "{retry: {enabled: false}}", "write none for it"},
-	{"not built", "{checkpoint: {ttl: 1s}}", "3:11: checkpoint: not available yet"},
+	{"checkpoint of nothing", "{checkpoint: {ttl: 1s}}", "checkpoint: wants key: \"req.ID\", what names the work"},
+	{"checkpoint as text", "{checkpoint: id}", "wants a mapping, not \"id\", like checkpoint: {key: \"req.ID\"}"},
+	{"checkpoint off", "{checkpoint: false}", "write none, not false"},
+	{"checkpoint for no time", "{checkpoint: {key: id, ttl: 0s}}", "ttl: must be > 0 (is 0s)"},
+	{"mismatch", "{checkpoint: {key: id, onMismatch: retry}}", "\"retry\" is none of refuse, recompute"},
 	{"a cache without a key", "{cache: {ttl: 1s}}", "cache: wants key:"},
 	{"a cache without a ttl", "{cache: {key: \"id\"}}", "cache: wants ttl:"},
 	{"cache true", "{cache: true}", "true says nothing"},
@@ -308,7 +312,7 @@ func TestResolveErrors(t *testing.T) {
 
 func TestAllErrorsAtOnceSorted(t *testing.T) {
 	_, err := Read([]Input{
-		{Path: "b.yaml", Data: []byte("version: 3\ninterfaces:\n  G: {checkpoint: {}, retry: {x: 1}}\n")},
+		{Path: "b.yaml", Data: []byte("version: 3\ninterfaces:\n  G: {deadLitter: {}, retry: {x: 1}}\n")},
 		{Path: "a.yaml", Data: []byte("version: 1\npreset: x")},
 	})
 	var list Errors
@@ -322,7 +326,7 @@ func TestAllErrorsAtOnceSorted(t *testing.T) {
 	if got, want := strings.Join(places, " "), "a.yaml:2:9 b.yaml:1:10 b.yaml:3:7 b.yaml:3:31"; got != want {
 		t.Errorf("places %s, want %s", got, want)
 	}
-	if got, want := list[3].Line, "  G: {checkpoint: {}, retry: {x: 1}}"; got != want {
+	if got, want := list[3].Line, "  G: {deadLitter: {}, retry: {x: 1}}"; got != want {
 		t.Errorf("Line = %q, want %q", got, want)
 	}
 	var one *Error

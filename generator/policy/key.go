@@ -177,7 +177,7 @@ var table = sync.OnceValue(func() *keyTable {
 		fileKeys(), interfaceKeys(), timeoutKeys(), retryKeys(),
 		hedgeKeys(),
 		breakerKeys(),
-		rateLimitKeys(), cacheKeys(),
+		rateLimitKeys(), checkpointKeys(), cacheKeys(),
 		bulkheadKeys(), fallbackKeys(), deadLetterKeys(),
 		adaptiveKeys(),
 		chaosKeys(),

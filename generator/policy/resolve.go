@@ -184,6 +184,9 @@ func (e *Effective) check(errs *Errors) {
 			fail(e.values["cache"], "wants %s: %s", need, Lookup("cache."+need).Example)
 		}
 	}
+	if _, ok := e.Given("checkpoint.key"); !ok && e.Has("checkpoint") {
+		fail(e.values["checkpoint"], "wants %s, what names the work", Lookup("checkpoint.key").Example)
+	}
 	if v, ok := e.Given("retry.backoff.strategy"); ok && v.V == "sequence" && len(e.Durs("retry.backoff.delays")) == 0 {
 		fail(v, "sequence wants delays: [100ms, 1s, …]")
 	}

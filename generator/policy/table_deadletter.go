@@ -127,7 +127,7 @@ func notPlain(text string) string {
 }
 
 // NeedsWholeTypes reports whether the files say something for which the types of
-// arguments must be known to the last field.
+// arguments or results must be known to the last field.
 func (s *Set) NeedsWholeTypes() bool {
-	return s.holds(func(v Value) bool { return v.Key.Path == "deadLetter" && !v.None })
+	return s.holds(func(v Value) bool { return isDurable(v.Key.Path) && !v.None })
 }

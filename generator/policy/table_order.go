@@ -10,7 +10,8 @@ func orderKeys() []*Key {
 			Values: []EnumValue{
 				{Name: "deadLetter", Doc: "outermost"},
 				{Name: "fallback", GoConst: "LayerFallback", Doc: "inside the deadLetter, outside all else"},
-				{Name: "cache", GoConst: "LayerCache", Doc: "inside the fallback, outside all else"},
+				{Name: "checkpoint", Doc: "inside the fallback, outside all else"},
+				{Name: "cache", GoConst: "LayerCache", Doc: "inside fallback and checkpoint, outside all else"},
 				{Name: "timeout.total", GoConst: "LayerTotal", Doc: "outside retry and hedge; it begins where it stands"},
 				{Name: "retry", GoConst: "LayerRetry", Doc: "what is outside is asked once for a call, what is inside for each attempt"},
 				{Name: "hedge", GoConst: "LayerHedge", Doc: "likewise"},

@@ -102,15 +102,18 @@ func (k *checkpointed[V, A]) put(key string, h *remembered[A]) {
 	k.young[key] = h
 }
 
-// forgetKey forgets what is remembered of a key, if it is one of k.
-func (k *checkpointed[V, A]) forgetKey(iface, method, key string) {
-	if k.iface != iface || k.method != method {
-		return
-	}
+// forgetID forgets what is remembered of the checkpoint with an id, if it is one of
+// k.
+func (k *checkpointed[V, A]) forgetID(id string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	delete(k.young, key)
-	delete(k.old, key)
+	for _, m := range []map[string]*remembered[A]{k.young, k.old} {
+		for key := range m {
+			if k.storeKey(key) == id {
+				delete(m, key)
+			}
+		}
+	}
 }
 
 // hash returns the hash of arguments.
@@ -161,7 +164,7 @@ func (k *checkpointed[V, A]) write(ctx context.Context, r Record, c *Checkpoint)
 	if err != nil {
 		return err
 	}
-	key := c.storeKey()
+	key := c.ID()
 	_, err = k.store.append(ctx, key, r.Version, body)
 	k.suspect.Store(err != nil && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrTooLarge))
 	if err == nil && r.Version != 0 {
@@ -218,7 +221,7 @@ func (k *checkpointed[V, A]) snapshot() CheckpointSnapshot {
 // anyCheckpointed is a checkpointed of whatever types.
 type anyCheckpointed interface {
 	snapshot() CheckpointSnapshot
-	forgetKey(iface, method, key string)
+	forgetID(id string)
 }
 
 func (rt *Runtime) listCheckpointed() []anyCheckpointed {

@@ -39,8 +39,8 @@ func (c *Checkpoint) Expired(now time.Time) bool {
 	return c.TTL > 0 && now.Sub(c.At) >= c.TTL
 }
 
-// storeKey is where the checkpoint stands.
-func (c *Checkpoint) storeKey() string { return StoreKey("ckpt", c.Interface, c.Method, c.Key) }
+// ID returns the key of the log under which the checkpoint stands.
+func (c *Checkpoint) ID() string { return StoreKey("ckpt", c.Interface, c.Method, c.Key) }
 
 // aad binds a sealed value to its place.
 func (c *Checkpoint) aad() []byte {
@@ -72,8 +72,8 @@ func decodeCheckpoint(r Record) (*Checkpoint, error) {
 // check refuses a checkpoint that stands under the wrong key or is not whole.
 func (c *Checkpoint) check(key string) error {
 	switch {
-	case c.storeKey() != key:
-		return fmt.Errorf("%s: it belongs under %s", key, c.storeKey())
+	case c.ID() != key:
+		return fmt.Errorf("%s: it belongs under %s", key, c.ID())
 	case (c.Value == nil) == (c.Sealed == nil):
 		return fmt.Errorf("%s: want either value or sealed", key)
 	case c.At.IsZero() || c.TTL < 0 || c.Attempts < 0:

@@ -323,6 +323,7 @@ var compiled = [...]string{
 // say, or they say it to the generator.
 var inCode = [...]string{
 	"retry.retryOnResult", "circuitBreaker.recordOnResult", "rateLimit.cost", "cache.key",
+	"checkpoint, checkpoint.key, checkpoint.ttl, checkpoint.onMismatch",
 	"fallback.func", "fallback.to", "fallback.value", "idempotent", "idempotent.key", "idempotent.into",
 	"deadLetter, deadLetter.queue, deadLetter.when, deadLetter.afterFallback, deadLetter.exclude, deadLetter.codec, deadLetter.orderKey, deadLetter.fingerprint",
 	"deadLetter.fingerprint.extra, deadLetter.redact, deadLetter.allow, deadLetter.maxReplays, deadLetter.maxAge, deadLetter.keepReplayed",
