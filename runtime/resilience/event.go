@@ -34,7 +34,7 @@ type Event struct {
 	HealthFrom, HealthTo HealthState
 	Flapping, Quiet      bool // as in a [HealthChange]
 
-	Key, Value string // of an override, as in an [Override]; of a store a file, and how many bytes
+	Key, Value string // of an override, as in an [Override]; of a store a file, and how many bytes; of a letter or a pattern its id and the queue
 }
 
 // Counts are what a breaker had counted: of a closed one the calls in its
@@ -116,6 +116,17 @@ const (
 	// "full", "room again", "clock jumped", "index ignored" or "smaller segment". Key is
 	// the file, Value how many bytes, where that says something.
 	StoreChanged
+	// LetterKept: the call failed and was kept as the letter Key in the queue Value.
+	// Reason is a [Reason].
+	LetterKept
+	// LetterLost: likewise, but for Err it could not be kept.
+	LetterLost
+	// LetterDropped: the letter Key of the queue Value is gone. Reason is "maxAge",
+	// "keepReplayed", "maxCount", "maxBytes" or "erased".
+	LetterDropped
+	// PatternChanged: the pattern Key of letters, of which one has come to the queue
+	// Value, is "new", has "regressed", or there is a "spike".
+	PatternChanged
 )
 
 // eventNames has a name for each kind. Who adds a kind adds its name here, its
@@ -140,6 +151,10 @@ var eventNames = [...]string{
 	CheckpointNotKept: "checkpoint not kept",
 	CheckpointRefused: "checkpoint refused",
 	StoreChanged:      "store changed",
+	LetterKept:        "letter kept",
+	LetterLost:        "letter lost",
+	LetterDropped:     "letter dropped",
+	PatternChanged:    "pattern changed",
 }
 
 // String returns the kind in words: "attempt failed".
@@ -185,6 +200,9 @@ func (e *Event) words(say func(format string, args ...any)) {
 				say(", %s", word)
 			}
 		}
+	}
+	if e.Kind >= LetterKept && e.Kind <= PatternChanged {
+		say(", %s of %s", e.Key, e.Value)
 	}
 	if e.LimitTo != 0 {
 		say(", %d to %d", e.LimitFrom, e.LimitTo)

@@ -313,6 +313,21 @@ var eventCases = []eventCase{
 	}, []string{
 		"checkpoint kept, attempt 2", "checkpoint used", `checkpoint refused: pay.Charge.X#2: key "a": checkpoint of other arguments`,
 		"checkpoint not kept, attempt 2: store full"}},
+	{LetterKept, "and dropped, and lost", Policy{}, func(t *testing.T, rt *Runtime, g *Guard) {
+		log := &brokenLog{Log: newMemoryLog()}
+		rt.stores.Log = log
+		rt.DeadLetters().ids.last[0] = 0xf0 // ids count from there
+		w := rt.Wrap("pay.Charge", g)
+		x := w.Guard("X", Policy{})
+		letters := NewDeadLetters(w, "X", DeadLetterPolicy{Queue: "q", MaxCount: 1}, LetterMethod[notifyArgs]{Fields: notifyFields})
+		for _, log.err = range []error{nil, nil, ErrStoreFull} {
+			call := x.Begin(t.Context())
+			_ = letters.Keep(&call, notifyArgs{}, errPeer)
+		}
+	}, []string{
+		"pattern changed, fp1:52a4b02dee3c of q, new", "letter kept, 7g000000000000000000000001 of q, exhausted",
+		"letter kept, 7g000000000000000000000002 of q, exhausted", "letter dropped, 7g000000000000000000000001 of q, maxCount",
+		"letter lost, 7g000000000000000000000003 of q, exhausted: append to dlq/q/7g000000000000000000000003: store full"}},
 	{HealthChanged, "snapshot", Policy{Breaker: Breaker{ConsecutiveFailures: 1}, Health: Health{Register: true}}, func(t *testing.T, rt *Runtime, g *Guard) {
 		rt.Health().Snapshot()
 		fallible(t.Context(), g, errPeer)

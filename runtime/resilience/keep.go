@@ -153,6 +153,7 @@ func (b *LetterBox) admit(m *letterMethod) error {
 	}
 	b.mu.Lock()
 	b.methods[m.iface+"."+m.method+m.instance] = m
+	b.queue(m.conf.Queue).limit(&m.conf)
 	b.mu.Unlock()
 	b.rt.keepLetters(m)
 	b.resumeLater()
@@ -228,18 +229,39 @@ func (b *LetterBox) keep(m *letterMethod, c *Call, args any, reason Reason, err 
 	}
 	l, failed := b.letterOf(m, c, args, reason, err)
 	if failed == nil {
-		failed = b.write(c.caller, l)
+		failed = b.write(c.caller, m, l)
 	}
 	if failed != nil {
+		b.lose(c.caller, m.guard.name, l, failed)
 		return errors.Join(err, &WriteError{l.ID, l.Queue, failed})
 	}
+	b.tell(c.caller, Event{Kind: LetterKept, Name: m.guard.name, Attempt: l.AttemptCount, Reason: string(reason), Key: l.ID, Value: l.Queue})
+	b.news.tell()
+	b.sweep(c.caller)
 	return &KeptError{l.ID, l.Queue, err}
 }
 
 // write makes a letter durable, and known.
-func (b *LetterBox) write(ctx context.Context, l *Letter) error {
-	_, err := b.change(ctx, Letter{ID: l.ID, Queue: l.Queue}, letterRecord{Letter: l})
+func (b *LetterBox) write(ctx context.Context, m *letterMethod, l *Letter) error {
+	ctx, cancel := durably(ctx)
+	defer cancel()
+	_ = b.load(ctx) // a store that cannot be read may take a letter all the same
+	free, err := b.reserve(ctx, m.conf.Queue, m.size(l))
+	if err != nil {
+		return err
+	}
+	_, err = b.change(ctx, Letter{ID: l.ID, Queue: l.Queue}, letterRecord{Letter: l})
+	free()
 	return err
+}
+
+// size is about how many bytes the record of l will have.
+func (m *letterMethod) size(l *Letter) int {
+	n := 1 << 10
+	for _, a := range l.Call.Args {
+		n += len(a.JSON) + len(a.Sealed)
+	}
+	return n
 }
 
 // reasonOf says why a call failed; false if its caller cancelled it.
@@ -272,7 +294,7 @@ func (m *letterMethod) reasonOf(c *Call, err error) (Reason, bool) {
 func (b *LetterBox) letterOf(m *letterMethod, c *Call, args any, reason Reason, err error) (*Letter, error) {
 	now := time.Now().Round(0).UTC()
 	l := &Letter{
-		V: letterFormat, ID: newLetterID(now), Queue: m.conf.Queue, State: LetterDead, Reason: reason,
+		V: letterFormat, ID: b.ids.next(now), Queue: m.conf.Queue, State: LetterDead, Reason: reason,
 		Call:   LetterCall{Interface: m.iface, Method: m.method, Instance: m.instance, Sig: m.sig},
 		Policy: m.fromPolicy, AttemptCount: int(c.attempts), First: now, Last: now, DeadAt: now, Origin: b.o.origin(b.instance),
 	}
@@ -324,7 +346,7 @@ func (b *LetterBox) put(ctx context.Context, m *letterMethod, l *Letter, args an
 	if err != nil {
 		return nil, err
 	}
-	l.Call.ArgsHash = keyedHash(b.hashKey, "args", object)
+	l.Call.ArgsHash = letterHash(b.hashKey, "args", object)
 	if l.Call.Args, secrets, err = b.redact(ctx, m, l, object); err != nil {
 		l.Call.Args = nil
 		return secrets, err
@@ -332,7 +354,7 @@ func (b *LetterBox) put(ctx context.Context, m *letterMethod, l *Letter, args an
 	if m.order != nil {
 		l.Call.OrderKey, err = m.order(object)
 		if slices.ContainsFunc(secrets, func(s string) bool { return len(s) >= 4 && strings.Contains(l.Call.OrderKey, s) }) {
-			l.Call.OrderKey = keyedHash(b.hashKey, "order", []byte(l.Call.OrderKey))
+			l.Call.OrderKey = letterHash(b.hashKey, "order", []byte(l.Call.OrderKey))
 		}
 	}
 	return secrets, err

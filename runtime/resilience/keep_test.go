@@ -244,3 +244,25 @@ func TestListPages(t *testing.T) {
 		}
 	}
 }
+
+func TestLetterIDsGrow(t *testing.T) {
+	var s idSource
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	last := ""
+	for i := range 1000 {
+		if i%10 == 0 {
+			at = at.Add(time.Millisecond)
+		}
+		if i%100 == 0 {
+			at = at.Add(-5 * time.Millisecond) // the clock was set back
+		}
+		id := s.next(at)
+		if id <= last || !isLetterID(id) {
+			t.Fatalf("%s after %s", id, last)
+		}
+		last = id
+	}
+	if id := newLetterID(at); !letterTime(id).Equal(at) || isLetterID(id[1:]) || isLetterID(strings.ToUpper(id)) || isLetterID("8"+id[1:]) {
+		t.Errorf("id %s of %v, want %v", id, letterTime(id), at)
+	}
+}

@@ -36,6 +36,7 @@ type Letter struct {
 	Last      time.Time `json:"last"`  // when its last attempt ended
 	DeadAt    time.Time `json:"deadAt"`
 	ExpiresAt time.Time `json:"expiresAt,omitzero"` // zero: never
+	MovedAt   time.Time `json:"movedAt,omitzero"`   // into its state, if that is not the first one
 
 	Trace  LetterTrace       `json:"trace,omitzero"`
 	Ctx    map[string]string `json:"ctx,omitempty"` // what LetterOptions.Context returned

@@ -1,12 +1,10 @@
 package resilience
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 )
 
 // encodeArgs encodes the arguments of a call as one JSON object.
@@ -61,13 +59,8 @@ func (b *LetterBox) open(ctx context.Context, l *Letter, a *LetterArg) (json.Raw
 // decodeArgs decodes the arguments of a letter, and nothing that their type does
 // not have.
 func decodeArgs(object json.RawMessage, into any) error {
-	d := json.NewDecoder(bytes.NewReader(object))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
+	if err := decodeStrict(object, into); err != nil {
 		return fmt.Errorf("arguments: %w", err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("arguments: something follows them")
 	}
 	return nil
 }

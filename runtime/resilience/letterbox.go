@@ -22,19 +22,31 @@ type LetterBox struct {
 	o        LetterOptions
 	instance string // of this process
 	hashKey  []byte
+	ids      idSource
 	scrubber scrubber
 	broken   error // what is wrong with the options
 	board    jobBoard
 
 	// gate is held, shared, from the append of a letter to its entry in the index,
 	// and alone while that is read from the store.
-	gate   sync.RWMutex
-	loaded bool // under gate
+	gate    sync.RWMutex
+	loaded  bool // under gate
+	indexed bool // the store has an index that has to go before anything changes; under gate
 
-	mu      sync.Mutex
-	letters map[string]*LetterSummary
-	byID    []*LetterSummary // sorted
-	methods map[string]*letterMethod
+	news     *news      // nil if nobody listens
+	saying   sync.Mutex // held by who writes of a pattern
+	sweeping sync.Mutex // held by who drops letters
+
+	mu       sync.Mutex
+	letters  map[string]*LetterSummary
+	byID     []*LetterSummary // sorted
+	methods  map[string]*letterMethod
+	queues   map[string]*letterQueue
+	patterns patterns
+	room     chan struct{} // closed when a letter is gone
+	swept    time.Time
+	held     map[string]bool // letters that OnExpire keeps until the next sweep
+	lost     int64
 }
 
 // LetterSummary is what is known of a letter without reading it.
@@ -63,6 +75,8 @@ type LetterSummary struct {
 	TraceID      string      `json:"traceID,omitempty"`
 	Host         string      `json:"host,omitempty"`
 	Version      string      `json:"version,omitempty"`
+	Policy       string      `json:"policy,omitempty"`
+	MovedAt      time.Time   `json:"movedAt,omitzero"`
 	Size         int         `json:"size"`
 	Rev          Version     `json:"rev"`
 	Claim        LetterClaim `json:"-"` // of a letter that is claimed or in doubt
@@ -94,13 +108,20 @@ func (rt *Runtime) DeadLetters() *LetterBox {
 
 func (rt *Runtime) makeLetters() {
 	o := rt.letterOptions
-	b := &LetterBox{rt: rt, o: o, instance: newLetterID(time.Now()), letters: map[string]*LetterSummary{}, methods: map[string]*letterMethod{}}
+	b := &LetterBox{rt: rt, o: o, instance: newLetterID(time.Now()), room: make(chan struct{}),
+		letters: map[string]*LetterSummary{}, methods: map[string]*letterMethod{}, queues: map[string]*letterQueue{}, patterns: patterns{map[string]*pattern{}}}
+	if rt.observer != nil {
+		b.news = &news{to: rt.observer}
+	}
 	b.hashKey, b.broken = o.hashKey()
 	b.scrubber.email = o.ScrubEmail
 	rt.letters = b
 	rt.mu.Lock()
-	rt.closeJobs = b.board.close
-	rt.mu.Unlock()
+	defer rt.mu.Unlock()
+	rt.closeLetters = func(ctx context.Context) error {
+		b.board.close()
+		return b.close(ctx)
+	}
 }
 
 // List returns a page of letters, newest first. An error of the filter is a
@@ -201,22 +222,125 @@ func (b *LetterBox) load(ctx context.Context) error {
 	if b.loaded {
 		return nil
 	}
-	for head, err := range v.heads(ctx, letterPrefix, "") {
-		if err != nil {
-			return fmt.Errorf("dead letters: %w", err)
-		}
-		l, err := readLetter(ctx, v, head.Key)
-		switch {
-		case errors.Is(err, errBadLetter):
-			b.enter(unreadable(head, err))
-		case errors.Is(err, ErrNoLetter): // dropped since
-		case err != nil:
-			return fmt.Errorf("dead letters: %w", err)
-		default:
-			b.enter(l.summary())
-		}
+	if err := b.read(ctx, v); err != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		clear(b.letters)
+		clear(b.patterns.by)
+		return fmt.Errorf("dead letters: %w", err)
 	}
 	b.loaded = true
+	return nil
+}
+
+// read reads the letters, from the index if there is one to be believed, and puts
+// them into an index of its own.
+func (b *LetterBox) read(ctx context.Context, v values) error {
+	list, patterns, err := b.readIndex(ctx, v)
+	switch {
+	case err == nil:
+		b.indexed = b.dropIndex(ctx, v) != nil // else who only reads has no need
+		b.restore(patterns)
+	case errors.Is(err, errNoIndex):
+		if list, err = readLetters(ctx, v); err != nil {
+			return err
+		}
+	default:
+		return err
+	}
+	if err := errors.Join(b.loadPatterns(ctx, v), b.loadTombstones(ctx, v)); err != nil {
+		return err
+	}
+	b.fill(list)
+	return nil
+}
+
+// readLetters reads every letter.
+func readLetters(ctx context.Context, v values) ([]LetterSummary, error) {
+	var list []LetterSummary
+	for head, err := range v.heads(ctx, letterPrefix, "") {
+		if err != nil {
+			return nil, err
+		}
+		l, err := letterAt(ctx, v, head)
+		switch {
+		case errors.Is(err, errBadLetter):
+			list = append(list, unreadable(head, err))
+		case errors.Is(err, ErrNoLetter): // dropped since
+		case err != nil:
+			return nil, err
+		default:
+			list = append(list, l.summary())
+		}
+	}
+	return list, nil
+}
+
+// letterAt returns the letter of a key whose last record is head, which most often
+// is the only one.
+func letterAt(ctx context.Context, v values, head Record) (Letter, error) {
+	r, err := decodeLetterRecord(head.Body)
+	if err != nil || r.Letter == nil || letterKey(r.Letter.Queue, r.Letter.ID) != head.Key {
+		return readLetter(ctx, v, head.Key)
+	}
+	l := *r.Letter
+	l.Rev, l.Size = head.Version, len(head.Body)
+	return l, nil
+}
+
+// restore puts patterns of the index of the store in their place.
+func (b *LetterBox) restore(list []keptPattern) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, k := range list {
+		p := newPattern(k.Pattern.ID)
+		p.LetterPattern, p.usual, p.through = k.Pattern, k.Usual, k.Through
+		p.Open = 0 // counted with the letters
+		if len(k.Minutes.Counts) == len(p.minutes.Counts) && len(k.Hours.Counts) == len(p.hours.Counts) {
+			p.minutes, p.hours = k.Minutes, k.Hours
+		}
+		b.patterns.by[p.ID] = p
+	}
+}
+
+// fill puts what was read into the index.
+func (b *LetterBox) fill(list []LetterSummary) {
+	slices.SortFunc(list, func(a, b LetterSummary) int { return cmp.Compare(a.ID, b.ID) })
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.byID = make([]*LetterSummary, 0, len(list))
+	for i := range list {
+		s := &list[i]
+		if b.letters[s.ID] != nil {
+			continue // the same id in two queues: whoever put it there
+		}
+		b.letters[s.ID] = s
+		b.byID = append(b.byID, s)
+		q := b.queue(s.Queue)
+		q.letters = append(q.letters, s)
+		q.bytes += int64(s.Size)
+		if p := b.patterns.by[s.Group]; p == nil || s.ID > p.through {
+			b.patterns.count(s)
+		}
+		b.patterns.tally(s, 1)
+	}
+}
+
+// close writes the index, unless nothing was read.
+func (b *LetterBox) close(ctx context.Context) error {
+	b.gate.Lock()
+	defer b.gate.Unlock()
+	v, err := b.rt.values()
+	if err != nil || !b.loaded || b.indexed {
+		return nil
+	}
+	b.loaded = false
+	if err := b.dropIndex(ctx, v); err != nil {
+		return fmt.Errorf("dead letters: index: %w", err)
+	}
+	if err := b.saveIndex(ctx, v); err != nil {
+		return fmt.Errorf("dead letters: index: %w", err)
+	}
 	return nil
 }
 
@@ -229,17 +353,58 @@ func unreadable(head Record, why error) LetterSummary {
 	}
 }
 
-// enter puts a summary into the index, in place of one with its id.
-func (b *LetterBox) enter(s LetterSummary) {
+// enter puts a summary into the index, in place of one with its id. died says that
+// its call has just failed.
+func (b *LetterBox) enter(ctx context.Context, s LetterSummary, died bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	at, found := b.place(s.ID)
-	if found {
-		*b.byID[at] = s
+	q := b.queue(s.Queue)
+	if old := b.letters[s.ID]; old != nil {
+		b.patterns.tally(old, -1)
+		q.bytes += int64(s.Size - old.Size)
+		*old = s
+	} else {
+		b.letters[s.ID] = &s
+		b.byID = insertLetter(b.byID, &s)
+		q.letters = insertLetter(q.letters, &s)
+		q.bytes += int64(s.Size)
+	}
+	if died {
+		b.tellPattern(ctx, &s, b.patterns.count(&s))
+	}
+	b.patterns.tally(&s, 1)
+}
+
+func compareLetters(a, b *LetterSummary) int { return cmp.Compare(a.ID, b.ID) }
+
+func insertLetter(list []*LetterSummary, s *LetterSummary) []*LetterSummary {
+	at, _ := slices.BinarySearchFunc(list, s, compareLetters)
+	return slices.Insert(list, at, s)
+}
+
+func removeLetter(list []*LetterSummary, s *LetterSummary) []*LetterSummary {
+	at, found := slices.BinarySearchFunc(list, s, compareLetters)
+	if !found {
+		return list
+	}
+	return slices.Delete(list, at, at+1)
+}
+
+// remove takes a letter out of the index.
+func (b *LetterBox) remove(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.letters[id]
+	if s == nil {
 		return
 	}
-	b.letters[s.ID] = &s
-	b.byID = slices.Insert(b.byID, at, &s)
+	delete(b.letters, id)
+	b.byID = removeLetter(b.byID, s)
+	q := b.queue(s.Queue)
+	q.letters = removeLetter(q.letters, s)
+	q.bytes -= int64(s.Size)
+	b.patterns.tally(s, -1)
+	b.makeRoom()
 }
 
 // maxSummary is how much of a text of an error a summary has.
@@ -251,7 +416,7 @@ func (l *Letter) summary() LetterSummary {
 		Instance: l.Call.Instance, Sig: l.Call.Sig, Group: l.Group, Error: cutText(l.Err(), maxSummary), DeadAt: l.DeadAt, Last: l.Last,
 		AttemptCount: l.AttemptCount, ReplayCount: len(l.Replays), EditCount: len(l.Edits), OrderKey: l.Call.OrderKey,
 		ArgsHash: l.Call.ArgsHash, NeedsEdit: l.NeedsEdit(), Tags: l.Tags, TraceID: traceID(l.Trace.Parent),
-		Host: l.Origin.Host, Version: l.Origin.Version, Size: l.Size, Rev: l.Rev, Claim: l.Claim,
+		Host: l.Origin.Host, Version: l.Origin.Version, Policy: l.Policy.Name, MovedAt: l.MovedAt, Claim: l.Claim, Size: l.Size, Rev: l.Rev,
 	}
 	s.Sealed = slices.ContainsFunc(l.Call.Args, func(a LetterArg) bool { return a.Sealed != nil })
 	types := make([]string, len(l.Errors))
@@ -285,8 +450,12 @@ func (b *LetterBox) change(ctx context.Context, l Letter, r letterRecord) (Lette
 	}
 	ctx, cancel := durably(ctx)
 	defer cancel()
+	if err := b.unindex(ctx, v); err != nil {
+		return l, err
+	}
 	b.gate.RLock()
 	defer b.gate.RUnlock()
+	died := r.Letter != nil && l.Rev == 0 || r.Transition != nil && r.Transition.Failure != nil
 	version, err := v.urgent().append(ctx, letterKey(l.Queue, l.ID), l.Rev, body)
 	if err != nil {
 		return l, err
@@ -298,7 +467,25 @@ func (b *LetterBox) change(ctx context.Context, l Letter, r letterRecord) (Lette
 		l.Size = len(body)
 	}
 	if b.loaded {
-		b.enter(l.summary())
+		b.enter(ctx, l.summary(), died)
 	}
 	return l, nil
+}
+
+// unindex takes away the index of the store before anything changes, if it could
+// not be when it was read.
+func (b *LetterBox) unindex(ctx context.Context, v values) error {
+	b.gate.RLock()
+	indexed := b.indexed
+	b.gate.RUnlock()
+	if !indexed {
+		return nil
+	}
+	b.gate.Lock()
+	defer b.gate.Unlock()
+	if err := b.dropIndex(ctx, v); err != nil {
+		return fmt.Errorf("index of letters: %w", err)
+	}
+	b.indexed = false
+	return nil
 }

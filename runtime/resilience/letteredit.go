@@ -132,7 +132,7 @@ func (b *LetterBox) edit(ctx context.Context, e editing, doc *jsonNode, o Letter
 		return e.l, fmt.Errorf("edit letter %s: %w: %w", e.l.ID, ErrInvalid, err)
 	}
 	edit := LetterEdit{Rev: len(e.l.Edits) + 1, At: time.Now().Round(0).UTC(), By: o.By, Reason: o.Reason, Sig: e.m.sig,
-		ArgsHash: keyedHash(b.hashKey, "args", object)}
+		ArgsHash: letterHash(b.hashKey, "args", object)}
 	if e.l.Call.IdemKey != "" && !o.KeepKey {
 		edit.IdemKey = NewIdempotencyKey()
 	}

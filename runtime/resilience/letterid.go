@@ -1,8 +1,10 @@
 package resilience
 
 import (
+	"bytes"
 	"crypto/rand"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -13,16 +15,41 @@ const crockford = "0123456789abcdefghjkmnpqrstvwxyz"
 // idLength is how many of them an id has: 128 bits, and two that are zero.
 const idLength = 26
 
-// newLetterID returns an id that sorts by at: 48 bits of milliseconds, then 80
-// random ones.
-func newLetterID(at time.Time) string {
-	var raw [16]byte
+// idSource makes ids, each greater than all before it. It is safe for concurrent
+// use.
+type idSource struct {
+	mu   sync.Mutex
+	last [16]byte
+}
+
+// next returns an id of a time: 48 bits of milliseconds, then 80 random ones. Within
+// a millisecond, and where the clock was set back, it is the last one plus one.
+func (s *idSource) next(at time.Time) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	raw := randomID(at)
+	if bytes.Compare(raw[:6], s.last[:6]) <= 0 {
+		raw = s.last
+		for i := len(raw) - 1; i >= 0; i-- {
+			if raw[i]++; raw[i] != 0 {
+				break
+			}
+		}
+	}
+	s.last = raw
+	return encodeID(raw)
+}
+
+// newLetterID returns an id that sorts by at.
+func newLetterID(at time.Time) string { return encodeID(randomID(at)) }
+
+func randomID(at time.Time) (raw [16]byte) {
 	ms := uint64(max(at.UnixMilli(), 0))
 	for i := range 6 {
 		raw[i] = byte(ms >> (40 - 8*i))
 	}
 	_, _ = rand.Read(raw[6:]) // never fails
-	return encodeID(raw)
+	return raw
 }
 
 func encodeID(raw [16]byte) string {

@@ -54,7 +54,10 @@ var errBadLetter = errors.New("letter cannot be read")
 // decodeLetterRecord reads a record of the key of a letter.
 func decodeLetterRecord(body []byte) (letterRecord, error) {
 	var r letterRecord
-	if err := json.Unmarshal(body, &r); err != nil {
+	if err := checkJSON(body); err != nil {
+		return r, fmt.Errorf("%w: %w", errBadLetter, err)
+	}
+	if err := json.Unmarshal(body, &r); err != nil { // fields of newer programs are left alone
 		return r, fmt.Errorf("%w: %w", errBadLetter, err)
 	}
 	if r.Kind != r.kind() || r.Kind == "" {
@@ -68,11 +71,11 @@ func decodeLetterRecord(body []byte) (letterRecord, error) {
 
 // fold adds a record to what those before it made of l.
 func (l *Letter) fold(r letterRecord, version Version) error {
-	if (r.Letter == nil) == (l.V == 0) {
-		return fmt.Errorf("%w: record %d of kind %s is out of place", errBadLetter, version, r.Kind)
+	if r.Letter == nil && l.V == 0 {
+		return fmt.Errorf("%w: record %d of kind %s has no letter before it", errBadLetter, version, r.Kind)
 	}
 	switch {
-	case r.Letter != nil:
+	case r.Letter != nil: // also in the place of all before it
 		*l = *r.Letter
 	case r.Transition != nil:
 		l.move(r.Transition)
@@ -86,7 +89,7 @@ func (l *Letter) fold(r letterRecord, version Version) error {
 }
 
 func (l *Letter) move(t *LetterTransition) {
-	l.State, l.Claim = t.To, t.Claim
+	l.State, l.Claim, l.MovedAt = t.To, t.Claim, t.At
 	if t.Replay != nil {
 		l.Replays = append(l.Replays, *t.Replay)
 	}

@@ -27,8 +27,10 @@ func LogHandler(l *slog.Logger) func(context.Context, Event) {
 
 func (e *Event) level() slog.Level {
 	switch {
+	case e.Kind == LetterLost:
+		return slog.LevelError
 	case e.Kind == GaveUp, e.Kind == BreakerTransition && e.From == StateClosed, e.Kind == OverrideRefused, e.worse() && !e.Quiet,
-		e.Kind == CheckpointNotKept, e.Kind == CheckpointRefused:
+		e.Kind == CheckpointNotKept, e.Kind == CheckpointRefused, e.Kind == LetterKept, e.Kind == LetterDropped, e.Kind == PatternChanged:
 		return slog.LevelWarn
 	case e.Kind == LimitChanged, e.Kind == AttemptFailed, e.Kind == RetryScheduled, e.Kind == Rejected, e.Kind == HedgeStarted, e.Kind == HedgeWon,
 		e.Kind == CheckpointUsed, e.Kind == CheckpointKept:

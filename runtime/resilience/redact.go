@@ -219,7 +219,7 @@ func (w *redaction) replace(value any, mode RedactMode) (other any, keep bool) {
 	switch mode {
 	case Hash:
 		text, _ := json.Marshal(value) // it was decoded from JSON
-		return keyedHash(w.key, "", text), true
+		return letterHash(w.key, "", text), true
 	case Mask:
 		return masked(value), true
 	}
@@ -279,9 +279,9 @@ func escapePointer(name string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
 }
 
-// keyedHash is the begin of an HMAC of what, as text. domain keeps hashes for one
+// letterHash is the begin of an HMAC of what, as text. domain keeps hashes for one
 // use from being compared with those for another.
-func keyedHash(key []byte, domain string, what []byte) string {
+func letterHash(key []byte, domain string, what []byte) string {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(domain))
 	mac.Write([]byte{0})

@@ -65,8 +65,8 @@ type Runtime struct {
 
 	letters       any // a *LetterBox, which is not said for the reason that health has
 	lettersMade   sync.Once
-	closeJobs     func() // of replays; nil without letters
 	letterOptions LetterOptions
+	closeLetters  func(context.Context) error
 	lettered      map[*Guard]bool // whose failed calls are kept
 
 	noStats, noHistograms bool
@@ -187,10 +187,10 @@ func (rt *Runtime) Close() error {
 	root, err := rt.root()
 	root.stop()
 	root.mu.Lock()
-	end, jobs := root.closeHealth, root.closeJobs
+	end, letters := root.closeHealth, root.closeLetters
 	root.mu.Unlock()
-	if jobs != nil {
-		jobs()
+	if letters != nil { // before the store is closed
+		err = errors.Join(err, letters(context.Background()))
 	}
 	if end != nil {
 		err = errors.Join(err, end())

@@ -1,0 +1,126 @@
+package resilience
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// ErrNoPattern says that there is no pattern under an id.
+var ErrNoPattern = errors.New("no such pattern")
+
+// Patterns returns the patterns of letters, those with the most open letters first.
+// text, if it is not empty, must be the id or the state of one, or a part of its
+// title, its errors or its method.
+func (b *LetterBox) Patterns(ctx context.Context, text string) ([]LetterPattern, error) {
+	if err := b.load(ctx); err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var list []LetterPattern
+	for _, p := range b.patterns.by {
+		if snapshot := p.snapshot(now); snapshot.fits(text) {
+			list = append(list, snapshot)
+		}
+	}
+	slices.SortFunc(list, func(a, b LetterPattern) int {
+		return cmp.Or(cmp.Compare(b.Open, a.Open), b.LastSeen.Compare(a.LastSeen), cmp.Compare(a.ID, b.ID))
+	})
+	return list, nil
+}
+
+// Pattern returns a pattern.
+func (b *LetterBox) Pattern(ctx context.Context, id string) (LetterPattern, error) {
+	if err := b.load(ctx); err != nil {
+		return LetterPattern{}, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.patterns.by[id]
+	if p == nil {
+		return LetterPattern{}, fmt.Errorf("pattern %.40q: %w", id, ErrNoPattern)
+	}
+	return p.snapshot(time.Now()), nil
+}
+
+// SetPattern changes what is said of a pattern, and returns what it is then. It is
+// durable when it returns.
+func (b *LetterBox) SetPattern(ctx context.Context, id string, o PatternChange) (LetterPattern, error) {
+	if o.State != "" && !slices.Contains([]PatternState{PatternOngoing, PatternResolved, PatternMuted}, o.State) {
+		return LetterPattern{}, fmt.Errorf("pattern %.40q: a state of %.40q cannot be set: want ongoing, resolved or muted", id, o.State)
+	}
+	if _, err := b.Pattern(ctx, id); err != nil {
+		return LetterPattern{}, err
+	}
+	v, err := b.rt.values()
+	if err != nil {
+		return LetterPattern{}, err
+	}
+	b.saying.Lock() // one after the other: each stands on what the one before said
+	defer b.saying.Unlock()
+	now := time.Now().Round(0).UTC()
+	if err := b.sayOf(ctx, v, id, func(c patternChange) patternChange { return c.with(id, o, now) }); err != nil {
+		return LetterPattern{}, fmt.Errorf("pattern %.40q: %w", id, err)
+	}
+	return b.Pattern(ctx, id)
+}
+
+// sayOf writes what is to be said of a pattern. b.saying is held.
+func (b *LetterBox) sayOf(ctx context.Context, v values, id string, change func(patternChange) patternChange) error {
+	b.mu.Lock()
+	p := b.patterns.get(id)
+	said, after := change(p.change), p.rev
+	b.mu.Unlock()
+	rev, err := replace(ctx, v, patternKey(id), after, said)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p = b.patterns.get(id)
+	p.say(said)
+	p.rev = rev
+	return nil
+}
+
+// replace writes a record in the place of version after of a key.
+func replace(ctx context.Context, v values, key string, after Version, what any) (Version, error) {
+	body, err := json.Marshal(what)
+	if err != nil {
+		return 0, err
+	}
+	rev, err := v.append(ctx, key, after, body)
+	if err == nil && after > 0 {
+		_ = v.drop(ctx, key, after) // what stood there before; another time if not now
+	}
+	return rev, err
+}
+
+const patternPrefix = "pattern/"
+
+func patternKey(id string) string { return StoreKey("pattern", id) }
+
+// loadPatterns reads what people said of patterns.
+func (b *LetterBox) loadPatterns(ctx context.Context, v values) error {
+	for head, err := range v.heads(ctx, patternPrefix, "") {
+		if err != nil {
+			return fmt.Errorf("patterns: %w", err)
+		}
+		var said patternChange
+		if json.Unmarshal(head.Body, &said) != nil || patternKey(said.ID) != head.Key {
+			continue // only notes of people stood there; Verify tells of it
+		}
+		b.mu.Lock()
+		p := b.patterns.get(said.ID)
+		p.say(said)
+		p.rev = head.Version
+		b.mu.Unlock()
+	}
+	return nil
+}
