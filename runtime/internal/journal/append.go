@@ -214,9 +214,11 @@ type memory struct {
 
 // newBatch returns an empty batch, with the memory of one that is done.
 func (j *Journal) newBatch() *batch {
-	m := memory{bytes: make([]byte, 0, 4<<10)}
+	var m memory
 	if n := len(j.idle); n > 0 {
 		m, j.idle = j.idle[n-1], j.idle[:n-1]
+	} else {
+		m.bytes = make([]byte, 0, 4<<10)
 	}
 	return &batch{bytes: m.bytes[:batchHead], changes: m.changes[:0]}
 }

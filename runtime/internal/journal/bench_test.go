@@ -14,12 +14,14 @@ import (
 	"time"
 )
 
-// floor is the least that group commit can cost: a file that was filled with
-// zeros, one buffer, one lock, fdatasync. It starts again where the file ends.
+// floor is the least that group commit can cost: files that were filled with
+// zeros, one buffer, one lock, fdatasync. It starts again where the file ends, or
+// goes on in one that a goroutine made ahead.
 type floor struct {
 	mu      sync.Mutex
 	cond    sync.Cond
 	f       File
+	ahead   chan File // nil: start again
 	size    int64
 	off     int64
 	buf     []byte
@@ -30,20 +32,44 @@ type floor struct {
 	err     error
 }
 
-func openFloor(b *testing.B, dir string, size int64) *floor {
+func openFloor(b *testing.B, dir string, size int64, rolling bool) *floor {
 	b.Helper()
-	f, err := disk(b, dir).Open("floor", Create)
-	if err == nil {
-		err = zero(f, 0, size)
+	d := disk(b, dir)
+	n := 0
+	fill := func() File {
+		n++
+		f, err := d.Open(fmt.Sprint("floor", n), Create)
+		if err == nil {
+			err = zero(f, 0, size)
+		}
+		if err == nil {
+			err = f.Sync()
+		}
+		if err == nil {
+			err = d.SyncDir()
+		}
+		if err != nil {
+			b.Error(err)
+		}
+		return f
 	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err != nil {
-		b.Fatal(err)
-	}
-	g := &floor{f: f, size: size, next: 1}
+	g := &floor{f: fill(), size: size, next: 1}
 	g.cond.L = &g.mu
+	if rolling {
+		g.ahead = make(chan File)
+		stop := make(chan struct{})
+		var wg sync.WaitGroup
+		b.Cleanup(func() { close(stop); wg.Wait() })
+		wg.Go(func() {
+			for {
+				select {
+				case g.ahead <- fill():
+				case <-stop:
+					return
+				}
+			}
+		})
+	}
 	return g
 }
 
@@ -73,6 +99,10 @@ func (g *floor) put(p []byte) error {
 func (g *floor) flush(b []byte) error {
 	if g.off+int64(len(b)) > g.size {
 		g.off = 0
+		if g.ahead != nil {
+			_ = g.f.Close()
+			g.f = <-g.ahead
+		}
 	}
 	_, err := g.f.WriteAt(b, g.off)
 	g.off += int64(len(b))
@@ -90,60 +120,73 @@ func cpu() time.Duration {
 }
 
 // BenchmarkAppend compares durable appends of 256 bytes with the floor, turn and
-// turn about, since the disk is not the same from one second to the next.
+// turn about, since the disk is not the same from one second to the next: within
+// one file, and rolling over files of 64 MiB that both fill with zeros ahead.
 func BenchmarkAppend(b *testing.B) {
-	payload := bytes.Repeat([]byte{'x'}, 256)
 	for _, writers := range []int{1, 8, 64, 512} {
-		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
-			dir := b.TempDir()
-			g := openFloor(b, dir, 64<<20)
-			j := open(b, filepath.Join(dir, "journal"), Options{SegmentSize: 512 << 20})
-			last := make([]uint64, writers)
-			keys := make([]string, writers)
-			for w := range keys {
-				keys[w] = fmt.Sprintf("run/%d", w)
-			}
-			_ = mustAppend(b, j, "warm", 0, "")
-			var took, used [2]time.Duration
-			n := int64(b.N)
-			round := func(i int, n int64, f func(w int) error) {
-				t, c := time.Now(), cpu()
-				var wg sync.WaitGroup
-				var left atomic.Int64
-				left.Store(n)
-				for w := range writers {
-					wg.Go(func() {
-						for left.Add(-1) >= 0 {
-							if err := f(w); err != nil {
-								b.Error(err)
-								return
-							}
-						}
-					})
-				}
-				wg.Wait()
-				took[i] += time.Since(t)
-				used[i] += cpu() - c
-			}
-			const rounds = 8
-			for range rounds {
-				round(0, n/rounds+1, func(int) error { return g.put(payload) })
-				round(1, n/rounds+1, func(w int) (err error) {
-					last[w], err = j.Append(background, keys[w], last[w], payload)
-					return err
-				})
-			}
-			total := float64(n/rounds+1) * rounds
-			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(total/took[0].Seconds(), "floor/s")
-			b.ReportMetric(total/took[1].Seconds(), "appends/s")
-			b.ReportMetric(took[0].Seconds()/took[1].Seconds(), "of-floor")
-			b.ReportMetric(float64(used[0].Microseconds())/total, "floor-µs-cpu")
-			b.ReportMetric(float64(used[1].Microseconds())/total, "µs-cpu")
-			mustClose(b, j)
-			_ = os.RemoveAll(dir)
+		b.Run(fmt.Sprintf("one/writers=%d", writers), func(b *testing.B) {
+			benchmarkAppend(b, writers, openFloor(b, b.TempDir(), 64<<20, false), Options{SegmentSize: 512 << 20})
 		})
 	}
+	for _, writers := range []int{1, 8, 64, 512} {
+		b.Run(fmt.Sprintf("rolling/writers=%d", writers), func(b *testing.B) {
+			benchmarkAppend(b, writers, openFloor(b, b.TempDir(), 64<<20, true), Options{})
+		})
+	}
+}
+
+func benchmarkAppend(b *testing.B, writers int, g *floor, o Options) {
+	payload := bytes.Repeat([]byte{'x'}, 256)
+	j := open(b, b.TempDir(), o)
+	last := make([]uint64, writers)
+	keys := make([]string, writers)
+	for w := range keys {
+		keys[w] = fmt.Sprintf("run/%d", w)
+	}
+	mustAppend(b, j, "warm", 0, "")
+	const rounds = 8
+	var took, used [2]time.Duration
+	n := int64(b.N)/rounds + 1
+	for range rounds {
+		for i, f := range []func(w int) error{
+			func(int) error { return g.put(payload) },
+			func(w int) (err error) {
+				last[w], err = j.Append(background, keys[w], last[w], payload)
+				return err
+			},
+		} {
+			t, c := time.Now(), cpu()
+			share(b, writers, n, f)
+			took[i] += time.Since(t)
+			used[i] += cpu() - c
+		}
+	}
+	total := float64(n) * rounds
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(total/took[0].Seconds(), "floor/s")
+	b.ReportMetric(total/took[1].Seconds(), "appends/s")
+	b.ReportMetric(took[0].Seconds()/took[1].Seconds(), "of-floor")
+	b.ReportMetric(float64(used[0].Microseconds())/total, "floor-µs-cpu")
+	b.ReportMetric(float64(used[1].Microseconds())/total, "µs-cpu")
+	mustClose(b, j)
+}
+
+// share has writers do n things.
+func share(b *testing.B, writers int, n int64, f func(w int) error) {
+	var wg sync.WaitGroup
+	var left atomic.Int64
+	left.Store(n)
+	for w := range writers {
+		wg.Go(func() {
+			for left.Add(-1) >= 0 {
+				if err := f(w); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // BenchmarkOpen opens a million records of 256 bytes from the cache of the

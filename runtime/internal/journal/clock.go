@@ -13,26 +13,32 @@ const leap = time.Hour
 // clock gives times that never go back. It is under Journal.mu.
 type clock struct {
 	greatest int64     // Unix nanoseconds
-	base     time.Time // when it was last believed, with its monotonic reading
-	strange  bool      // the wall clock has leapt, and was reported
+	start    time.Time // with its monotonic reading
+	wall     int64     // when the wall clock was last believed
+	ran      time.Duration
+	strange  bool // the wall clock has leapt, and was reported
 }
 
 // now returns the greatest time seen: t, unless the wall clock has leapt, or was
 // set back. It says so once.
 func (c *clock) now(t time.Time) (nanos int64, leapt error) {
-	wall := t.UnixNano()
-	if c.base.IsZero() {
-		c.base = t
+	if c.start.IsZero() {
+		c.start, c.wall = t, t.UnixNano()
 	}
-	should := c.base.UnixNano() + int64(t.Sub(c.base)) // by the monotonic clock
+	return c.at(t.UnixNano(), t.Sub(c.start))
+}
+
+// at is now, by the wall clock and by the monotonic one since the start.
+func (c *clock) at(wall int64, ran time.Duration) (nanos int64, leapt error) {
+	should := c.wall + int64(ran-c.ran)
 	if off := time.Duration(wall - should); off > leap || off < -leap {
 		if !c.strange {
 			c.strange = true
-			leapt = fmt.Errorf("the clock moved by %v, from %v to %v", off, time.Unix(0, should).UTC(), t.UTC().Round(0))
+			leapt = fmt.Errorf("the clock moved by %v, from %v to %v", off, time.Unix(0, should).UTC(), time.Unix(0, wall).UTC())
 		}
 		wall = should
 	} else {
-		c.base, c.strange = t, false
+		c.wall, c.ran, c.strange = wall, ran, false
 	}
 	c.greatest = max(c.greatest, wall)
 	return c.greatest, leapt

@@ -107,7 +107,7 @@ type header struct {
 
 // sealBatch fills the header in front of the records of b, but for h.length and
 // h.crc, which it returns.
-func sealBatch(b []byte, h header, of id, segment uint64) header {
+func sealBatch(b []byte, h header, sum headSum) header {
 	le := binary.LittleEndian
 	h.length = uint32(len(b) - batchHead)
 	le.PutUint32(b, h.length)
@@ -117,7 +117,7 @@ func sealBatch(b []byte, h header, of id, segment uint64) header {
 	le.PutUint32(b[24:], h.prev)
 	h.crc = bodySum(b, b[batchHead:])
 	le.PutUint32(b[28:], h.crc)
-	le.PutUint32(b[32:], newHeadSum(of, segment).sum(b))
+	le.PutUint32(b[32:], sum.sum(b))
 	le.PutUint32(b[36:], 0)
 	return h
 }

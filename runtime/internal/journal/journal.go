@@ -57,6 +57,7 @@ type segmaker struct {
 	stopped bool  // nobody does any more
 	failed  error // why the last one could not be made
 	reserve bool  // RESERVE is there
+	hurry   bool  // one was wanted before it was made
 	want    chan struct{}
 }
 

@@ -11,7 +11,8 @@ import (
 type segment struct {
 	number uint64
 	file   File
-	size   int64 // how far batches may go; the file is shorter with Options.Growing
+	size   int64   // how far batches may go; the file is shorter with Options.Growing
+	sum    headSum // of what seeds the headers of batches; of who has the turn, 0 until it is needed
 
 	// used, live and total are under Journal.mu.
 	used  int64 // where the batches end

@@ -34,8 +34,10 @@ func (j *Journal) write(b *batch) error {
 // put writes and flushes b, for which the segment has room.
 func (j *Journal) put(b *batch) error {
 	j.clean = false
-	h := sealBatch(b.bytes, header{records: uint32(len(b.changes)), number: j.chain.number + 1, durable: j.flushed.Load(), prev: j.chain.crc},
-		j.id, j.seg.number)
+	if j.seg.sum == 0 {
+		j.seg.sum = newHeadSum(j.id, j.seg.number)
+	}
+	h := sealBatch(b.bytes, header{records: uint32(len(b.changes)), number: j.chain.number + 1, durable: j.flushed.Load(), prev: j.chain.crc}, j.seg.sum)
 	n, err := j.seg.file.WriteAt(b.bytes, j.seg.used)
 	if err == nil && n < len(b.bytes) {
 		err = io.ErrShortWrite
@@ -193,6 +195,7 @@ func (j *Journal) makeRoom(n int64) error {
 		return err
 	}
 	j.mu.Lock()
+	j.hurry = j.hurry || j.seg != nil && j.spare == nil
 	err := j.obtain()
 	if err == nil {
 		j.begin(j.spare)
@@ -253,9 +256,11 @@ func (j *Journal) ask() {
 	j.mu.Lock()
 }
 
-// lookAhead has the next segment made while the last one is being filled.
+// lookAhead has the next segment made while the last one is being filled: when
+// half of it is, or at once where that was too late before. A journal that is
+// opened for a few records needs none.
 func (j *Journal) lookAhead() {
-	if !j.o.Serial && !j.making && !j.closed && j.spare == nil && j.full == nil && j.seg.used > j.seg.size/2 {
+	if !j.o.Serial && !j.making && !j.closed && j.spare == nil && j.full == nil && (j.hurry || j.seg.used > j.seg.size/2) {
 		j.ask()
 	}
 }
