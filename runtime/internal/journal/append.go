@@ -79,6 +79,10 @@ func (j *Journal) append(ctx context.Context, key string, after uint64, payload 
 	if err := j.enter(ctx, urgent); err != nil {
 		return 0, fmt.Errorf("append to %s: %w", key, err)
 	}
+	if err := j.x.unusable(key); err != nil {
+		j.mu.Unlock()
+		return 0, fmt.Errorf("append to %s: %w", key, err)
+	}
 	e := j.x.keys[key]
 	var head uint64
 	if e != nil {
@@ -101,6 +105,10 @@ func (j *Journal) append(ctx context.Context, key string, after uint64, payload 
 
 func (j *Journal) drop(ctx context.Context, key string, through uint64) error {
 	if err := j.enter(ctx, true); err != nil {
+		return fmt.Errorf("drop %s: %w", key, err)
+	}
+	if err := j.x.unusable(key); err != nil {
+		j.mu.Unlock()
 		return fmt.Errorf("drop %s: %w", key, err)
 	}
 	e := j.x.keys[key]

@@ -21,7 +21,7 @@ func threeSegments(t *testing.T, clean bool) (*faultfs.Disk, []wrote) {
 	var all []wrote
 	last := map[string]uint64{}
 	for i := range 40 {
-		w := wrote{key: "k/" + string(rune('a'+i%3)), payload: []byte(strings.Repeat(string(rune('A'+i)), 40+i*14))}
+		w := wrote{key: []string{"k/one", "k/three", "k/four"}[i%3], payload: []byte(strings.Repeat(string(rune('A'+i)), 40+i*14))}
 		w.version = must(j.Append(background, w.key, last[w.key], w.payload))
 		last[w.key] = w.version
 		all = append(all, w)
@@ -176,4 +176,80 @@ func TestPayloadsThatAreJournals(t *testing.T) {
 		t.Fatal("the last batch was changed, and not cut")
 	}
 	judge(t, j, all[:2], 0)
+}
+
+// TestQuarantine flips every bit of the records of a journal: the keys of the
+// batch that it hits are unusable, and all others whole, over a restart as well.
+func TestQuarantine(t *testing.T) {
+	d, all := threeSegments(t, false)
+	o := small
+	o.OnDamage = journal.Quarantine
+	opened, usable := 0, 0
+	for _, name := range []string{"000000000001.rj", "000000000002.rj"} {
+		b := d.Bytes(name)
+		for bit := 0; bit < len(b)*8; bit += 3 {
+			if testing.Short() && bit%11 != 0 {
+				continue
+			}
+			b[bit/8] ^= 1 << (bit % 8)
+			c := d.Kill()
+			c.Put(name, b)
+			b[bit/8] ^= 1 << (bit % 8)
+			j, err := journal.Open(c, o)
+			var corrupt *journal.CorruptError
+			if errors.As(err, &corrupt) {
+				continue
+			}
+			ok(t, err)
+			if j.Stats().Quarantine {
+				opened++
+			}
+			for range 2 {
+				usable += quarantined(t, j, all, fmt.Sprintf("bit %d of %s", bit, name))
+				must(j.Append(background, fmt.Sprintf("another/key/%d", j.Stats().Version), 0, []byte("works")))
+				ok(t, j.Close())
+				j = must(journal.Open(c, o))
+			}
+		}
+	}
+	if opened == 0 || usable < opened*2*2 {
+		t.Errorf("%d journals were opened with damage, and twice %d keys of 3 were usable, want 2 in each", opened, usable)
+	}
+}
+
+// quarantined fails where a key is neither whole nor unusable, and returns how
+// many are whole.
+func quarantined(t *testing.T, j *journal.Journal, all []wrote, what string) (usable int) {
+	t.Helper()
+	want := map[string][]wrote{}
+	for _, w := range all {
+		want[w.key] = append(want[w.key], w)
+	}
+	for key, list := range want {
+		n, damaged := 0, false
+		for r, err := range j.Scan(background, key, 0) {
+			var corrupt *journal.CorruptError
+			if damaged = errors.As(err, &corrupt); damaged {
+				break
+			}
+			ok(t, err)
+			if r.Version != list[n].version || !bytes.Equal(r.Payload, list[n].payload) {
+				t.Fatalf("%s: %s has version %d, want %d", what, key, r.Version, list[n].version)
+			}
+			n++
+		}
+		if !damaged && n != len(list) {
+			t.Fatalf("%s: %s has %d records, want %d or an error", what, key, n, len(list))
+		}
+		if !damaged {
+			usable++
+		} else {
+			_, err := j.Append(background, key, 0, nil)
+			var corrupt *journal.CorruptError
+			if !errors.As(err, &corrupt) {
+				t.Fatalf("%s: append to %s: %v", what, key, err)
+			}
+		}
+	}
+	return usable
 }

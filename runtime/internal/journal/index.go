@@ -23,6 +23,8 @@ type index struct {
 	shown   uint64 // records up to this version may be seen
 	records int    // that are live, of all keys
 
+	suspected *quarantine // nil where all is well
+
 	order  []string // the keys when it was made, sorted; may hold some that are gone
 	fresh  []string // keys since then
 	stale  int      // how many of order are gone

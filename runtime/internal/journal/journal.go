@@ -200,6 +200,7 @@ func (j *Journal) Stats() Stats {
 		s.SegmentBytes += seg.size
 	}
 	s.Spare, s.Reserve, s.Full, s.Poisoned = j.spare != nil, j.reserve, j.full != nil, j.broken != nil
+	s.Quarantine = j.x.suspected != nil
 	s.Version, s.Durable = j.x.version, j.flushed.Load()
 	return s
 }
@@ -245,7 +246,7 @@ func (j *Journal) finish() error {
 			return err
 		}
 	}
-	if !j.indexed {
+	if !j.indexed && j.x.suspected == nil { // INDEX does not know of damage
 		if err := j.writeIndex(); err != nil {
 			j.event(Event{Kind: IndexIgnored, Err: err})
 		}

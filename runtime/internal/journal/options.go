@@ -30,8 +30,10 @@ type OnDamage int
 const (
 	// Refuse: Open returns a [*CorruptError].
 	Refuse OnDamage = iota
-	// Quarantine: keys that may have lost a record return the [*CorruptError], the
-	// rest works. Where it cannot be told which keys those are, Open refuses.
+	// Quarantine: keys that may have lost a record return the [*CorruptError], and are
+	// not among heads; the rest works. Where it cannot be told which keys those are,
+	// Open refuses. Damage that INDEX hid shows when the segment is read for the first
+	// time, as the [*CorruptError] of every record in it.
 	Quarantine
 )
 
@@ -111,6 +113,7 @@ type Stats struct {
 	Spare                   bool  // whether a segment is ready ahead
 	Reserve                 bool  // whether RESERVE is there
 	Full, Poisoned, Indexed bool  // Indexed: opened by INDEX
+	Quarantine              bool  // some keys are damaged
 	Version                 uint64
 	Durable                 uint64 // the number of the last batch known to be flushed
 }

@@ -34,7 +34,7 @@ func (j *Journal) Scan(ctx context.Context, key string, after uint64) iter.Seq2[
 }
 
 // Heads yields the last durable record of each key that begins with prefix and is
-// not below from, by key. After an error it ends.
+// not below from, by key. After an error it ends. Keys in quarantine are left out.
 func (j *Journal) Heads(ctx context.Context, prefix, from string) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		next := max(prefix, from)
@@ -83,6 +83,9 @@ func (j *Journal) find(ctx context.Context, key string, after uint64, n int) ([]
 	if err := j.readable(ctx); err != nil {
 		return nil, err
 	}
+	if err := j.x.unusable(key); err != nil {
+		return nil, err
+	}
 	e := j.x.keys[key]
 	if e == nil {
 		return nil, nil
@@ -119,7 +122,7 @@ func (j *Journal) findHeads(ctx context.Context, prefix, from string) (list []wh
 		if len(list) == mostRead {
 			return list, key, nil
 		}
-		if e := j.x.keys[key]; e != nil {
+		if e := j.x.keys[key]; e != nil && j.x.unusable(key) == nil {
 			if p, ok := e.shown(j.x.shown); ok {
 				list = append(list, j.at(key, p))
 			}

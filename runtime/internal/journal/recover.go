@@ -189,13 +189,34 @@ func (r *recovery) replay() error {
 // pass walks over all batches, and finds out whether what stops it is the end or
 // damage.
 func (r *recovery) pass(apply func(block) error) error {
+	r.at, r.end = 0, segmentHead
+	for {
+		if err := r.passOn(apply); err != nil {
+			return err
+		}
+		if err := r.judgeEnd(); err == nil || !r.skip(err) {
+			return err
+		}
+	}
+}
+
+// passOn walks from where the chain has come to.
+func (r *recovery) passOn(apply func(block) error) error {
+	start := r.at
 	for i, seg := range r.segs {
-		before := uint64(0)
+		if i < start {
+			continue
+		}
+		before, off := uint64(0), int64(segmentHead)
 		if i > 0 {
 			before = r.segs[i-1].number
 		}
+		if i == start {
+			off = r.end
+		}
+		jump := seg.number != before+1 && off == segmentHead
 		from, first := r.found.chain, header{}
-		end, c, err := r.walk(seg, seg.number != before+1, func(b block) error {
+		end, c, err := r.walk(seg, off, jump, func(b block) error {
 			if first.number == 0 && len(b.heads) > 0 {
 				first = b.heads[0]
 			}
@@ -208,21 +229,21 @@ func (r *recovery) pass(apply func(block) error) error {
 		if err != nil {
 			return err
 		}
-		if first.number == 0 && i > 0 { // it ended in the segment before
+		if first.number == 0 && i > start { // it ended in the segment before
 			break
 		}
-		if seg.number != before+1 && first.number != 0 {
+		if jump && first.number != 0 {
 			r.jumps = append(r.jumps, removed{before + 1, seg.number - 1, from.number + 1, first.number - 1, first.prev})
 		}
 		r.at, r.end, r.found.chain = i, end, c
 		seg.used = end
 		seg.checked.Store(true)
 	}
-	return r.judgeEnd()
+	return nil
 }
 
 // walk has one goroutine read and check while this one takes in.
-func (r *recovery) walk(seg *segment, jump bool, emit func(block) error) (end int64, c chain, err error) {
+func (r *recovery) walk(seg *segment, off int64, jump bool, emit func(block) error) (end int64, c chain, err error) {
 	if r.o.Serial {
 		var buf []byte
 		take := func(n int) []byte {
@@ -231,7 +252,7 @@ func (r *recovery) walk(seg *segment, jump bool, emit func(block) error) (end in
 			}
 			return buf[:n]
 		}
-		return walk(seg, r.found.id, segmentHead, r.found.chain, jump, take, emit)
+		return walk(seg, r.found.id, off, r.found.chain, jump, take, emit)
 	}
 	blocks, free := make(chan block), make(chan []byte, 2)
 	free <- nil
@@ -244,7 +265,7 @@ func (r *recovery) walk(seg *segment, jump bool, emit func(block) error) (end in
 			}
 			return make([]byte, n)
 		}
-		end, c, err = walk(seg, r.found.id, segmentHead, r.found.chain, jump, take, func(b block) error {
+		end, c, err = walk(seg, r.found.id, off, r.found.chain, jump, take, func(b block) error {
 			blocks <- b
 			return nil
 		})
