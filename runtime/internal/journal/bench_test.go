@@ -228,3 +228,37 @@ func grow(b *testing.B, dir string, records, keys int) {
 	}
 	mustClose(b, j)
 }
+
+// BenchmarkRead scans a key of ten thousand records, among those of others, and
+// the heads of a hundred thousand keys, after an open by INDEX.
+func BenchmarkRead(b *testing.B) {
+	b.Run("scan 1e4 of 1e5", func(b *testing.B) {
+		dir := b.TempDir()
+		grow(b, dir, 1e5, 10)
+		j := open(b, dir, Options{})
+		for b.Loop() {
+			if n := len(payloads(b, j, "ckpt/example.com/pay.Gateway/Charge/0000003")); n != 1e4 {
+				b.Fatalf("%d records", n)
+			}
+		}
+		mustClose(b, j)
+	})
+	b.Run("1e5 heads", func(b *testing.B) {
+		dir := b.TempDir()
+		grow(b, dir, 1e5, 1e5)
+		for b.Loop() {
+			j := open(b, dir, Options{})
+			n := 0
+			for _, err := range j.Heads(background, "ckpt/", "") {
+				if err != nil {
+					b.Fatal(err)
+				}
+				n++
+			}
+			if n != 1e5 {
+				b.Fatalf("%d heads", n)
+			}
+			mustClose(b, j)
+		}
+	})
+}

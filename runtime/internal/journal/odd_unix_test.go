@@ -31,3 +31,22 @@ func TestOddFiles(t *testing.T) {
 		t.Error("a directory below a device was made")
 	}
 }
+
+// TestDirectoriesAreMade makes a directory with those above it, for nobody else.
+func TestDirectoriesAreMade(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	d := must(journal.OS(dir + "/"))
+	j := must(journal.Open(d, journal.Options{SegmentSize: 64 << 10}))
+	must(j.Append(background, "k", 0, nil))
+	ok(t, j.Close())
+	for name, want := range map[string]os.FileMode{"../": 0o700, "": 0o700, "000000000001.rj": 0o600, "LOCK": 0o600, "INDEX": 0o600, "RESERVE": 0o600} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		ok(t, err)
+		if info.Mode().Perm() != want {
+			t.Errorf("%q has mode %v, want %v", name, info.Mode(), want)
+		}
+	}
+	if _, err := journal.ExistingOS(filepath.Join(dir, "c")); !os.IsNotExist(err) {
+		t.Errorf("a directory that is not there: %v", err)
+	}
+}

@@ -5,15 +5,38 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // OS returns the directory at path, which is made with mode 0700 if it is not
-// there. What happens later happens to that directory, also when it is moved.
+// there, durably. What happens later happens to that directory, also when it is
+// moved.
 func OS(path string) (FS, error) {
-	if err := os.MkdirAll(path, 0o700); err != nil {
+	if err := makeDir(path); err != nil {
 		return nil, err
 	}
 	return openOS(path)
+}
+
+// makeDir makes a directory and those above it. A file is as durable as the name
+// of the directory that holds it, so whatever got a new name is flushed.
+func makeDir(path string) error {
+	_, err := os.Stat(path)
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	above := filepath.Dir(filepath.Clean(path))
+	if err := makeDir(above); err != nil {
+		return err
+	}
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	dir, err := os.Open(above)
+	if err != nil {
+		return err
+	}
+	return errors.Join(syncDir(dir), dir.Close())
 }
 
 // ExistingOS is [OS] for who only reads: it makes nothing.
