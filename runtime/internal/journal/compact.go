@@ -151,7 +151,9 @@ func (j *Journal) cheap(seg *segment) bool { return seg.live < j.o.least()/8 }
 // rewrite copies what is live in seg to the end of the journal and takes seg away.
 func (j *Journal) rewrite(ctx context.Context, seg *segment) error {
 	j.compacting.Lock()
-	there := seg.hold()
+	j.mu.Lock()
+	there := j.x.segs[seg.number] == seg && seg.hold() // else somebody was faster
+	j.mu.Unlock()
 	var err error
 	if there {
 		r := rewriting{Journal: j, seg: seg, gone: removed{from: seg.number, through: seg.number}}

@@ -45,12 +45,12 @@ func (tr trouble) on(d *faultfs.Disk, n int, hit *bool) {
 	})
 }
 
-// TestEveryOperationFails lets every eleventh operation of a workload fail in turn,
+// TestEveryOperationFails lets every twenty-third operation of a workload fail in turn,
 // and every one where -heavy is 2 or more, and kills the process or cuts the power in the end and somewhere after the fault.
 func TestEveryOperationFails(t *testing.T) {
 	for _, mode := range modes {
 		w, _ := recorded(t, mode, 11, 50)
-		ops, stride := w.disk.Ops(), 11
+		ops, stride := w.disk.Ops(), 23
 		switch {
 		case *heavy > 1:
 			stride = 1
