@@ -46,7 +46,7 @@ type subverb struct {
 type action func(ctx context.Context, args []string) error
 
 // groups are the verbs that have verbs; funcs, since their help lists verbs.
-func groups() []group { return []group{dlqGroup()} }
+func groups() []group { return []group{dlqGroup(), storeGroup()} }
 
 func findGroup(name string) (group, bool) {
 	for _, g := range groups() {
@@ -262,6 +262,10 @@ func codeOf(err error) int {
 		if errors.Is(err, c.err) {
 			return c.code
 		}
+	}
+	var corrupt *resilience.CorruptError
+	if errors.As(err, &corrupt) {
+		return exitUnhealthy
 	}
 	var p *ops.Problem
 	if !errors.As(err, &p) {
