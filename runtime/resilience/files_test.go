@@ -388,3 +388,21 @@ func TestDurableSwitchIsTold(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestAppendsToFilesAllocateLittle holds what a checkpoint, a letter and a step cost
+// besides their flush.
+func TestAppendsToFilesAllocateLittle(t *testing.T) {
+	s, err := OpenStore(t.TempDir(), StoreOptions{Sync: SyncNone})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	v, last, ctx, body := values{s.Stores().Log}, Version(0), context.Background(), make([]byte, 256)
+	if n := testing.AllocsPerRun(1000, func() {
+		if last, err = v.append(ctx, "k", last, body); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 2 {
+		t.Errorf("%v allocations", n)
+	}
+}
