@@ -18,6 +18,7 @@ type Wrapper struct {
 	instance string
 	pkg      string
 	errs     []error
+	ready    func() // called when all of the wrapper is there; nil: nobody waits for it
 }
 
 // Wrap begins the wrapper of an interface, such as "payments.Gateway". next
@@ -71,7 +72,12 @@ func (w *Wrapper) Guard(method string, p Policy) *Guard {
 }
 
 // Err returns every complaint, nil if there is none.
-func (w *Wrapper) Err() error { return errors.Join(w.errs...) }
+func (w *Wrapper) Err() error {
+	if w.ready != nil {
+		w.ready()
+	}
+	return errors.Join(w.errs...)
+}
 
 // Guard is the policy of one method and its state. It is safe for concurrent
 // use.

@@ -81,6 +81,7 @@ func NewDeadLetters[A any](w *Wrapper, method string, p DeadLetterPolicy, m Lett
 	if err != nil {
 		w.errs = append(w.errs, fmt.Errorf("%s.%s: deadLetter: %w", w.name, method, err))
 	}
+	w.ready = d.box.resumeLater // and not before: a job may call the wrapper
 	return d
 }
 
@@ -156,7 +157,6 @@ func (b *LetterBox) admit(m *letterMethod) error {
 	b.queue(m.conf.Queue).limit(&m.conf)
 	b.mu.Unlock()
 	b.rt.keepLetters(m)
-	b.resumeLater()
 	return nil
 }
 

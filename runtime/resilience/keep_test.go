@@ -27,7 +27,12 @@ type notifier struct {
 
 func newNotifier(t testing.TB, rt *Runtime, p Policy, d DeadLetterPolicy, m LetterMethod[notifyArgs]) *notifier {
 	t.Helper()
-	n := &notifier{next: func(context.Context, notifyArgs) error { return errDown }}
+	return notifierTo(t, rt, p, d, m, func(context.Context, notifyArgs) error { return errDown })
+}
+
+func notifierTo(t testing.TB, rt *Runtime, p Policy, d DeadLetterPolicy, m LetterMethod[notifyArgs], next func(context.Context, notifyArgs) error) *notifier {
+	t.Helper()
+	n := &notifier{next: next}
 	w := rt.Wrap("payments.Gateway", n)
 	n.guard = w.Guard("Notify", p)
 	m.Fields = notifyFields

@@ -131,8 +131,7 @@ func TestEditOfRedacted(t *testing.T) {
 			}
 			rt := openLetters(t, o)
 			to := &peer{fail: down}
-			nt := newNotifier(t, rt, Policy{}, DeadLetterPolicy{}, m)
-			nt.next = to.notify
+			nt := notifierTo(t, rt, Policy{}, DeadLetterPolicy{}, m, to.notify)
 			_ = nt.call(t.Context(), notifyArgs{CustomerID: "first", Event: map[string]string{"token": "x"}})
 			to.heal(nil)
 			l := onlyLetter(t, rt)

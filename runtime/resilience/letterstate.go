@@ -172,7 +172,7 @@ func (b *LetterBox) settle(ctx context.Context, id string, c LetterClaim, t Lett
 	case l.State != LetterClaimed || l.Claim.Attempt != c.Attempt:
 		return l, fmt.Errorf("letter %s: %w", id, ErrLetterChanged)
 	}
-	t.JobID = c.JobID
+	t.JobID, t.Claim = c.JobID, LetterClaim{JobID: c.JobID}
 	return b.move(ctx, l, t)
 }
 

@@ -63,8 +63,7 @@ func letters(t *testing.T, o Options, p Policy, n int, m LetterMethod[notifyArgs
 	t.Helper()
 	rt := openLetters(t, o)
 	to := &peer{fail: down}
-	nt := newNotifier(t, rt, p, DeadLetterPolicy{Queue: "payments.notify"}, m)
-	nt.next = to.notify
+	nt := notifierTo(t, rt, p, DeadLetterPolicy{Queue: "payments.notify"}, m, to.notify)
 	for i := range n {
 		ctx := WithIdempotencyKey(t.Context(), "key-"+strconv.Itoa(i))
 		if err := nt.call(ctx, notifyArgs{CustomerID: "c-" + strconv.Itoa(i), Cents: 1<<62 + int64(i)}); !errors.Is(err, ErrDeadLettered) {

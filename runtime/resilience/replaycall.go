@@ -224,16 +224,16 @@ func (r *jobRun) outcome(w *replayed, l *Letter, run *replaying, err error, obje
 		return LetterTransition{To: LetterReplayed, Replay: &LetterReplay{Outcome: ReplaySucceeded}}
 	case f != nil && f.Count == 0 && (f.Reason == ReasonRejected || f.Reason == ReasonBreakerOpen): // nothing was called
 		w.again, w.after = true, max(time.Second, retryAfterOf(err))
-		return LetterTransition{To: LetterDead, Claim: LetterClaim{JobID: r.id}, Why: "not admitted: " + string(f.Reason)}
+		return LetterTransition{To: LetterDead, Why: "not admitted: " + string(f.Reason)}
 	case f == nil && r.ctx.Err() != nil:
 		w.again = true
-		return LetterTransition{To: LetterDead, Claim: LetterClaim{JobID: r.id}, Why: "the process was shut down", Replay: &LetterReplay{Outcome: ReplayInterrupted}}
+		return LetterTransition{To: LetterDead, Why: "the process was shut down", Replay: &LetterReplay{Outcome: ReplayInterrupted}}
 	case f == nil:
 		f = r.box.failed(r.ctx, w.m, object, err)
 	}
 	w.failed, w.same = true, f.Group == l.Group
 	w.result.Outcome, w.result.Why = ReplayFailed, f.text()
-	t := LetterTransition{To: LetterDead, Claim: LetterClaim{JobID: r.id}, Failure: f, Replay: &LetterReplay{Outcome: ReplayFailed, ErrFP: f.Group}}
+	t := LetterTransition{To: LetterDead, Failure: f, Replay: &LetterReplay{Outcome: ReplayFailed, ErrFP: f.Group}}
 	if w.m.spent(l) {
 		w.result.Outcome, t.To, t.Why = JobQuarantined, LetterQuarantined, fmt.Sprintf("%d replays failed", w.m.conf.MaxReplays)
 	}
