@@ -29,7 +29,8 @@ func (r *resolver) letters(i *policy.Interface, w *templates.Wrapper, m *types.F
 	l.InspectOnly = len(left) > 0
 	l.Fields = letterFields(sig, out, left)
 	r.codecs(base, l, sig, out, e)
-	l.Redact, _ = r.redactions(key, l, e)
+	var places []LetterField
+	l.Redact, places = r.redactions(key, l, e)
 	l.Sig = letterSig(m, l)
 	l.Schema = r.names.declare(base + "Schema")
 	l.SchemaJSON = letterSchema(l)
@@ -39,6 +40,7 @@ func (r *resolver) letters(i *policy.Interface, w *templates.Wrapper, m *types.F
 	}
 	l.Policy = letterPolicy(e)
 	r.letterBuiltins(l, e)
+	r.kept = append(r.kept, report(w, m, l, places, slices.Sorted(maps.Keys(left))))
 	return l
 }
 

@@ -23,6 +23,8 @@ type resolver struct {
 	guarded []*guarded
 	// classes is what every policy of the file says about errors; nil: nothing.
 	classes *templates.Literal
+	// kept is what the letters of the file's methods hold.
+	kept []LetterReport
 	// typeParams are those of the interface that is resolved.
 	typeParams *types.TypeParamList
 }

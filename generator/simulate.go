@@ -161,6 +161,7 @@ func (s *simulated) simplify(e *policy.Effective) {
 	drop(m.RetryResult != nil, "retry.retryOnResult is left out: there are no results to judge")
 	drop(m.RecordResult != nil, "circuitBreaker.recordOnResult is left out: there are no results to judge")
 	drop(e.Has("chaos"), "chaos does not act")
+	drop(m.Letters != nil, "deadLetter keeps letters in memory, without arguments")
 	if m.Fallback.Func != nil || m.Fallback.Zero {
 		m.Fallback = templates.Answer{Func: s.answer()}
 	}

@@ -241,7 +241,7 @@ func (e coded) Error() string { return e.err.Error() }
 func (o *output) failed(ctx context.Context, err error) error {
 	var wrong usageError
 	switch {
-	case err == nil || errors.As(err, new(coded)) || errors.As(err, &wrong):
+	case err == nil || errors.As(err, new(coded)) || errors.As(err, &wrong) || errors.As(err, new(policy.Errors)):
 		return err
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return coded{exitInterrupted, errors.New("interrupted")}

@@ -237,3 +237,12 @@ func TestSimulateDocIsUpToDate(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(svg), string(have), "make docs")
 }
+
+// TestSimulateKeepsLetters: a policy that needs a store has one in memory.
+func TestSimulateKeepsLetters(t *testing.T) {
+	dir := module(t, map[string]string{"go.mod": requiring(t), "shop.go": keepingGo, "resilience.yaml": "version: 1\ninterfaces: {Gateway: {idempotent: true, retry: {maxAttempts: 2}, leaveOut: all, deadLetter: {overflow: reject}}}\n"})
+	code, out, errs := tool(t, dir, "simulate", "Gateway.Ping", "-failures", "40%", "-duration", "10s")
+	require.Equal(t, 0, code, errs)
+	require.Contains(t, out, "deadLetter keeps letters in memory")
+	require.NotContains(t, out, "100.00%")
+}

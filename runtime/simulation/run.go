@@ -46,7 +46,7 @@ func Run(c Config, peer *Peer, wrap func(rt *resilience.Runtime) (Call, error)) 
 // instance makes one that is called, with a Runtime of its own.
 func (r *run) instance(number int, wrap func(rt *resilience.Runtime) (Call, error)) (Call, error) {
 	observe := func(_ context.Context, e resilience.Event) { r.observe(number, e) }
-	rt, err := resilience.Open(resilience.Options{Seed: r.config.Seed + uint64(number), Observe: observe})
+	rt, err := resilience.Open(resilience.Options{Seed: r.config.Seed + uint64(number), Observe: observe, Stores: resilience.MemoryStores()})
 	if err != nil {
 		return nil, err
 	}
