@@ -8,7 +8,9 @@ import (
 	"io"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -19,29 +21,63 @@ import (
 
 var errDown = errors.New("down")
 
-// peer is a Gateway whose methods all do the same.
+// peer is a Gateway whose methods all do the same. What succeeded is in its ledger.
 type peer struct {
-	do    func(ctx context.Context) error
-	calls atomic.Int32
+	do     func(ctx context.Context) error
+	calls  atomic.Int32
+	mu     sync.Mutex
+	ledger []string
+	quiet  bool // keeps no ledger
 }
 
-func (p *peer) run(ctx context.Context) error {
+func (p *peer) run(ctx context.Context, what ...any) error {
 	p.calls.Add(1)
-	return p.do(ctx)
+	if err := p.do(ctx); err != nil || p.quiet {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ledger = append(p.ledger, strings.TrimSuffix(fmt.Sprintln(what...), "\n"))
+	return nil
+}
+
+// done returns the ledger, sorted.
+func (p *peer) done() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Sorted(slices.Values(p.ledger))
 }
 
 func (p *peer) Charge(ctx context.Context, req ChargeRequest, _ ...string) (Receipt, error) {
-	return Receipt{req.ID}, p.run(ctx)
+	return Receipt{req.ID}, p.run(ctx, "charge", req)
 }
-func (p *peer) Quote(ctx context.Context, _ string) (int, error)          { return 1, p.run(ctx) }
-func (p *peer) Cancel(ctx context.Context, _ string) (bool, error)        { return false, p.run(ctx) }
-func (p *peer) Hedged(ctx context.Context, _ string) (int, string, error) { return 1, "x", p.run(ctx) }
-func (p *peer) Left(ctx context.Context, _ string) error                  { return p.run(ctx) }
-func (p *peer) Plain(string, int64) error                                 { return p.run(context.Background()) }
-func (p *peer) Stop(ctx context.Context, _ string) error                  { return p.run(ctx) }
-func (p *peer) Draw(ctx context.Context, _ Shape, _ int) error            { return p.run(ctx) }
-func (p *peer) Upload(ctx context.Context, _ string, _ io.Reader) error   { return p.run(ctx) }
-func (p *peer) Keyed(ctx context.Context, _ string) error                 { return p.run(ctx) }
+
+func (p *peer) Quote(ctx context.Context, id string) (int, error) {
+	return 1, p.run(ctx, "quote", id)
+}
+
+func (p *peer) Cancel(ctx context.Context, id string) (bool, error) {
+	return false, p.run(ctx, "cancel", id)
+}
+
+func (p *peer) Hedged(ctx context.Context, id string) (int, string, error) {
+	return 1, "x", p.run(ctx, "hedged", id)
+}
+func (p *peer) Left(ctx context.Context, id string) error { return p.run(ctx, "left", id) }
+
+func (p *peer) Plain(id string, amount int64) error {
+	return p.run(context.Background(), "plain", id, amount)
+}
+func (p *peer) Stop(ctx context.Context, id string) error { return p.run(ctx, "stop", id) }
+
+func (p *peer) Draw(ctx context.Context, shape Shape, size int) error {
+	return p.run(ctx, "draw", shape, size)
+}
+
+func (p *peer) Upload(ctx context.Context, name string, _ io.Reader) error {
+	return p.run(ctx, "upload", name)
+}
+func (p *peer) Keyed(ctx context.Context, id string) error { return p.run(ctx, "keyed", id) }
 
 func fails(context.Context) error { return errDown }
 
@@ -175,6 +211,7 @@ func TestNoSecretIsWritten(t *testing.T) {
 // without any.
 func TestHappyPath(t *testing.T) {
 	g, rt, p := wrapped(t, works)
+	p.quiet = true
 	bare, err := NewResilientBare(rt, p)
 	if err != nil {
 		t.Fatal(err)
