@@ -25,6 +25,7 @@ its store, --dir, which the verbs that change something need for themselves.
 			{"ls", "[filter]", "list letters, newest first", lsHelp, resilience.LetterSummary{}, dlqList},
 			{"show", "id …", "print letters whole", showHelp, resilience.Letter{}, dlqShow},
 			{"schema", "[dirs] [methods]", "say what letters hold, and what of it is redacted", schemaHelp, generator.LetterReport{}, dlqSchema},
+			{"edit", "id", "change the arguments of a letter", editHelp, resilience.Letter{}, dlqEdit},
 			{"plan", "[filter]", "say what a replay would do, and name it by a token", planHelp, resilience.Plan{}, dlqPlan},
 			{"apply", "token", "replay the letters of a plan", applyHelp, applyLine{}, dlqApply},
 			{"jobs", "[pause|resume|cancel] [id]", "list replays, print one or turn it", jobsHelp, resilience.Job{}, dlqJobs},

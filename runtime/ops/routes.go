@@ -8,6 +8,7 @@ func routes() []Route {
 		{Method: http.MethodGet, Path: "", Doc: "what is served", serve: index},
 		{Method: http.MethodGet, Path: "letters", Verb: "ls", Doc: "a page of letters", Query: []string{"filter", "cursor", "limit", "oldest"}, serve: listLetters},
 		{Method: http.MethodGet, Path: "letters/{id}", Verb: "show", Doc: "a letter whole", serve: getLetter},
+		{Method: http.MethodPatch, Path: "letters/{id}", Verb: "edit", Doc: "change the arguments of a letter", body: maxBody, serve: editLetter},
 		{Method: http.MethodPost, Path: "letters/{id}/discard", Verb: "discard", Doc: "a letter is not to be replayed", body: maxBody, serve: discardLetter},
 		{Method: http.MethodPost, Path: "letters/{id}/resolve", Verb: "resolve", Doc: "what has become of a letter", body: maxBody, serve: resolveLetter},
 		{Method: http.MethodPost, Path: "plans", Verb: "plan", Doc: "what a replay would do", body: maxBody, serve: makePlan},
