@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -59,14 +58,6 @@ func (p *place) open(changes bool) (*ops.Client, func() error, error) {
 		return nil, nil, usageError{clean(err.Error())}
 	}
 	return c, func() error { c.Close(); return nil }, nil
-}
-
-// openDir opens the store of a directory.
-func openDir(dir string, _ bool) (*ops.Client, func() error, error) {
-	if _, err := os.Stat(dir); err != nil {
-		return nil, nil, err
-	}
-	return nil, nil, fmt.Errorf("%s: stores on disk are not available yet; ask the running service by --addr", dir)
 }
 
 // letters is what verbs about letters share.

@@ -25,6 +25,10 @@ import (
 // lines on its standard input, which it answers by lines on its standard output.
 const asService = "RESILGEN_TEST_AS_SERVICE"
 
+// inDir says in which directory the service keeps its letters; without it they are
+// in its memory.
+const inDir = "RESILGEN_TEST_DIR"
+
 // canary is in the arguments and in the error of every call of the service: the
 // policy takes it out of the former, the scrubber out of the latter.
 const canary = "canary-4929-secret"
@@ -103,7 +107,11 @@ func serveNotices(address string) error {
 	if err != nil {
 		return err
 	}
-	rt, err := resilience.Open(resilience.Options{Stores: resilience.MemoryStores(), Letters: resilience.LetterOptions{Sealer: sealer}})
+	o := resilience.Options{Dir: os.Getenv(inDir), Letters: resilience.LetterOptions{Sealer: sealer}}
+	if o.Dir == "" {
+		o.Stores = resilience.MemoryStores()
+	}
+	rt, err := resilience.Open(o)
 	if err != nil {
 		return err
 	}
@@ -164,12 +172,14 @@ type running struct {
 	out  *bufio.Scanner
 }
 
-func startService(t *testing.T) *running {
+func startService(t *testing.T) *running { return startServiceIn(t, "") }
+
+func startServiceIn(t *testing.T, store string) *running {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "dlq") // names of sockets are short
 	require.NoError(t, err)
 	s := &running{t: t, addr: "unix:" + filepath.Join(dir, "x.sock"), cmd: exec.Command(os.Args[0])}
-	s.cmd.Env = append(os.Environ(), asService+"="+s.addr)
+	s.cmd.Env = append(os.Environ(), asService+"="+s.addr, inDir+"="+store)
 	s.cmd.Stderr = os.Stderr
 	s.in, err = s.cmd.StdinPipe()
 	require.NoError(t, err)
