@@ -16,7 +16,7 @@ func openDir(dir string, changes bool) (*ops.Client, func() error, error) {
 	if err := existing(dir, changes); err != nil {
 		return nil, nil, err
 	}
-	store, err := resilience.OpenStore(dir, resilience.StoreOptions{ReadOnly: !changes})
+	store, err := resilience.OpenStore(dir, resilience.StoreOptions{ReadOnly: !changes, Newest: !changes})
 	if errors.Is(err, resilience.ErrBusy) {
 		return nil, nil, fmt.Errorf("%w; ask that process: --addr", err)
 	}

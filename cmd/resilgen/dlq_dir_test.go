@@ -29,7 +29,6 @@ func TestDLQBackEndsAgree(t *testing.T) {
 	p := s.planned("--rate", "1000", "--max", "1")
 	code, _, errs := s.dlq("apply", p.Token)
 	require.Equal(t, exitFindings, code, errs)
-	s.planned() // a reader beside the owner sees a record when the next one is there
 	before := fingerprint(t, dir)
 	for _, args := range [][]string{
 		{"ls"}, {"ls", "--oldest", "--limit", "2"}, {"ls", "queue:notices"}, {"ls", "(("}, {"show", id}, {"show", "01j00000000000000000000000"},
@@ -75,7 +74,6 @@ func TestDLQOwnsTheDirectory(t *testing.T) {
 	require.Empty(t, out)
 	require.Contains(t, errs, "in use by process")
 	require.Contains(t, errs, "ask that process: --addr")
-	s.planned()
 
 	require.NoError(t, s.cmd.Process.Kill())
 	_ = s.cmd.Wait()
@@ -104,7 +102,6 @@ func TestDLQJobOfADirectory(t *testing.T) {
 	p := s.planned("--rate", "1/m", "--no-canary")
 	code, _, errs := s.dlq("apply", "--detach", p.Token)
 	require.Equal(t, 0, code, errs)
-	s.planned()
 	require.NoError(t, s.cmd.Process.Kill())
 	_ = s.cmd.Wait()
 	code, out, errs := inStore(t, dir, "jobs", "--json")

@@ -59,6 +59,9 @@ type StoreOptions struct {
 	// ReadOnly opens a store that another process may own, and changes nothing. It
 	// shows what was certainly durable a moment ago.
 	ReadOnly bool
+	// Newest has a ReadOnly store show the newest records too, of which only who wrote
+	// them can know that they are durable: a power cut may yet take them.
+	Newest bool
 	// AllowRemote opens a directory on a network file system, where neither locks nor
 	// flushes can be relied on.
 	AllowRemote bool
@@ -96,7 +99,7 @@ func openStoreOn(disk journal.FS, dir string, o StoreOptions) (*Store, error) {
 	}
 	s := &Store{dir: dir, o: o}
 	var err error
-	s.log, err = openFileLog(disk, journal.Options{Sync: journal.Sync(o.Sync), SyncInterval: o.SyncEvery, ReadOnly: o.ReadOnly,
+	s.log, err = openFileLog(disk, journal.Options{Sync: journal.Sync(o.Sync), SyncInterval: o.SyncEvery, ReadOnly: o.ReadOnly, Newest: o.Newest,
 		OnDamage: journal.OnDamage(o.OnDamage), AllowRemote: o.AllowRemote}, s.hear)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)

@@ -53,6 +53,9 @@ type Options struct {
 	// the directory changes. What is seen is what was certainly durable: the newest
 	// batch shows with the one after it or a clean end.
 	ReadOnly bool
+	// Newest has a ReadOnly journal show every batch that is whole, also one of which
+	// only who wrote it can know that it is durable: a power cut may yet take it.
+	Newest   bool
 	OnDamage OnDamage
 	// AllowRemote opens a directory on a network file system, where neither locks nor
 	// flushes can be believed.

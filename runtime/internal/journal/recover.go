@@ -168,7 +168,10 @@ func (r *recovery) replay() error {
 		if err := r.pass(nil); err != nil { // to learn what is durable
 			return err
 		}
-		r.through, r.found.chain, r.found.events, r.jumps, r.unsure = r.claimed, chain{}, nil, nil, nil
+		if !r.o.Newest {
+			r.through = r.claimed
+		}
+		r.found.chain, r.found.events, r.jumps, r.unsure = chain{}, nil, nil, nil
 	}
 	for _, seg := range r.segs {
 		r.found.x.segs[seg.number] = seg
