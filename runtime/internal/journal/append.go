@@ -381,7 +381,7 @@ func (j *Journal) undo(b *batch, err error) {
 			if c.e == nil {
 				continue
 			}
-			c.e.last, c.e.dropping, c.e.flight = 0, 0, nil
+			c.e.last, c.e.dropping, c.e.flight = 0, c.e.dropped, nil
 			if n := len(c.e.places); n > 0 {
 				c.e.last = c.e.places[n-1].version
 			}

@@ -542,3 +542,67 @@ func TestTimesNeverGoBack(t *testing.T) {
 		ok(t, j.Close())
 	})
 }
+
+// TestDropAndAppendInOneBatch makes a key again in the batch that drops it.
+func TestDropAndAppendInOneBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := faultfs.New(1)
+		slow := make(chan struct{})
+		j := must(journal.Open(slowDisk{d, slow}, journal.Options{Serial: true}))
+		var wg sync.WaitGroup
+		begin := func(f func() error) {
+			wg.Go(func() { ok(t, f()) })
+			synctest.Wait()
+		}
+		var v uint64
+		begin(func() (err error) { v, err = j.Append(background, "k", 0, []byte("first")); return err })
+		begin(func() error { return j.Drop(background, "k", 1) })
+		begin(func() (err error) { _, err = j.Append(background, "k", 0, []byte("second")); return err })
+		close(slow)
+		wg.Wait()
+		if list := scan(t, j, "k"); v != 1 || len(list) != 1 || string(list[0].Payload) != "second" {
+			t.Errorf("%v, want the second record", list)
+		}
+		ok(t, j.Close())
+		j = must(journal.Open(d.Kill(), small))
+		if list := scan(t, j, "k"); len(list) != 1 {
+			t.Errorf("opened again: %v, want one record", list)
+		}
+	})
+}
+
+// TestDropThatFails while the append before it succeeds leaves the record.
+func TestDropThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := faultfs.New(1)
+		slow := make(chan struct{})
+		j := must(journal.Open(slowDisk{d, slow}, journal.Options{Serial: true}))
+		results := make(chan error, 2)
+		go func() {
+			_, err := j.Append(background, "k", 0, []byte("stays"))
+			results <- err
+		}()
+		synctest.Wait()
+		go func() { results <- j.Drop(background, "k", 1) }()
+		synctest.Wait()
+		d.Inject(func(op faultfs.Op) faultfs.Fault {
+			if op.Kind == faultfs.Write || op.Kind == faultfs.Create {
+				return faultfs.NoRoom
+			}
+			return faultfs.Fault{}
+		})
+		close(slow)
+		synctest.Wait()
+		ok(t, <-results)
+		fails(t, <-results, journal.ErrFull)
+		if list := scan(t, j, "k"); len(list) != 1 || string(list[0].Payload) != "stays" {
+			t.Errorf("%v, want the record that was not dropped", list)
+		}
+		d.Inject(nil)
+		ok(t, j.Drop(background, "k", 1))
+		if list := scan(t, j, "k"); len(list) != 0 {
+			t.Errorf("%v after the drop", list)
+		}
+		ok(t, j.Close())
+	})
+}

@@ -36,7 +36,8 @@ type index struct {
 type entry struct {
 	places   []place // of the records that may be seen, by version
 	last     uint64  // version of its last record, also one that is not written yet
-	dropping uint64  // records up to this version are dropped, also by a drop that is not written yet
+	dropped  uint64  // records up to this version are dropped
+	dropping uint64  // also by a drop that is not written yet
 	flight   *batch  // the last batch that changes the key, until it is written
 }
 
@@ -120,7 +121,7 @@ func (x *index) forget(key string, e *entry) {
 func (x *index) put(e *entry, p place) {
 	seg := x.segs[p.segment()]
 	seg.total += p.padded()
-	if p.version <= e.dropping {
+	if p.version <= e.dropped {
 		return
 	}
 	seg.live += p.padded()
@@ -153,7 +154,8 @@ func (x *index) move(e *entry, p place) {
 // so while a segment holds one of them.
 func (x *index) drop(key string, e *entry, through uint64, p place) {
 	d := dropped{place: p, key: key, through: through}
-	e.dropping = max(e.dropping, through)
+	e.dropped = max(e.dropped, through)
+	e.dropping = max(e.dropping, e.dropped)
 	i := 0
 	for ; i < len(e.places) && e.places[i].version <= through; i++ {
 		x.segs[e.places[i].segment()].live -= e.places[i].padded()

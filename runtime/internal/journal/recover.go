@@ -393,7 +393,7 @@ func (r *recovery) fold() {
 			delete(x.keys, key)
 			continue
 		}
-		e.last, e.dropping = e.places[len(e.places)-1].version, 0
+		e.last, e.dropped, e.dropping = e.places[len(e.places)-1].version, 0, 0
 	}
 	x.order, x.fresh, x.stale = nil, slices.Collect(maps.Keys(x.keys)), 0
 	x.shown = x.version

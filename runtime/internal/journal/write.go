@@ -356,14 +356,17 @@ func (j *Journal) intoReserve(why error) error {
 	j.mu.Unlock()
 	seg, err := j.useReserve(j.seg.number + 1)
 	j.mu.Lock()
-	j.making, j.reserve = false, false
+	j.making, j.reserve = false, isFull(err)
 	if err == nil {
 		j.begin(seg)
 	}
 	j.ready.Broadcast()
 	j.mu.Unlock()
-	if err != nil {
-		return j.breakOff(err)
+	switch {
+	case err == nil:
+		return nil
+	case isFull(err): // the file system needs room even for what it has
+		return j.fill(err)
 	}
-	return nil
+	return j.breakOff(err)
 }
