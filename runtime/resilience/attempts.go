@@ -59,27 +59,29 @@ func (c *Call) remember(by part) {
 	if b := c.breaker; b != nil {
 		t.breaker = b.presentState()
 	}
-	h.add(t)
+	h.add(t, c.plan.rt.errFP)
 }
 
-func (h *tries) add(t tried) {
+// add keeps an attempt. fp is [errFP], which a program without letters does not
+// contain.
+func (h *tries) add(t tried, fp func(error) string) {
 	if len(h.head) < keptAttempts {
 		h.head = append(h.head, t)
 		return
 	}
 	if len(h.tail) == keptAttempts {
-		h.elide(h.tail[0])
+		h.elide(h.tail[0], fp(h.tail[0].err))
 		h.tail = slices.Delete(h.tail, 0, 1)
 	}
 	h.tail = append(h.tail, t)
 }
 
 // elide counts an attempt with those that failed alike.
-func (h *tries) elide(t tried) {
-	at := slices.IndexFunc(h.elided, func(r ElidedRun) bool { return r.ErrFP == errFP(t.err) })
+func (h *tries) elide(t tried, fp string) {
+	at := slices.IndexFunc(h.elided, func(r ElidedRun) bool { return r.ErrFP == fp })
 	if at < 0 && len(h.elided) < keptElided {
 		at = len(h.elided)
-		h.elided = append(h.elided, ElidedRun{ErrFP: errFP(t.err), First: wallClock(t.ended)})
+		h.elided = append(h.elided, ElidedRun{ErrFP: fp, First: wallClock(t.ended)})
 	}
 	if at < 0 {
 		at = keptElided - 1

@@ -168,7 +168,7 @@ func (rt *Runtime) keepLetters(m *letterMethod) {
 	if rt.lettered == nil {
 		rt.lettered = map[*Guard]bool{}
 	}
-	rt.lettered[m.guard] = true
+	rt.lettered[m.guard], rt.errFP = true, errFP
 	m.guard.plan.Store(rt.compile(m.guard))
 }
 

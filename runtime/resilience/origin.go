@@ -9,30 +9,37 @@ import (
 	"sync"
 )
 
-// program is what is known of the process and its build.
-var program = sync.OnceValue(func() (p struct {
+// self is what is known of this process and its build, once it was asked for. It
+// is no sync.OnceValue, which would keep its func in programs without letters.
+var self struct {
+	asked sync.Once
 	Origin
 	module string
-}) {
-	p.PID = os.Getpid()
-	p.Host, _ = os.Hostname()
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return p
-	}
-	p.module = info.Main.Path
-	p.Service, p.Version = cmp.Or(path.Base(info.Path), info.Main.Path), info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			p.VCSRev = s.Value
+}
+
+// ourselves returns it.
+func ourselves() (o Origin, module string) {
+	self.asked.Do(func() {
+		self.PID = os.Getpid()
+		self.Host, _ = os.Hostname()
+		info, ok := debug.ReadBuildInfo()
+		if !ok {
+			return
 		}
-	}
-	return p
-})
+		self.module = info.Main.Path
+		self.Service, self.Origin.Version = cmp.Or(path.Base(info.Path), info.Main.Path), info.Main.Version
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				self.VCSRev = s.Value
+			}
+		}
+	})
+	return self.Origin, self.module
+}
 
 // origin is this process, as o names it. instance tells it from others.
 func (o *LetterOptions) origin(instance string) Origin {
-	out := program().Origin
+	out, _ := ourselves()
 	out.Service = cmp.Or(o.Service, out.Service)
 	out.Version = cmp.Or(o.Version, out.Version)
 	out.Instance = instance
@@ -42,7 +49,7 @@ func (o *LetterOptions) origin(instance string) Origin {
 // ownFrame returns the func of the first frame that belongs to the program's
 // module, else of the first one.
 func ownFrame(stack []Frame) string {
-	module := program().module
+	_, module := ourselves()
 	for _, f := range stack {
 		if strings.HasPrefix(f.Func, "main.") || module != "" && (strings.HasPrefix(f.Func, module+"/") || strings.HasPrefix(f.Func, module+".")) {
 			return f.Func

@@ -67,7 +67,8 @@ type Runtime struct {
 	lettersMade   sync.Once
 	letterOptions LetterOptions
 	closeLetters  func(context.Context) error
-	lettered      map[*Guard]bool // whose failed calls are kept
+	lettered      map[*Guard]bool    // whose failed calls are kept
+	errFP         func(error) string // there if any is
 
 	noStats, noHistograms bool
 	observer              *observer // nil: nobody listens

@@ -136,6 +136,25 @@ var scenes = []func(t *testing.T, h *heard){
 			t.Error("not refused")
 		}
 	},
+	func(t *testing.T, h *heard) { // letters, one of which makes room for another, and one that finds none
+		rt, err := resilience.Open(resilience.Options{Stores: resilience.MemoryStores(), Observe: h.observe})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := rt.Wrap("pay.Gateway", t)
+		for method, overflow := range map[string]resilience.Overflow{"Charge": resilience.OverflowDropOldest, "Notify": resilience.OverflowReject} {
+			g := w.Guard(method, resilience.Policy{})
+			letters := resilience.NewDeadLetters(w, method, resilience.DeadLetterPolicy{MaxCount: 1, Overflow: overflow}, resilience.LetterMethod[struct{}]{})
+			for range 2 {
+				call := g.Begin(t.Context())
+				_ = letters.Keep(&call, struct{}{}, errDown)
+				call.End()
+			}
+		}
+		if err := errors.Join(w.Err(), rt.Close()); err != nil {
+			t.Fatal(err)
+		}
+	},
 	func(t *testing.T, h *heard) { // a store that a crash left with half a record
 		dir := t.TempDir()
 		s, err := resilience.OpenStore(dir, resilience.StoreOptions{})
