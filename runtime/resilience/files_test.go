@@ -286,15 +286,17 @@ func TestReadOnlyStore(t *testing.T) {
 	}
 }
 
-// TestDamagedStore flips a bit of a store that was closed: it is refused.
+// TestDamagedStore flips a bit of a store that was closed: it is refused, or, if one
+// likes that better, opened without the key that may have lost something.
 func TestDamagedStore(t *testing.T) {
 	disk, ctx := faultfs.New(1), context.Background()
 	s, err := openStoreOn(disk, "dir", StoreOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range 5 {
-		if _, err := s.Stores().Log.Append(ctx, fmt.Sprint("k", i), 0, []byte(strings.Repeat("body", 10))); err != nil {
+	keys := []string{"apples", "bread", "cheese", "dates", "eggs"} // the damage may be in a key: no two are nearly the same
+	for _, key := range keys {
+		if _, err := s.Stores().Log.Append(ctx, key, 0, []byte(strings.Repeat("body", 10))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -302,13 +304,43 @@ func TestDamagedStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := disk.Bytes("000000000001.rj")
-	b[strings.Index(string(b), "k2body")+8] ^= 4
+	b[strings.Index(string(b), "cheesebody")+12] ^= 4
 	disk.Put("000000000001.rj", b)
 	var corrupt *CorruptError
 	without := disk.Kill()
 	without.Delete("INDEX")
 	if _, err := openStoreOn(without, "dir", StoreOptions{}); !errors.As(err, &corrupt) || corrupt.File != "000000000001.rj" {
 		t.Errorf("refused with %v", err)
+	}
+	rt, _, l := heard(t, Policy{})
+	conf := rt.storeOptions(Options{OnDamage: QuarantineDamage})
+	q, err := openStoreOn(without, "dir", conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rt.adoptStore(q)
+	defer func() { _ = rt.Close() }()
+	good := 0
+	for _, key := range keys {
+		var failed error
+		for _, err := range q.Stores().Log.Scan(ctx, key, 0) {
+			failed = err
+		}
+		if failed == nil {
+			good++
+		} else if !errors.As(failed, &corrupt) {
+			t.Errorf("%s: %v", key, failed)
+		}
+	}
+	if good != 4 || q.Stats().Damage == nil || !slices.ContainsFunc(l.lines(), func(s string) bool { return strings.Contains(s, "damaged") }) {
+		t.Errorf("%d of 5 keys can be read, damage %v, events %v", good, q.Stats().Damage, l.lines())
+	}
+	checks := q.components()
+	if err := checks[0].Check(ctx); err != nil {
+		t.Errorf("it can be written: %v", err)
+	}
+	if err := checks[1].Check(ctx); !errors.As(err, &corrupt) {
+		t.Errorf("the health says %v", err)
 	}
 }
 
