@@ -6,7 +6,6 @@ import (
 	"go/types"
 	"reflect"
 	"strings"
-	"unicode"
 
 	"golang.org/x/tools/go/types/typeutil"
 
@@ -58,8 +57,7 @@ func notKept(m *templates.Method, sig *types.Signature) string {
 // rootOf is what a path into a value of type t begins with: the name of its type, or
 // else its own.
 func rootOf(t types.Type, name string) string {
-	switch named := types.Unalias(elem(types.Unalias(t))).(type) {
-	case *types.Named:
+	if named, ok := types.Unalias(elem(types.Unalias(t))).(*types.Named); ok {
 		return named.Obj().Name()
 	}
 	if name == "" || name == "_" {
@@ -71,13 +69,9 @@ func rootOf(t types.Type, name string) string {
 // compared says which arguments a checkpoint compares: those that JSON carries.
 func (r *resolver) compared(x *templates.Checkpoint, w *templates.Wrapper, m *templates.Method, sig *types.Signature) {
 	x.Plain = true
-	fields, members := map[string]bool{}, map[string]bool{}
-	for i := range sig.Params().Len() {
+	fields := map[string]bool{}
+	for i, name := range paramNames(sig) {
 		p := sig.Params().At(i)
-		name := p.Name()
-		if name == "" || name == "_" {
-			name = nameOf(p.Type())
-		}
 		if i == m.Ctx {
 			continue
 		}
@@ -86,22 +80,13 @@ func (r *resolver) compared(x *templates.Checkpoint, w *templates.Wrapper, m *te
 			continue
 		}
 		x.Seen = append(x.Seen, i)
-		x.ArgNames, x.ArgJSON = append(x.ArgNames, choose(inCapitals(name), fields)), append(x.ArgJSON, choose(name, members))
+		x.ArgNames, x.ArgJSON = append(x.ArgNames, choose(exported(name), fields)), append(x.ArgJSON, name)
 		x.Plain = x.Plain && plain(p.Type())
 	}
 	x.Plain = x.Plain && len(x.Seen) > 0
 	if len(x.Seen) > 1 {
 		x.Args = r.names.declare(lower(strings.TrimPrefix(w.Type, "Resilient")) + m.Name + "Work")
 	}
-}
-
-// inCapitals is a name as that of an exported field: encoding/json sees no other.
-func inCapitals(name string) string {
-	name = upper(strings.TrimLeft(name, "_"))
-	if first := []rune(name); len(first) == 0 || !unicode.IsUpper(first[0]) {
-		return "X" + name
-	}
-	return name
 }
 
 // plain reports whether == compares all that values of t hold, and what they hold
@@ -191,7 +176,7 @@ func bundleNames(m *templates.Method, sig *types.Signature) {
 	for i, name := range resultsIn(sig) {
 		field := m.Results[i].Name
 		if m.Checkpoint != nil {
-			field = choose(inCapitals(name), fields)
+			field = choose(exported(name), fields)
 		}
 		m.BundleNames, m.BundleJSON = append(m.BundleNames, field), append(m.BundleJSON, name)
 	}

@@ -16,10 +16,10 @@ import (
 // TestColorOnTerminalsOnly runs the tool on a terminal of its own.
 func TestColorOnTerminalsOnly(t *testing.T) {
 	dir := module(t, map[string]string{"shop.go": plain, "resilience.yaml": "version: 1\ninterfaces: {Gateway: {checkpoint: {}}}\n"})
-	require.Contains(t, onTerminal(t, dir, "TERM=xterm"), "\x1b[1mresilience.yaml:2:24\x1b[0m: checkpoint")
+	require.Contains(t, onTerminal(t, dir, "TERM=xterm"), "\x1b[1mresilience.yaml:2:36\x1b[0m: checkpoint")
 	for _, env := range []string{"NO_COLOR=1", "TERM=dumb"} {
 		text := onTerminal(t, dir, env)
-		require.Contains(t, text, "resilience.yaml:2:24: checkpoint")
+		require.Contains(t, text, "resilience.yaml:2:36: checkpoint")
 		require.NotContains(t, text, "\x1b")
 	}
 	_, out, errs := tool(t, dir, "generate")

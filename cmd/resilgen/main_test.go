@@ -116,7 +116,7 @@ func TestFailedRunLeavesOldFile(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "resilience.yaml"), []byte("version: 1\ninterfaces: {Gateway: {checkpoint: {}}}\n"), 0o644))
 	code, _, errs = tool(t, dir, "generate")
 	require.Equal(t, 1, code)
-	require.Equal(t, "resilience.yaml:2:24: checkpoint: wants key: \"req.ID\", what names the work\n\tinterfaces: {Gateway: {checkpoint: {}}}\n\t                       ^\n", errs)
+	require.Equal(t, "resilience.yaml:2:36: checkpoint: is empty: write what it shall be, like checkpoint: {key: \"req.ID\"}\n\tinterfaces: {Gateway: {checkpoint: {}}}\n\t                                   ^\n", errs)
 	now, err := os.ReadFile(filepath.Join(dir, "resilience_gen.go"))
 	require.NoError(t, err)
 	require.Equal(t, string(old), string(now))
