@@ -215,3 +215,7 @@ func (e *journalError) Error() string { return e.err.Error() }
 
 // Unwrap returns what happened and what that is.
 func (e *journalError) Unwrap() []error { return []error{e.err, e.ours} }
+
+// Exclusive reports whether the process owns the directory: no other one writes to
+// the log, and whoever did before is gone.
+func (l *fileLog) Exclusive() bool { return l.owned }
