@@ -27,7 +27,8 @@ type index struct {
 
 	order  []string // the keys when it was made, sorted; may hold some that are gone
 	fresh  []string // keys since then
-	stale  int      // how many of order are gone
+	stale  int      // how many of both are gone
+	sorts  int      // how often order was made
 	spare  []entry  // allocated together
 	spares []place
 }
@@ -249,18 +250,55 @@ func (x *index) wasRemoved(segment uint64) bool {
 	return slices.ContainsFunc(x.gone, func(g removal) bool { return g.from <= segment && segment <= g.through })
 }
 
-// sorted returns the keys from one on, in order; some may be gone. The list is
-// made again when many changed and must not be kept when the lock is free.
+// keysAtOnce is how many keys may be sorted while the journal is locked.
+const keysAtOnce = 1 << 10
+
+// sorted returns the keys from one on, in order; some may be gone. The list does
+// not change any more.
 func (x *index) sorted(from string) []string {
-	if x.stale > len(x.keys)/2+16 {
-		x.order, x.fresh, x.stale = slices.Sorted(maps.Keys(x.keys)), nil, 0
-	}
-	if len(x.fresh) > 0 {
-		slices.Sort(x.fresh)
-		x.order, x.fresh = slices.Compact(merged(x.order, x.fresh)), nil
+	if order, fresh := x.unsorted(); len(fresh) > 0 {
+		slices.Sort(fresh)
+		x.arranged(merged(order, fresh), len(x.fresh))
 	}
 	i, _ := slices.BinarySearch(x.order, from)
 	return x.order[i:]
+}
+
+// unsorted returns a list that is sorted and one that is not, with all keys. Where
+// many are gone it begins anew.
+func (x *index) unsorted() (order, fresh []string) {
+	if x.stale > len(x.keys)/2+16 {
+		return nil, slices.Collect(maps.Keys(x.keys))
+	}
+	return x.order, slices.Clone(x.fresh)
+}
+
+// arranged takes over the sorted list of all keys, the first so many of fresh
+// among them.
+func (x *index) arranged(order []string, fresh int) {
+	x.order, x.fresh = slices.Compact(order), x.fresh[fresh:]
+	x.stale = max(0, len(x.order)+len(x.fresh)-len(x.keys))
+	x.sorts++
+}
+
+// arrange sorts what keys there are, if they are many, while others append.
+func (j *Journal) arrange() {
+	j.sorting.Lock()
+	defer j.sorting.Unlock()
+	j.mu.Lock()
+	x, n, sorts := j.x, len(j.x.fresh), j.x.sorts
+	order, fresh := x.unsorted()
+	j.mu.Unlock()
+	if len(fresh) < keysAtOnce {
+		return
+	}
+	slices.Sort(fresh)
+	order = merged(order, fresh)
+	j.mu.Lock()
+	if x.sorts == sorts { // else a few came first
+		x.arranged(order, n)
+	}
+	j.mu.Unlock()
 }
 
 // merged returns what two sorted lists hold, sorted.

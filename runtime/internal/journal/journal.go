@@ -45,6 +45,7 @@ type Journal struct {
 	checking   sync.Mutex    // held while a segment is read for the first time
 	compacting sync.Mutex    // held while a segment is rewritten
 	wasted     chan struct{} // something was dropped
+	sorting    sync.Mutex    // held while keys are sorted
 	stop       chan struct{}
 	workers    sync.WaitGroup
 	ended      chan struct{} // closed when Close is done

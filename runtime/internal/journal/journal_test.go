@@ -200,3 +200,47 @@ func TestWritersShareFlushes(t *testing.T) {
 		}
 	}
 }
+
+// TestHeadsWhileKeysCome lists keys while others make and drop many: what is there
+// all the time is listed once, in order.
+func TestHeadsWhileKeysCome(t *testing.T) {
+	j := open(t, t.TempDir(), Options{Sync: Never})
+	defer mustClose(t, j)
+	const n = 3000
+	for i := range n {
+		mustAppend(t, j, fmt.Sprintf("stays/%05d", i), 0, "")
+	}
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			for i := range n {
+				key := fmt.Sprintf("stays/%05d/%d", i*7919%n, w)
+				v := mustAppend(t, j, key, 0, "")
+				if i%3 > 0 {
+					if err := j.Drop(background, key, v); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	for range 4 {
+		wg.Go(func() {
+			for range 4 {
+				got, before := 0, ""
+				for r, err := range j.Heads(background, "stays/", "") {
+					if err != nil || r.Key <= before {
+						t.Errorf("%s after %s: %v", r.Key, before, err)
+					}
+					if before = r.Key; len(r.Key) == len("stays/00000") {
+						got++
+					}
+				}
+				if got != n {
+					t.Errorf("%d heads that stay, want %d", got, n)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}

@@ -38,6 +38,7 @@ func (j *Journal) Scan(ctx context.Context, key string, after uint64) iter.Seq2[
 func (j *Journal) Heads(ctx context.Context, prefix, from string) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		next := max(prefix, from)
+		j.arrange()
 		for {
 			list, more, err := j.findHeads(ctx, prefix, next)
 			if !j.read(list, yield) {

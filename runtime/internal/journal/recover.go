@@ -296,7 +296,9 @@ func (r *recovery) note(b block) {
 	for i < len(r.unsure) && r.unsure[i].number <= r.claimed {
 		i++
 	}
-	r.unsure = append(r.unsure[:0], r.unsure[i:]...)
+	if i > 0 {
+		r.unsure = append(r.unsure[:0], r.unsure[i:]...)
+	}
 }
 
 // judgeEnd finds out whether the batch after the last one was durable: then it is
