@@ -46,7 +46,7 @@ type subverb struct {
 type action func(ctx context.Context, args []string) error
 
 // groups are the verbs that have verbs; funcs, since their help lists verbs.
-func groups() []group { return []group{dlqGroup(), storeGroup()} }
+func groups() []group { return []group{dlqGroup(), ckptGroup(), storeGroup()} }
 
 func findGroup(name string) (group, bool) {
 	for _, g := range groups() {
@@ -257,7 +257,7 @@ func codeOf(err error) int {
 	}{
 		{resilience.ErrConflict, exitConflict}, {resilience.ErrFenced, exitConflict}, {resilience.ErrBusy, exitConflict}, {resilience.ErrHeld, exitConflict},
 		{resilience.ErrNoStore, exitUnavailable}, {resilience.ErrUnavailable, exitUnavailable}, {resilience.ErrStoreFull, exitUnavailable},
-		{resilience.ErrClosed, exitUnavailable}, {resilience.ErrNoLetter, exitNotFound}, {os.ErrNotExist, exitNotFound},
+		{resilience.ErrClosed, exitUnavailable}, {resilience.ErrNoLetter, exitNotFound}, {resilience.ErrNoCheckpoint, exitNotFound}, {os.ErrNotExist, exitNotFound},
 	} {
 		if errors.Is(err, c.err) {
 			return c.code

@@ -48,6 +48,7 @@ const usage = `resilgen writes resilient wrappers around Go interfaces.
   resilgen simulate Gateway.Charge   what a policy makes of a load and an outage, in virtual time, with the real runtime
   resilgen explain RG023             print what a check is about, with an example
   resilgen dlq VERB [flags]          look at the calls that finally failed, mend and replay them
+  resilgen ckpt VERB [flags]         look at the results that were kept so that nothing is done twice
   resilgen store VERB DIR            look at, check and mend the directory in which a service keeps what is durable
   resilgen schema                    print the JSON Schema of policy files
   resilgen completion bash|zsh|fish  print a completion script

@@ -1,11 +1,14 @@
 package resilience
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 )
 
 // CheckpointPolicy says how results of a method are kept. The generator writes it.
@@ -140,8 +143,11 @@ func (c *Checkpoints[V, A]) Do(ctx context.Context, key string, args A, f func(c
 	if !c.guard.durable() {
 		return f(ctx)
 	}
-	if c.conf.SecretKey {
+	switch {
+	case c.conf.SecretKey:
 		key = hmacOf(c.guard.rt.letterOptions.HashKey, []byte(key))
+	case !utf8.ValidString(key): // JSON would make another key of it
+		key = fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(key)))
 	}
 	return c.under(ctx, key, args, f)
 }
@@ -331,6 +337,9 @@ func (c *Checkpoints[V, A]) record(ctx context.Context, r Record, key, hash stri
 	value, err := json.Marshal(&v)
 	if err != nil {
 		return nil, err
+	}
+	if bytes.Contains(value, []byte(`\ufffd`)) && !bytes.Contains(value, []byte(`\\ufffd`)) {
+		return nil, errors.New("it has a string that is not UTF-8, which JSON would change")
 	}
 	var again V
 	if err := decodeStrict(value, &again); err != nil {

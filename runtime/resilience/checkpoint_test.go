@@ -519,6 +519,27 @@ func TestCheckpointsInMemory(t *testing.T) {
 	q.expect(t, "large", quoteArgs{strings.Repeat("x", maxPayload/2), 1}, fmt.Sprint("q", n+2), n+2)
 }
 
+// TestCheckpointsOfBytes holds that a key may have any bytes, and that a result which
+// JSON would change is not kept.
+func TestCheckpointsOfBytes(t *testing.T) {
+	stores := MemoryStores()
+	q := newQuoting(t, Options{Stores: stores}, Policy{}, quoteShape)
+	for i, key := range []string{"a\xff", "a\xfe", "a\ufffd", "", "a/b", strings.Repeat("k", 10_000), "\x00\n"} {
+		q.expect(t, key, quoteArgs{}, fmt.Sprint("q", i+1), int64(i+1))
+		newQuoting(t, Options{Stores: stores}, Policy{}, quoteShape).expect(t, key, quoteArgs{}, fmt.Sprint("q", i+1), 0)
+	}
+	for name, c := range map[string]struct {
+		text string
+		kept int64
+	}{"changed": {"x\xff", 0}, "escaped": {`x\ufffd`, 1}, "replaced before": {"x\ufffd", 1}} {
+		one := newQuoting(t, Options{Stores: MemoryStores()}, Policy{}, quoteShape)
+		v, _ := one.kept.Do(t.Context(), name, quoteArgs{}, func(context.Context) (quote, Outcome) { return quote{ID: c.text}, Outcome{} })
+		if s := one.rt.Checkpoints().Stats()[0]; v.ID != c.text || s.Kept != c.kept || s.NotKept != 1-c.kept {
+			t.Errorf("%s: %q, %+v", name, v.ID, s)
+		}
+	}
+}
+
 // testSealer encrypts by turning bits over, and checks the place.
 type testSealer struct{}
 
