@@ -37,6 +37,7 @@ type kept struct {
 	out   *output
 	dir   string
 	query resilience.CheckpointQuery
+	erase bool // what was removed is to be in no file any more
 }
 
 func (k *kept) flags(flags *flag.FlagSet) {
@@ -53,7 +54,7 @@ func (k *kept) choice(flags *flag.FlagSet) {
 }
 
 // with runs a func with the checkpoints of the directory.
-func (k *kept) with(changes bool, do func(*resilience.CheckpointBox) error) error {
+func (k *kept) with(ctx context.Context, changes bool, do func(*resilience.CheckpointBox) error) error {
 	if k.dir == "" {
 		return usageError{"give --dir, the directory of a store"}
 	}
@@ -67,6 +68,9 @@ func (k *kept) with(changes bool, do func(*resilience.CheckpointBox) error) erro
 	rt, err := resilience.Open(resilience.Options{Stores: store.Stores()})
 	if err == nil {
 		err = do(rt.Checkpoints())
+		if k.erase && err == nil {
+			err = store.Erase(context.WithoutCancel(ctx)) // what is removed is to be gone
+		}
 		err = errors.Join(err, rt.Close())
 	}
 	return errors.Join(err, store.Close())
@@ -109,7 +113,7 @@ func ckptList(out *output, flags *flag.FlagSet) action {
 		if err := noArgs("ls", args); err != nil {
 			return err
 		}
-		return k.with(false, func(b *resilience.CheckpointBox) error { return k.list(ctx, b) })
+		return k.with(ctx, false, func(b *resilience.CheckpointBox) error { return k.list(ctx, b) })
 	}
 }
 
@@ -142,7 +146,7 @@ func ckptShow(out *output, flags *flag.FlagSet) action {
 		if len(args) == 0 {
 			return usageError{"ckpt show wants the ids of checkpoints; resilgen ckpt ls lists them"}
 		}
-		return k.with(false, func(b *resilience.CheckpointBox) error {
+		return k.with(ctx, false, func(b *resilience.CheckpointBox) error {
 			for i, id := range args {
 				c, err := b.Get(ctx, id)
 				if err == nil && out.json {
@@ -197,7 +201,7 @@ func ckptVerify(out *output, flags *flag.FlagSet) action {
 		if err := noArgs("verify", args); err != nil {
 			return err
 		}
-		return k.with(false, func(b *resilience.CheckpointBox) error { return k.verify(ctx, b) })
+		return k.with(ctx, false, func(b *resilience.CheckpointBox) error { return k.verify(ctx, b) })
 	}
 }
 
@@ -235,7 +239,7 @@ func ckptPrune(out *output, flags *flag.FlagSet) action {
 		if err := noArgs("prune", args); err != nil {
 			return err
 		}
-		return k.with(true, func(b *resilience.CheckpointBox) error {
+		return k.with(ctx, true, func(b *resilience.CheckpointBox) error {
 			n, err := b.Prune(ctx)
 			out.say("%d removed", n)
 			return err
@@ -248,6 +252,7 @@ func ckptRemove(out *output, flags *flag.FlagSet) action {
 	k := &kept{out: out}
 	k.flags(flags)
 	flags.BoolVar(&out.yes, "yes", false, "do not ask")
+	flags.BoolVar(&k.erase, "erase", false, "also rewrite the files that had their bytes")
 	return func(ctx context.Context, args []string) error {
 		if len(args) == 0 {
 			return usageError{"ckpt rm wants the ids of checkpoints; resilgen ckpt ls lists them"}
@@ -255,7 +260,7 @@ func ckptRemove(out *output, flags *flag.FlagSet) action {
 		if err := out.confirm(fmt.Sprintf("Remove %d, so that their calls are made again?", len(args))); err != nil {
 			return err
 		}
-		return k.with(true, func(b *resilience.CheckpointBox) error {
+		return k.with(ctx, true, func(b *resilience.CheckpointBox) error {
 			for n, id := range args {
 				err := b.Remove(ctx, id)
 				if err != nil && n > 0 {
@@ -281,7 +286,7 @@ func ckptExport(out *output, flags *flag.FlagSet) action {
 		if len(args) > 1 {
 			return usageError{"ckpt export takes one file"}
 		}
-		return k.with(false, func(b *resilience.CheckpointBox) error {
+		return k.with(ctx, false, func(b *resilience.CheckpointBox) error {
 			if len(args) == 0 {
 				buffered := bufio.NewWriterSize(out.env.stdout, 64<<10)
 				return errors.Join(k.export(ctx, b, jsonCleaner{buffered}), buffered.Flush())
@@ -334,7 +339,7 @@ func ckptImport(out *output, flags *flag.FlagSet) action {
 			return err
 		}
 		defer f.Close()
-		return k.with(true, func(b *resilience.CheckpointBox) error {
+		return k.with(ctx, true, func(b *resilience.CheckpointBox) error {
 			written, there, err := b.Import(ctx, f, *replace)
 			out.say("%d written, %d were there", written, there)
 			if err != nil && written > 0 {

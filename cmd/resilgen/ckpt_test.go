@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,6 +102,27 @@ func TestCkptOnADirectory(t *testing.T) {
 	require.Contains(t, errs, "1 cannot be read")
 	code, _, errs = ckpt(t, dir, "rm", "--yes", bad)
 	require.Equal(t, 0, code, errs)
+}
+
+// TestCkptErase looks for the bytes of a checkpoint in every file.
+func TestCkptErase(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	keepIn(t, dir, 0, "stays", "goes")
+	found := func(text string) bool {
+		files, err := filepath.Glob(filepath.Join(dir, "*"))
+		require.NoError(t, err)
+		return slices.ContainsFunc(files, func(name string) bool {
+			data, err := os.ReadFile(name)
+			require.NoError(t, err)
+			return strings.Contains(string(data), text)
+		})
+	}
+	require.True(t, found("value of goes"))
+	_, out, _ := ckpt(t, dir, "ls", "--json", "--key", "goes")
+	code, _, errs := ckpt(t, dir, "rm", "--yes", "--erase", jsonLines[resilience.Checkpoint](t, out)[0].ID())
+	require.Equal(t, 0, code, errs)
+	require.False(t, found("value of goes"))
+	require.True(t, found("value of stays"))
 }
 
 func TestCkptExportAndImport(t *testing.T) {
