@@ -59,6 +59,11 @@ func cached(w *Wrapper, m *Method) []jen.Code {
 // what was kept is returned.
 func ended(w *Wrapper, m *Method, value string) []jen.Code {
 	var lines []jen.Code
+	if m.Letters != nil {
+		last := resultNames(m)
+		lines = append(lines, jen.List(last...).Op("=").List(kept(m, value, jen.Id(m.Call).Dot("Err").Call())...))
+		return append(append(lines, keep(w, m)...), jen.Return(last...))
+	}
 	if m.Fallback != (Answer{}) {
 		lines = append(lines, jen.If(wantsFallback(m)).Block(answer(w, m, nil)...))
 	}

@@ -66,7 +66,7 @@ func recorded(w *Wrapper, m *Method) []jen.Code {
 		args = jen.Id(m.Params[x.Seen[0]].Name)
 	}
 	do := jen.Id(w.Recv).Dot(x.Field).Dot("Do").Call(caller(m), x.Key.code(m), args, execution(w, m, x.Unrecorded))
-	lines := append(requested(m), jen.List(jen.Id(x.Kept), jen.Id(m.Call)).Op(":=").Add(do))
+	lines := append(append(requested(m), panics(w, m)...), jen.List(jen.Id(x.Kept), jen.Id(m.Call)).Op(":=").Add(do))
 	return append(lines, ended(w, m, x.Kept)...)
 }
 

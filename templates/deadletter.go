@@ -186,9 +186,13 @@ func panics(w *Wrapper, m *Method) []jen.Code {
 		return nil
 	}
 	value := func() *jen.Statement { return jen.Id(m.Letters.Value) }
+	panicked := m.letters(w).Dot("Panicked").Call(jen.Op("&").Id(m.Call), arguments(w, m), value())
+	if m.Checkpoint != nil { // there is no call outside of it
+		panicked = m.letters(w).Dot("PanickedUnder").Call(caller(m), arguments(w, m), value())
+	}
 	return []jen.Code{jen.Defer().Func().Params().Block(
 		jen.If(value().Op(":=").Recover(), value().Op("!=").Nil()).Block(
-			m.letters(w).Dot("Panicked").Call(jen.Op("&").Id(m.Call), arguments(w, m), value()),
+			panicked,
 			jen.Panic(value()),
 		)).Call()}
 }
@@ -199,8 +203,12 @@ func keep(w *Wrapper, m *Method) []jen.Code {
 	err := func() *jen.Statement { return jen.Id(m.Results[m.Err].Name) }
 	failure := jen.Id(m.Call).Dot("Err").Call()
 	kept := jen.Add(err()).Op("=").Add(m.letters(w)).Dot("Keep").Call(jen.Op("&").Id(m.Call), arguments(w, m), err())
+	if m.Checkpoint != nil {
+		kept = jen.Add(err()).Op("=").Add(m.letters(w)).Dot("KeepOutcome").Call(caller(m), jen.Id(m.Call), arguments(w, m), err())
+	}
+	known := m.Hedge || m.Checkpoint != nil // err is that of the call already
 	there := func() *jen.Statement {
-		if m.Hedge { // its error is that of the call
+		if known {
 			return jen.If(err().Op("!=").Nil())
 		}
 		return jen.If(err().Op("=").Add(failure), err().Op("!=").Nil())
@@ -216,7 +224,7 @@ func keep(w *Wrapper, m *Method) []jen.Code {
 	}
 	answered := jen.List(resultNames(m)...).Op("=").Add(answerCall(w, m, jen.Id(m.Call).Dot("Err").Call()))
 	asked := jen.If(wantsFallback(m)).Block(append(dropped(m), answered)...)
-	if !m.Hedge {
+	if !known {
 		asked.Else().Block(err().Op("=").Add(failure))
 	}
 	return []jen.Code{asked, jen.If(err().Op("!=").Nil()).Block(kept)}
@@ -292,8 +300,17 @@ func underBackground(w *Wrapper, m *Method) *jen.Statement {
 func under(f *jen.File, w *Wrapper, m *Method, results []jen.Code) {
 	comment(f, m.Letters.Under+" is "+m.Name+" under a context, which is that of a replay.")
 	list := append([]jen.Code{jen.Id(m.Letters.Ctx).Qual(contextPath, "Context")}, params(m)...)
-	f.Func().Params(jen.Id(w.Recv).Add(pointer(w))).Id(m.Letters.Under).Params(list...).Params(results...).Block(body(w, m)...)
+	fn := f.Func().Params(jen.Id(w.Recv).Add(pointer(w))).Id(m.Letters.Under).Params(list...).Params(results...)
+	if m.Checkpoint == nil {
+		fn.Block(body(w, m)...)
+		f.Line()
+		return
+	}
+	fn.Block(recorded(w, m)...)
 	f.Line()
+	inner, letters := *m, *m.Letters // behind its checkpoints there is no caller's context
+	letters.Under, inner.Letters = "", &letters
+	unrecorded(f, w, &inner)
 }
 
 // schemas declares the JSON Schemas of letters, behind everything else.

@@ -24,6 +24,10 @@ func method(f *jen.File, w *Wrapper, m *Method) {
 		results[i] = jen.Id(r.Name).Add(typeOf(r.Type))
 	}
 	switch {
+	case m.under():
+		fn.Add(plainResults(m)).Block(jen.Return(underBackground(w, m)))
+		f.Line()
+		under(f, w, m, results)
 	case m.Checkpoint != nil:
 		fn.Params(results...).Block(recorded(w, m)...)
 		f.Line()
@@ -32,10 +36,6 @@ func method(f *jen.File, w *Wrapper, m *Method) {
 		fn.Params(results...).Block(cached(w, m)...)
 		f.Line()
 		uncached(f, w, m)
-	case m.under():
-		fn.Add(plainResults(m)).Block(jen.Return(underBackground(w, m)))
-		f.Line()
-		under(f, w, m, results)
 	default:
 		fn.Params(results...).Block(body(w, m)...)
 		f.Line()
@@ -116,7 +116,10 @@ func body(w *Wrapper, m *Method) []jen.Code {
 	}
 	lines := append(append(requested(m), idempotency(m)...),
 		jen.Id(m.Call).Op(":=").Id(w.Recv).Dot(m.Field).Add(open))
-	lines = append(append(lines, panics(w, m)...), jen.Defer().Id(m.Call).Dot("End").Call())
+	if !m.keeps() {
+		lines = append(lines, panics(w, m)...)
+	}
+	lines = append(lines, jen.Defer().Id(m.Call).Dot("End").Call())
 	for _, i := range m.Rewound {
 		lines = append(lines, rewind(m, m.Params[i]))
 	}

@@ -26,23 +26,6 @@ func keptOrCached(m *Method) []Finding {
 	return nil
 }
 
-// keptOrRecorded is about letters and a checkpoint likewise.
-func keptOrRecorded(m *Method) []Finding {
-	if !m.Policy.Has("deadLetter") || !m.Policy.Has("checkpoint") {
-		return nil
-	}
-	letters, results := m.Policy.Own("deadLetter"), m.Policy.Own("checkpoint")
-	switch {
-	case results && !letters:
-		m.Policy.Drop("deadLetter", "calls share the execution that a checkpoint is of")
-	case letters && !results:
-		m.Policy.Drop("checkpoint", "each call is kept by itself")
-	default:
-		return []Finding{{ID: "RG079", Error: true, Part: "deadLetter", Pos: letterPos(m), Msg: "deadLetter and checkpoint exclude each other: calls share the execution that a checkpoint is of, and a letter is of one call; write deadLetter: none or checkpoint: none"}}
-	}
-	return nil
-}
-
 // nobodyTakes names a result that is in use after the call.
 func nobodyTakes(m *Method) string {
 	result, use := Outliving(m.Sig)

@@ -149,7 +149,6 @@ var checks = []Check{
 func Run(m *Method) []Finding {
 	list := append(once(m, "RG011", "retry"), once(m, "RG061", "hedge")...)
 	list = append(append(list, oneOfBoth(m)...), keptOrCached(m)...)
-	list = append(list, keptOrRecorded(m)...)
 	for _, c := range checks {
 		if !m.Policy.Has(c.Part) {
 			continue

@@ -16,12 +16,13 @@ type Outcome struct {
 	poor   bool // a result that is judged bad, or too old
 	again  bool // see MayRepeat
 	tries  int32
+	failed *Call // that was executed, where letters of it are kept
 }
 
 // Outcome returns how the call ended.
 func (c *Call) Outcome() Outcome {
 	falls := (c.last != nil || c.reason != nil) && c.plan != nil && c.fallbackApplies()
-	return Outcome{plan: c.plan, caller: c.caller, err: c.Err(), kinds: c.kinds, falls: falls, poor: c.poor, again: c.MayRepeat(), tries: c.attempts}
+	return c.noted(Outcome{plan: c.plan, caller: c.caller, err: c.Err(), kinds: c.kinds, falls: falls, poor: c.poor, again: c.MayRepeat(), tries: c.attempts})
 }
 
 // Err is [Call.Err].

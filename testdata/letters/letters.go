@@ -24,6 +24,7 @@ type Gateway interface {
 	Draw(ctx context.Context, shape Shape, size int) error
 	Upload(ctx context.Context, name string, body io.Reader) error
 	Keyed(ctx context.Context, id string) error
+	Paid(ctx context.Context, id string, amount int) (Receipt, error)
 }
 
 // ChargeRequest is a payment.

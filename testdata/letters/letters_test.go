@@ -79,6 +79,10 @@ func (p *peer) Upload(ctx context.Context, name string, _ io.Reader) error {
 }
 func (p *peer) Keyed(ctx context.Context, id string) error { return p.run(ctx, "keyed", id) }
 
+func (p *peer) Paid(ctx context.Context, id string, amount int) (Receipt, error) {
+	return Receipt{id}, p.run(ctx, "paid", id, amount)
+}
+
 func fails(context.Context) error { return errDown }
 
 func works(context.Context) error { return nil }
@@ -405,4 +409,59 @@ func TestKey(t *testing.T) {
 			t.Errorf("key %q of the letter, %q of the attempts; %v", l.Call.IdemKey, keys, err)
 		}
 	})
+}
+
+// TestBehindCheckpoints: callers that share an execution are each told that their
+// call was kept, and a replay records the result for who calls again.
+func TestBehindCheckpoints(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var keys []string
+		down := true
+		g, rt, p := wrapped(t, func(ctx context.Context) error {
+			key, _ := resilience.IdempotencyKey(ctx)
+			keys = append(keys, key)
+			if time.Sleep(time.Millisecond); down {
+				return errDown
+			}
+			return nil
+		})
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				_, err := g.Paid(t.Context(), "p1", 5)
+				deadLettered(t, err)
+			})
+		}
+		wg.Wait()
+		if p.calls.Load() != 3 || len(kept(t, rt)) != 2 {
+			t.Errorf("%d attempts, %d letters", p.calls.Load(), len(kept(t, rt)))
+		}
+		for _, s := range kept(t, rt) {
+			args, l, err := g.PaidLetters().Get(t.Context(), s.ID)
+			if err != nil || args != (gatewayPaidArgs{"p1", 5}) || l.AttemptCount != 3 || len(l.Attempts) != 3 || l.Call.IdemKey != keys[0] || l.Reason != resilience.ReasonExhausted {
+				t.Errorf("%+v, %v", l, err)
+			}
+		}
+		down = false
+		if job := replay(t, rt, resilience.ReplayOptions{}); job.Succeeded != 2 {
+			t.Errorf("job %+v", job)
+		}
+		if r, err := g.Paid(t.Context(), "p1", 5); err != nil || r != (Receipt{"p1"}) || !slices.Equal(p.done(), []string{"paid p1 5"}) {
+			t.Errorf("called again: %v, %v; done %v", r, err, p.done())
+		}
+	})
+}
+
+func TestPanicBehindCheckpoints(t *testing.T) {
+	g, rt, _ := wrapped(t, func(context.Context) error { panic("boom") })
+	func() {
+		defer func() {
+			if p, ok := recover().(*resilience.PanicError); !ok || p.Value != "boom" {
+				t.Errorf("panic %v", p)
+			}
+		}()
+		_, err := g.Paid(context.Background(), "p1", 5)
+		t.Errorf("returned %v", err)
+	}()
+	one(t, rt, "Paid", resilience.ReasonPanic)
 }

@@ -56,14 +56,15 @@ func failAll(t *testing.T, g Gateway) []string {
 	_, charge := g.Charge(ctx, req)
 	_, quote := g.Quote(ctx, "unknown")
 	_, _, hedged := g.Hedged(ctx, "h1")
-	for _, err := range []error{charge, quote, hedged, g.Left(ctx, "l1"), g.Plain("p1", 1<<60+1), g.Draw(ctx, Circle{2.5}, 3), g.Keyed(ctx, "k1")} {
+	_, paid := g.Paid(ctx, "i1", 5)
+	for _, err := range []error{charge, quote, hedged, paid, g.Left(ctx, "l1"), g.Plain("p1", 1<<60+1), g.Draw(ctx, Circle{2.5}, 3), g.Keyed(ctx, "k1")} {
 		deadLettered(t, err)
 	}
 	if _, err := g.Cancel(ctx, "x1"); err != nil {
 		t.Error(err)
 	}
 	return slices.Sorted(slices.Values([]string{fmt.Sprintf("charge %v", req), "quote unknown", "hedged h1", "left l1",
-		"plain p1 1152921504606846977", "draw {2.5} 3", "keyed k1", "cancel x1"}))
+		"plain p1 1152921504606846977", "draw {2.5} 3", "keyed k1", "cancel x1", "paid i1 5"}))
 }
 
 // TestReplay makes each call again, with the arguments that it had.

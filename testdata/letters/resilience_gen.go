@@ -27,31 +27,35 @@ const _ = resilience.Version1
 //	Draw    3 attempts of 1s each, dead letters in "letters.Gateway.Draw"; at worst 3.03s, with Retry-After 1m3s
 //	Upload  timeout 1s, dead letters in "letters.Gateway.Upload", to be read only; at worst 1s
 //	Keyed   3 attempts of 1s each, an idempotency key, dead letters in "letters.Gateway.Keyed"; at worst 3.03s, with Retry-After 1m3s
+//	Paid    3 attempts of 1s each, an idempotency key, recorded for 24h by id, dead letters in "letters.Gateway.Paid"; at worst 3.03s, with Retry-After 1m3s
 //
 // It is safe for concurrent use if the Gateway it calls is.
 type ResilientGateway struct {
 	next Gateway
 
-	charge        *resilience.Guard
-	chargeLetters *resilience.DeadLetters[gatewayChargeArgs]
-	quote         *resilience.Guard
-	quoteLetters  *resilience.DeadLetters[gatewayQuoteArgs]
-	cancel        *resilience.Guard
-	cancelLetters *resilience.DeadLetters[gatewayCancelArgs]
-	hedged        *resilience.Guard
-	hedgedLetters *resilience.DeadLetters[gatewayHedgedArgs]
-	left          *resilience.Guard
-	leftLetters   *resilience.DeadLetters[gatewayLeftArgs]
-	plain         *resilience.Guard
-	plainLetters  *resilience.DeadLetters[gatewayPlainArgs]
-	stop          *resilience.Guard
-	stopLetters   *resilience.DeadLetters[gatewayStopArgs]
-	draw          *resilience.Guard
-	drawLetters   *resilience.DeadLetters[gatewayDrawArgs]
-	upload        *resilience.Guard
-	uploadLetters *resilience.DeadLetters[gatewayUploadArgs]
-	keyed         *resilience.Guard
-	keyedLetters  *resilience.DeadLetters[gatewayKeyedArgs]
+	charge          *resilience.Guard
+	chargeLetters   *resilience.DeadLetters[gatewayChargeArgs]
+	quote           *resilience.Guard
+	quoteLetters    *resilience.DeadLetters[gatewayQuoteArgs]
+	cancel          *resilience.Guard
+	cancelLetters   *resilience.DeadLetters[gatewayCancelArgs]
+	hedged          *resilience.Guard
+	hedgedLetters   *resilience.DeadLetters[gatewayHedgedArgs]
+	left            *resilience.Guard
+	leftLetters     *resilience.DeadLetters[gatewayLeftArgs]
+	plain           *resilience.Guard
+	plainLetters    *resilience.DeadLetters[gatewayPlainArgs]
+	stop            *resilience.Guard
+	stopLetters     *resilience.DeadLetters[gatewayStopArgs]
+	draw            *resilience.Guard
+	drawLetters     *resilience.DeadLetters[gatewayDrawArgs]
+	upload          *resilience.Guard
+	uploadLetters   *resilience.DeadLetters[gatewayUploadArgs]
+	keyed           *resilience.Guard
+	keyedLetters    *resilience.DeadLetters[gatewayKeyedArgs]
+	paid            *resilience.Guard
+	paidLetters     *resilience.DeadLetters[gatewayPaidArgs]
+	paidCheckpoints *resilience.Checkpoints[Receipt, gatewayPaidWork]
 }
 
 var _ Gateway = (*ResilientGateway)(nil)
@@ -229,6 +233,31 @@ func NewResilientGateway(rt *resilience.Runtime, next Gateway) (*ResilientGatewa
 		Direct: func(ctx context.Context, args gatewayKeyedArgs) error {
 			return next.Keyed(ctx, args.ID)
 		},
+	})
+	g.paid = w.Guard("Paid", resilience.Policy{
+		Timeout: resilience.Timeout{Attempt: time.Second},
+		Retry:   resilience.Retry{MaxAttempts: 3, Backoff: resilience.Backoff{InitialDelay: 10 * time.Millisecond}},
+	})
+	g.paidLetters = resilience.NewDeadLetters(w, "Paid", resilience.DeadLetterPolicy{Overflow: resilience.OverflowReject}, resilience.LetterMethod[gatewayPaidArgs]{
+		Sig:        "b24ba1d9b7552477",
+		Fields:     []resilience.LetterField{{Name: "id", Type: "string"}, {Name: "amount", Type: "int"}},
+		Idempotent: true,
+		Schema:     gatewayPaidSchema,
+		Replay: func(ctx context.Context, args gatewayPaidArgs) error {
+			_, err := g.Paid(ctx, args.ID, args.Amount)
+			return err
+		},
+		Direct: func(ctx context.Context, args gatewayPaidArgs) error {
+			_, err := next.Paid(ctx, args.ID, args.Amount)
+			return err
+		},
+	})
+	g.paidCheckpoints = resilience.NewCheckpoints[Receipt, gatewayPaidWork](w, "Paid", resilience.CheckpointPolicy{
+		TTL:   24 * time.Hour,
+		Type:  "letters.Receipt",
+		Shape: "235dc2a8a67972ff",
+	}, func(a, b gatewayPaidWork) bool {
+		return a == b
 	})
 	return g, w.Err()
 }
@@ -613,6 +642,59 @@ func (g *ResilientGateway) KeyedLetters() *resilience.DeadLetters[gatewayKeyedAr
 	return g.keyedLetters
 }
 
+// Paid calls the wrapped Gateway, up to 3 times and for 1s each time. A call
+// carries an idempotency key. What succeeded is recorded for 24h by id, and
+// answers later calls. If that fails, the call is kept in the queue
+// "letters.Gateway.Paid", and its error matches [resilience.ErrDeadLettered].
+// Nesting, outermost first: deadLetter, checkpoint, retry, timeout.attempt.
+func (g *ResilientGateway) Paid(ctx context.Context, id string, amount int) (receipt Receipt, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			g.paidLetters.PanickedUnder(ctx, gatewayPaidArgs{id, amount}, value)
+			panic(value)
+		}
+	}()
+	kept, call := g.paidCheckpoints.Do(ctx, id, gatewayPaidWork{id, amount}, func(ctx context.Context) (Receipt, resilience.Outcome) {
+		return g.paidUnrecorded(ctx, id, amount)
+	})
+	receipt, err = kept, call.Err()
+	if err != nil {
+		err = g.paidLetters.KeepOutcome(ctx, call, gatewayPaidArgs{id, amount}, err)
+	}
+	return receipt, err
+}
+
+// paidUnrecorded is Paid behind its checkpoints.
+func (g *ResilientGateway) paidUnrecorded(ctx context.Context, id string, amount int) (receipt Receipt, _ resilience.Outcome) {
+	var err error
+	ctx = resilience.EnsureIdempotencyKey(ctx)
+	call := g.paid.Begin(ctx)
+	defer call.End()
+	for call.Next() {
+		receipt, err = g.next.Paid(call.Context(), id, amount)
+		call.Record(err)
+	}
+	return receipt, call.Outcome()
+}
+
+// gatewayPaidWork are the arguments of Paid that its checkpoints compare.
+type gatewayPaidWork struct {
+	Id     string `json:"id"`
+	Amount int    `json:"amount"`
+}
+
+// gatewayPaidArgs are the arguments of Paid that a letter holds.
+type gatewayPaidArgs struct {
+	ID     string `json:"id"`
+	Amount int    `json:"amount"`
+}
+
+// PaidLetters returns the calls of Paid that are kept in the queue
+// "letters.Gateway.Paid".
+func (g *ResilientGateway) PaidLetters() *resilience.DeadLetters[gatewayPaidArgs] {
+	return g.paidLetters
+}
+
 // Unwrap returns the wrapped Gateway.
 func (g *ResilientGateway) Unwrap() Gateway {
 	return g.next
@@ -631,6 +713,7 @@ func (g *ResilientGateway) Unwrap() Gateway {
 //	Draw    3 attempts of 1s each; at worst 3.03s, with Retry-After 1m3s
 //	Upload  timeout 1s; at worst 1s
 //	Keyed   3 attempts of 1s each; at worst 3.03s, with Retry-After 1m3s
+//	Paid    3 attempts of 1s each; at worst 3.03s, with Retry-After 1m3s
 //
 // It is safe for concurrent use if the Gateway it calls is.
 type ResilientBare struct {
@@ -645,6 +728,7 @@ type ResilientBare struct {
 	draw   *resilience.Guard
 	upload *resilience.Guard
 	keyed  *resilience.Guard
+	paid   *resilience.Guard
 }
 
 var _ Gateway = (*ResilientBare)(nil)
@@ -685,6 +769,10 @@ func NewResilientBare(rt *resilience.Runtime, next Gateway) (*ResilientBare, err
 		Timeout: resilience.Timeout{Attempt: time.Second},
 	})
 	g.keyed = w.Guard("Keyed", resilience.Policy{
+		Timeout: resilience.Timeout{Attempt: time.Second},
+		Retry:   resilience.Retry{MaxAttempts: 3, Backoff: resilience.Backoff{InitialDelay: 10 * time.Millisecond}},
+	})
+	g.paid = w.Guard("Paid", resilience.Policy{
 		Timeout: resilience.Timeout{Attempt: time.Second},
 		Retry:   resilience.Retry{MaxAttempts: 3, Backoff: resilience.Backoff{InitialDelay: 10 * time.Millisecond}},
 	})
@@ -803,6 +891,18 @@ func (g *ResilientBare) Keyed(ctx context.Context, id string) (err error) {
 	return call.Err()
 }
 
+// Paid calls the wrapped Gateway, up to 3 times and for 1s each time. Nesting,
+// outermost first: retry, timeout.attempt.
+func (g *ResilientBare) Paid(ctx context.Context, id string, amount int) (receipt Receipt, err error) {
+	call := g.paid.Begin(ctx)
+	defer call.End()
+	for call.Next() {
+		receipt, err = g.next.Paid(call.Context(), id, amount)
+		call.Record(err)
+	}
+	return receipt, call.Err()
+}
+
 // Unwrap returns the wrapped Gateway.
 func (g *ResilientBare) Unwrap() Gateway {
 	return g.next
@@ -918,4 +1018,13 @@ const gatewayKeyedSchema = `{
   "properties": {"id": {"type": "string"}},
   "additionalProperties": false,
   "required": ["id"]
+}`
+
+// gatewayPaidSchema describes gatewayPaidArgs as a JSON Schema.
+const gatewayPaidSchema = `{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "type": "object",
+  "properties": {"id": {"type": "string"}, "amount": {"type": "integer"}},
+  "additionalProperties": false,
+  "required": ["id", "amount"]
 }`
