@@ -23,6 +23,8 @@ its store, --dir, which the verbs that change something need for themselves.
 		verbs: []subverb{
 			{"ls", "[filter]", "list letters, newest first", lsHelp, resilience.LetterSummary{}, dlqList},
 			{"show", "id …", "print letters whole", showHelp, resilience.Letter{}, dlqShow},
+			{"patterns", "[text]", "list what failed alike, print one or change what is said of it", patternsHelp, resilience.LetterPattern{}, dlqPatterns},
+			{"stats", "", "count letters by queue", statsHelp, resilience.LetterStats{}, dlqStats},
 			{"schema", "[dirs] [methods]", "say what letters hold, and what of it is redacted", schemaHelp, generator.LetterReport{}, dlqSchema},
 			{"edit", "id", "change the arguments of a letter", editHelp, resilience.Letter{}, dlqEdit},
 			{"plan", "[filter]", "say what a replay would do, and name it by a token", planHelp, resilience.Plan{}, dlqPlan},

@@ -32,7 +32,7 @@ func TestDLQBackEndsAgree(t *testing.T) {
 	before := fingerprint(t, dir)
 	for _, args := range [][]string{
 		{"ls"}, {"ls", "--oldest", "--limit", "2"}, {"ls", "queue:notices"}, {"ls", "(("}, {"show", id}, {"show", "01j00000000000000000000000"},
-		{"show", "../x"}, {"jobs"}, {"jobs", "01j00000000000000000000000"},
+		{"show", "../x"}, {"patterns", "--id", "fp1:nothing"}, {"jobs"}, {"jobs", "01j00000000000000000000000"},
 	} {
 		for _, asJSON := range []bool{false, true} {
 			if asJSON {
@@ -146,8 +146,8 @@ func TestDLQDirectoriesThatAreNone(t *testing.T) {
 		"a file":            {[]string{"ls", "--dir", file}, exitFindings, "not a directory"},
 		"below a file":      {[]string{"ls", "--dir", file + "/x"}, exitFindings, "not a directory"},
 		"10,000 bytes":      {[]string{"ls", "--dir", filepath.Join(dir, strings.Repeat("n", 1e4))}, exitFindings, "file name too long"},
-		"damaged":           {[]string{"ls", "--dir", torn}, exitFindings, "torn"},
-		"damaged, to write": {[]string{"discard", "--dir", torn, "x"}, exitFindings, "torn"},
+		"damaged":           {[]string{"ls", "--dir", torn}, exitUnhealthy, "torn"},
+		"damaged, to write": {[]string{"discard", "--dir", torn, "x"}, exitUnhealthy, "torn"},
 		"no letter in it":   {[]string{"show", "--dir", empty, "01j00000000000000000000000"}, exitNotFound, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -127,3 +127,46 @@ func TestEveryFieldOfASummaryIsHarmless(t *testing.T) {
 	require.NoError(t, out.row(table, s, nil))
 	shownFields(t, names, b.String())
 }
+
+// TestEveryFieldOfAPatternIsHarmless does the same with a pattern and its row, and
+// with the row of a queue.
+func TestEveryFieldOfAPatternIsHarmless(t *testing.T) {
+	var p resilience.LetterPattern
+	var names []string
+	fill(reflect.ValueOf(&p).Elem(), "", &names)
+	var b bytes.Buffer
+	out := (&environment{stdout: &b}).output()
+	require.NoError(t, out.pattern(p))
+	shownFields(t, names, b.String())
+	var q resilience.LetterQueueStats
+	fill(reflect.ValueOf(&q).Elem(), "", &names)
+	for _, c := range []struct {
+		columns []column
+		cells   []string
+	}{{patternColumns, patternRow(p)}, {statsColumns, statsRow(q)}} {
+		b.Reset()
+		table := out.table(c.columns)
+		require.NoError(t, out.row(table, nil, c.cells))
+		require.NoError(t, table.print())
+		printable(t, b.String())
+		require.Equal(t, 2, strings.Count(b.String(), "\n"))
+	}
+}
+
+// TestEveryFieldOfPlansAndJobsIsHarmless does the same with what replays print.
+func TestEveryFieldOfPlansAndJobsIsHarmless(t *testing.T) {
+	var b bytes.Buffer
+	out := (&environment{stdout: &b}).output()
+	var names []string
+	var p resilience.Plan
+	fill(reflect.ValueOf(&p).Elem(), "", &names)
+	require.NoError(t, out.plan(p, place{addr: "unix:" + nasty}))
+	shownFields(t, names, b.String(), ".Filter", ".ByGroup.Letter")
+	b.Reset()
+	names = nil
+	var j resilience.Job
+	fill(reflect.ValueOf(&j).Elem(), "", &names)
+	require.NoError(t, (&letters{out: out}).printJob(j))
+	shownFields(t, names, b.String(), ".Options")
+	printable(t, clean(jobWords(j)))
+}

@@ -55,3 +55,10 @@ func setText(query url.Values, name, value string) {
 		query.Set(name, value)
 	}
 }
+
+func letterStats(r *request) (any, error) { return r.box().Stats(r.Context()) }
+
+// Stats counts the letters by queue.
+func (c *Client) Stats(ctx context.Context) (resilience.LetterStats, error) {
+	return ask[resilience.LetterStats](ctx, c, http.MethodGet, "stats", nil, "", nil)
+}

@@ -76,6 +76,7 @@ var causes = []struct {
 }{
 	{resilience.ErrNoLetter, NotFound},
 	{resilience.ErrNoJob, NotFound},
+	{resilience.ErrNoPattern, NotFound},
 	{resilience.ErrNoPlan, Conflict},
 	{resilience.ErrPlanApplied, Conflict},
 	{resilience.ErrLetterChanged, Conflict},

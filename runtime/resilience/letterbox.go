@@ -335,10 +335,10 @@ func (b *LetterBox) close(ctx context.Context) error {
 		return nil
 	}
 	b.loaded = false
-	if err := b.dropIndex(ctx, v); err != nil {
-		return fmt.Errorf("dead letters: index: %w", err)
+	if err = b.dropIndex(ctx, v); err == nil {
+		err = b.saveIndex(ctx, v)
 	}
-	if err := b.saveIndex(ctx, v); err != nil {
+	if err != nil && !errors.Is(err, ErrReadOnly) {
 		return fmt.Errorf("dead letters: index: %w", err)
 	}
 	return nil
