@@ -193,6 +193,36 @@ func FuzzLetterRecord(f *testing.F) {
 	})
 }
 
+// TestShownArgs compares with what a letter says that is read whole.
+func TestShownArgs(t *testing.T) {
+	rt := openLetters(t, Options{})
+	someLetters(t, rt, 10)
+	b, quick := rt.DeadLetters(), 0
+	for _, s := range summaries(t, b) {
+		l, err := b.Get(t.Context(), s.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		args, ok := b.shownArgs(t.Context(), &s)
+		if !ok {
+			continue
+		}
+		quick++
+		for i, a := range l.Call.Args {
+			if args[i].Name != a.Name || string(args[i].JSON) != string(a.JSON) || len(args) != len(l.Call.Args) {
+				t.Errorf("%+v, want %+v", args[i], a)
+			}
+		}
+	}
+	if quick != 4 { // the others have several records
+		t.Errorf("%d letters were read in part, want 4", quick)
+	}
+	page, err := b.List(t.Context(), LetterQuery{Filter: "args.customerID=c3"})
+	if err != nil || len(page.Letters) != 1 {
+		t.Errorf("by argument: %+v, %v", page, err)
+	}
+}
+
 // TestLettersConcurrently has letters listed while others are kept.
 func TestLettersConcurrently(t *testing.T) {
 	rt := openLetters(t, Options{})

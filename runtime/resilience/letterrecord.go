@@ -1,6 +1,7 @@
 package resilience
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -158,4 +159,78 @@ const keepLimit = 10 * time.Second
 // durably is a context for what records something that already happened.
 func durably(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), keepLimit)
+}
+
+// shownArgs returns the names and values of the arguments of a letter that has one
+// record, without reading the rest of it: who looks through 100,000 letters for an
+// argument has no use for the rest. It reports false where it cannot.
+func (b *LetterBox) shownArgs(ctx context.Context, s *LetterSummary) (args []LetterArg, ok bool) {
+	v, err := b.rt.values()
+	if err != nil {
+		return nil, false
+	}
+	for rec, err := range v.scan(ctx, letterKey(s.Queue, s.ID), 0) {
+		if err != nil || args != nil || rec.Version != s.Rev {
+			return nil, false // read it whole, and say what is wrong with it
+		}
+		if args, err = argsIn(rec.Body); err != nil {
+			return nil, false
+		}
+	}
+	return args, args != nil
+}
+
+// argsIn reads the arguments in the record of a letter.
+func argsIn(body []byte) ([]LetterArg, error) {
+	r := jsonReader{data: body}
+	args := []LetterArg{}
+	err := r.into("letter", 0, func() error {
+		return r.into("call", 1, func() error {
+			return r.into("args", 2, func() error {
+				return r.list(func(int) error {
+					a, err := r.arg()
+					args = append(args, a)
+					return err
+				})
+			})
+		})
+	})
+	return args, err
+}
+
+// into reads an object, and one member of it by read. Others are passed over.
+func (r *jsonReader) into(member string, depth int, read func() error) error {
+	if c, err := r.begin(depth); err != nil || c != '{' {
+		return cmp.Or(err, r.fail("an object is expected"))
+	}
+	return r.object(func(name int32) error {
+		if string(r.name(name)) != member {
+			return r.skip(depth + 1)
+		}
+		r.space()
+		return read()
+	})
+}
+
+// arg reads an argument of a letter: its name and what is shown of it.
+func (r *jsonReader) arg() (a LetterArg, err error) {
+	if c, err := r.begin(4); err != nil || c != '{' {
+		return a, cmp.Or(err, r.fail("an object is expected"))
+	}
+	err = r.object(func(name int32) error {
+		r.space()
+		from := r.at
+		switch string(r.name(name)) {
+		case "name":
+			text, err := r.text()
+			a.Name = string(text)
+			return err
+		case "json":
+			err := r.skip(5)
+			a.JSON = r.data[from:r.at]
+			return err
+		}
+		return r.skip(5)
+	})
+	return a, err
 }

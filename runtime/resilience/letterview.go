@@ -55,7 +55,15 @@ func (v *letterSeen) count(k filterKey) int {
 func (v *letterSeen) died() time.Time   { return v.DeadAt }
 func (v *letterSeen) tags() []string    { return v.Tags }
 func (v *letterSeen) errors() []ErrNode { return v.letter().Errors }
-func (v *letterSeen) args() []LetterArg { return v.letter().Call.Args }
+
+func (v *letterSeen) args() []LetterArg {
+	if v.full == nil {
+		if args, ok := v.box.shownArgs(v.ctx, v.LetterSummary); ok {
+			return args
+		}
+	}
+	return v.letter().Call.Args
+}
 
 func (v *letterSeen) letter() *Letter {
 	if v.full == nil {

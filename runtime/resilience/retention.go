@@ -267,7 +267,10 @@ func (b *LetterBox) dropAll(ctx context.Context, list []doomed) error {
 	}
 	ctx, cancel := durably(ctx)
 	defer cancel()
-	if list = b.archive(ctx, v, list); len(list) == 0 {
+	if list[0].why != dropErased {
+		list = b.archive(ctx, v, list)
+	}
+	if len(list) == 0 {
 		return nil
 	}
 	if err := b.bury(ctx, v, list); err != nil {
