@@ -1,6 +1,7 @@
 package resilience
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -180,36 +181,27 @@ func (b *LetterBox) shownArgs(ctx context.Context, s *LetterSummary) (args []Let
 	return args, args != nil
 }
 
-// argsIn reads the arguments in the record of a letter.
+// argsIn reads the arguments in the record of a letter, as this package writes it:
+// the quotes around a name stand for no others, since those in a text have a
+// backslash before them.
 func argsIn(body []byte) ([]LetterArg, error) {
-	r := jsonReader{data: body}
+	const call, list = `"call":{`, `"args":[`
+	at := bytes.Index(body, []byte(call))
+	if at < 0 || !bytes.HasPrefix(body, []byte(`{"kind":"letter",`)) {
+		return nil, errBadLetter
+	}
+	behind := bytes.Index(body[at:], []byte(list))
+	if behind < 0 {
+		return nil, errBadLetter
+	}
 	args := []LetterArg{}
-	err := r.into("letter", 0, func() error {
-		return r.into("call", 1, func() error {
-			return r.into("args", 2, func() error {
-				return r.list(func(int) error {
-					a, err := r.arg()
-					args = append(args, a)
-					return err
-				})
-			})
-		})
+	r := jsonReader{data: body, at: at + behind + len(list) - 1}
+	err := r.list(func(int) error {
+		a, err := r.arg()
+		args = append(args, a)
+		return err
 	})
 	return args, err
-}
-
-// into reads an object, and one member of it by read. Others are passed over.
-func (r *jsonReader) into(member string, depth int, read func() error) error {
-	if c, err := r.begin(depth); err != nil || c != '{' {
-		return cmp.Or(err, r.fail("an object is expected"))
-	}
-	return r.object(func(name int32) error {
-		if string(r.name(name)) != member {
-			return r.skip(depth + 1)
-		}
-		r.space()
-		return read()
-	})
 }
 
 // arg reads an argument of a letter: its name and what is shown of it.
