@@ -473,3 +473,164 @@ func TestReplayOfWhatPanics(t *testing.T) {
 		}
 	})
 }
+
+// TestReplayAnsweredByAFallback holds that the answer of a fallback is no success,
+// whether calls that it answers are kept or not.
+func TestReplayAnsweredByAFallback(t *testing.T) {
+	for _, afterFallback := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			rt := openLetters(t, Options{})
+			falls := false
+			n := &notifier{}
+			w := rt.Wrap("payments.Gateway", n)
+			n.guard = w.Guard("Notify", Policy{Fallback: Fallback{On: true}})
+			m := idempotent
+			m.Fields = notifyFields
+			m.Replay = func(ctx context.Context, args notifyArgs) error {
+				call := n.guard.Begin(ctx)
+				defer call.End()
+				for call.Next() {
+					call.Record(errDown)
+				}
+				if afterFallback {
+					_ = n.letters.Keep(&call, args, call.Err())
+				}
+				if falls && call.WantsFallback() {
+					return nil
+				}
+				return n.letters.Keep(&call, args, call.Err())
+			}
+			n.letters = NewDeadLetters(w, "Notify", DeadLetterPolicy{AfterFallback: afterFallback}, m)
+			if err := w.Err(); err != nil {
+				t.Fatal(err)
+			}
+			falls = afterFallback
+			_ = m.Replay(t.Context(), notifyArgs{})
+			falls = true
+			l := onlyLetter(t, rt)
+			j := awaitJob(t, rt, apply(t, rt, "", ReplayOptions{}, ApplyOptions{}).ID)
+			if got := onlyLetter(t, rt); j.Failed != 1 || got.ID != l.ID || got.State != LetterDead || got.Replays[0].Outcome != ReplayFailed {
+				t.Errorf("afterFallback %v: %s, %s", afterFallback, jobText(j), got.State)
+			}
+		})
+	}
+}
+
+// TestReplayOfOtherTypes replays letters that were written when a method had other
+// types.
+func TestReplayOfOtherTypes(t *testing.T) {
+	type first struct {
+		Customer int64 `json:"customer"`
+	}
+	synctest.Test(t, func(t *testing.T) {
+		stores := MemoryStores()
+		old := openLetters(t, Options{Stores: stores})
+		w := old.Wrap("payments.Gateway", t)
+		g := w.Guard("Notify", Policy{})
+		keep := func(sig string, fields []LetterField, args any) {
+			d := NewDeadLetters(w, "Notify", DeadLetterPolicy{Queue: "q"}, LetterMethod[map[string]any]{Sig: sig, Fields: fields})
+			call := g.Begin(t.Context())
+			call.Next()
+			call.Record(errDown)
+			_ = d.Keep(&call, args.(map[string]any), errDown)
+			call.End()
+			time.Sleep(time.Second)
+		}
+		keep("1111111111111111", []LetterField{{"customer", "int64"}}, map[string]any{"customer": int64(1<<53 + 1)})
+		keep("2222222222222222", notifyFields, map[string]any{"customerID": "c-2", "cents": 5, "event": nil})
+		keep("3333333333333333", append(slices.Clone(notifyFields), LetterField{"gone", "string"}), map[string]any{"customerID": "c-3", "cents": 5, "event": nil, "gone": "x"})
+		keep("4444444444444444", notifyFields, map[string]any{"customerID": 4, "cents": 5, "event": nil})
+		_ = old.Close()
+
+		rt := openLetters(t, Options{Stores: stores})
+		if err := Upcast(rt, "1111111111111111", func(f first) (notifyArgs, error) {
+			return notifyArgs{CustomerID: strconv.FormatInt(f.Customer, 10)}, nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		to := &peer{}
+		notifierTo(t, rt, Policy{}, DeadLetterPolicy{Queue: "q"}, idempotent, to.notify)
+		p, err := rt.DeadLetters().Plan(t.Context(), "", ReplayOptions{NoCanary: true})
+		if err != nil || p.BySig != (PlanSig{Convertible: 2, Lossy: 1, Unknown: 1}) || p.Count != 3 {
+			t.Fatalf("%+v, %v", p, err)
+		}
+		if len(p.Left) != 1 || !strings.Contains(p.Left[0].Why, "cannot unmarshal number") {
+			t.Errorf("left %+v", p.Left)
+		}
+		lossy := p.ByGroup[0]
+		if want := []PlanChange{{"/gone", `"x"`, ""}}; lossy.Lossy != 1 || !slices.Equal(lossy.Changes, want) {
+			t.Errorf("group %+v", lossy)
+		}
+		j, err := rt.DeadLetters().Apply(t.Context(), p.Token, ApplyOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		j = awaitJob(t, rt, j.ID)
+		if got := to.asked(); !slices.Equal(got, []string{"9007199254740993", "c-2"}) || j.Skipped != 1 || !strings.Contains(j.Done[2].Why, "allow it for its group") {
+			t.Errorf("called %v, %+v", got, j.Done)
+		}
+		j = awaitJob(t, rt, apply(t, rt, "state:dead", ReplayOptions{}, ApplyOptions{AllowLossy: []string{lossy.Group}}).ID)
+		if got := to.asked(); len(got) != 3 || got[2] != "c-3" || j.Succeeded != 1 {
+			t.Errorf("called %v, %s", got, jobText(j))
+		}
+	})
+}
+
+// stubborn is a log that does not answer while it is told not to. What it is asked
+// to append may be written all the same.
+type stubborn struct {
+	*memoryLog
+	mu      sync.Mutex
+	silent  bool
+	written bool
+}
+
+func (l *stubborn) set(silent, written bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.silent, l.written = silent, written
+}
+
+func (l *stubborn) Append(ctx context.Context, key string, after Version, body []byte) (Version, error) {
+	l.mu.Lock()
+	silent, written := l.silent, l.written
+	l.mu.Unlock()
+	if !silent {
+		return l.memoryLog.Append(ctx, key, after, body)
+	}
+	if written {
+		_, _ = l.memoryLog.Append(ctx, key, after, body)
+	}
+	return 0, ErrUnavailable
+}
+
+// TestReplayWaitsForTheStore holds that a store that does not answer pauses a job,
+// wherever it is, and that nothing is done twice because of it.
+func TestReplayWaitsForTheStore(t *testing.T) {
+	for _, written := range []bool{false, true} {
+		for after := range 12 { // calls to the peer and half seconds: before a claim, during a call, after it
+			synctest.Test(t, func(t *testing.T) {
+				log := &stubborn{memoryLog: newMemoryLog()}
+				rt, _, to := letters(t, Options{Stores: Stores{Log: log}}, Policy{}, 5, idempotent)
+				to.heal(func(notifyArgs) error { time.Sleep(300 * time.Millisecond); return nil })
+				j := apply(t, rt, "", ReplayOptions{Rate: 1}, ApplyOptions{})
+				time.Sleep(time.Duration(after)*250*time.Millisecond + 100*time.Millisecond)
+				log.set(true, written)
+				time.Sleep(20 * time.Second)
+				if now, err := rt.DeadLetters().Job(t.Context(), j.ID); err != nil || !written && (now.State != JobRunning || !strings.HasPrefix(now.Waits, "for the store: ")) {
+					t.Errorf("%s, waits %q, %v", now.State, now.Waits, err)
+				}
+				log.set(false, false)
+				j = awaitJob(t, rt, j.ID)
+				if got := to.asked(); j.Succeeded != 5 || len(got) != 5 {
+					t.Errorf("written %v, after %d: %s, called %v", written, after, jobText(j), got)
+				}
+				for _, r := range j.Done {
+					if l, err := rt.DeadLetters().Get(t.Context(), r.Letter); err != nil || len(l.Replays) != 1 || l.State != LetterReplayed {
+						t.Errorf("letter %s, %d replays, %v", l.State, len(l.Replays), err)
+					}
+				}
+			})
+		}
+	}
+}

@@ -218,8 +218,11 @@ func (r *jobRun) claimed(w *replayed, l Letter, object json.RawMessage) {
 // outcome sorts how a replay ended.
 func (r *jobRun) outcome(w *replayed, l *Letter, run *replaying, err error, object json.RawMessage) LetterTransition {
 	f := run.failure()
+	if err == nil {
+		err = run.fellBack() // a fallback's answer is no success
+	}
 	switch {
-	case err == nil && run.fellBack() == nil:
+	case err == nil:
 		w.result.Outcome = ReplaySucceeded
 		return LetterTransition{To: LetterReplayed, Replay: &LetterReplay{Outcome: ReplaySucceeded}}
 	case f != nil && f.Count == 0 && (f.Reason == ReasonRejected || f.Reason == ReasonBreakerOpen): // nothing was called

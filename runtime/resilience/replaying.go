@@ -72,7 +72,7 @@ func (p *plan) notesFallback(ctx context.Context, cause error) {
 
 // replayMayTry reports whether a call that may be a replay is allowed another
 // attempt.
-func (c *Call) replayMayTry() bool {
+func replayMayTry(c *Call) bool {
 	r, _ := c.caller.Value(replayKey{}).(*replaying)
 	return r == nil || r.guard.name != c.plan.name || c.tries < r.attempts
 }

@@ -69,6 +69,7 @@ type Runtime struct {
 	closeLetters  func(context.Context) error
 	lettered      map[*Guard]bool    // whose failed calls are kept
 	errFP         func(error) string // there if any is
+	replayMayTry  func(*Call) bool   // of a call whose guard keeps letters
 
 	noStats, noHistograms bool
 	observer              *observer // nil: nobody listens
