@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -28,20 +27,44 @@ nothing, so the service may run.
 `,
 		verbs: []subverb{
 			{"stat", "DIR", "how much is kept, and in which files", statHelp, nil, storeStat},
-			{"dump", "DIR", "print everything that is kept", dumpHelp, nil, storeDump},
+			{"verify", "DIR", "read everything, and say what is damaged or missing", verifyHelp, nil, storeVerify},
+			{"repair", "DIR NEW", "copy what can be proven of a damaged store into a new one", repairHelp, nil, storeRepair},
 			{"compact", "DIR", "give back the room of what was dropped", compactHelp, nil, storeCompact},
+			{"copy", "DIR NEW", "copy a store, which may be in use, into a new one", copyHelp, nil, storeCopy},
+			{"upgrade", "DIR", "make a store one of the newest format", upgradeHelp, nil, storeUpgrade},
+			{"dump", "DIR", "print everything that is kept", dumpHelp, nil, storeDump},
 			{"check", "DIR", "measure what a durable step costs on the disk of a directory", checkHelp, nil, storeCheck},
 		},
 	}
 }
 
 const statHelp = `Kinds are the first parts of keys: ckpt, dlq, queue, cell, lease and what you keep
-yourself. Of a store that a service has open the newest moment is missing.
+yourself. A service may have the store open.
 `
 
 const dumpHelp = `Values come by key and version, one a line; with --json as {"key", "version", "at"} and
 "json" if the value is JSON, else "bytes" in base64. What is in it was redacted, or not,
-when it was kept: treat it as the service's data.
+when it was kept: treat it as the service's data. --raw prints the records of every
+kind as they lie in the files, dropped ones, too, and goes on behind what is damaged.
+`
+
+const verifyHelp = `It writes nothing and takes no lock, so the service may run. Damage is what was durable
+and cannot be read: each with the file, the place, and which versions are missing. It
+exits with 6 then, and store repair saves the rest.
+`
+
+const repairHelp = `NEW is a directory that is empty or not there; DIR stays as it is, and must not be in
+use. What is missing is printed, and exits with 3; the new store is whole without it.
+`
+
+const copyHelp = `NEW is a directory that is empty or not there. Beside a running service the copy has all
+but the newest moment. What a restored copy repeats is in docs/durability.md: never run
+it beside the original.
+`
+
+const upgradeHelp = `A program goes on in the format that it finds, so that a deployment can be rolled back;
+this is the step after which it cannot. There is one format yet. The store must not be
+in use.
 `
 
 const checkHelp = `Writes and flushes some hundred times, in a file that it takes away again, one after
@@ -68,7 +91,7 @@ func readStore(verb string, args []string, do func(*resilience.Store) error) err
 	if err != nil {
 		return err
 	}
-	s, err := resilience.OpenStore(dir, resilience.StoreOptions{ReadOnly: true, OnDamage: resilience.QuarantineDamage, AllowRemote: true})
+	s, err := resilience.OpenStore(dir, resilience.StoreOptions{ReadOnly: true, Newest: true, OnDamage: resilience.QuarantineDamage, AllowRemote: true})
 	if err != nil {
 		return err
 	}
@@ -168,7 +191,11 @@ var dumpColumns = []column{{title: "KEY"}, {title: "VERSION", right: true}, {tit
 func storeDump(out *output, flags *flag.FlagSet) action {
 	out.flags(flags)
 	prefix := flags.String("prefix", "", "only keys that begin with `text`: dlq/")
+	raw := flags.Bool("raw", false, "records of every kind as they lie in the files")
 	return func(ctx context.Context, args []string) error {
+		if *raw {
+			return out.raw(ctx, args, *prefix)
+		}
 		return readStore("dump", args, func(s *resilience.Store) error {
 			table := out.table(dumpColumns)
 			for r, err := range s.Values(ctx, *prefix) {
@@ -223,7 +250,7 @@ func storeCompact(out *output, flags *flag.FlagSet) action {
 
 // openExisting opens a store to change it, and makes none.
 func openExisting(dir string) (*resilience.Store, error) {
-	if _, err := os.Stat(dir); err != nil {
+	if err := existing(dir, true); err != nil {
 		return nil, err
 	}
 	return resilience.OpenStore(dir, resilience.StoreOptions{})

@@ -116,6 +116,111 @@ func TestStoreCompact(t *testing.T) {
 	require.Equal(t, 4, jsonLines[storeNumbers](t, out)[0].Keys)
 }
 
+// damage flips a bit of a value.
+func damage(t *testing.T, dir, value string) {
+	t.Helper()
+	name := filepath.Join(dir, "000000000001.rj")
+	b, err := os.ReadFile(name)
+	require.NoError(t, err)
+	b[strings.Index(string(b), value)] ^= 1
+	require.NoError(t, os.WriteFile(name, b, 0o600))
+}
+
+func TestStoreVerifyAndRepair(t *testing.T) {
+	dir := someStore(t)
+	code, out, errs := tool(t, t.TempDir(), "store", "verify", dir)
+	require.Equal(t, 0, code, errs)
+	require.Regexp(t, `kept +4 keys in 4 records`, out)
+	require.Regexp(t, `last end +clean\ndamage +none\n$`, out)
+
+	damage(t, dir, "9007199254740993")
+	before := contents(t, dir)
+	code, out, errs = tool(t, t.TempDir(), "store", "verify", dir)
+	require.Equal(t, exitUnhealthy, code, errs)
+	require.Regexp(t, `damage +000000000001.rj is damaged at byte \d+`, out)
+	require.Contains(t, errs, "1 places are damaged")
+	code, out, errs = tool(t, t.TempDir(), "store", "verify", "--json", dir)
+	require.Equal(t, exitUnhealthy, code, errs)
+	r := jsonLines[lookedAt](t, out)[0]
+	require.Len(t, r.Damage, 1)
+	require.Equal(t, "000000000001.rj", r.Damage[0].File)
+	code, _, errs = tool(t, t.TempDir(), "store", "dump", "--raw", "--prefix", "ckpt/", dir)
+	require.Equal(t, exitUnhealthy, code, errs)
+
+	repaired := filepath.Join(t.TempDir(), "new", "store")
+	code, out, errs = tool(t, t.TempDir(), "store", "repair", dir, repaired)
+	require.Equal(t, exitPartly, code, errs)
+	require.Contains(t, out, "new store  "+repaired)
+	code, out, errs = tool(t, t.TempDir(), "store", "dump", "--json", repaired)
+	require.Equal(t, 0, code, errs)
+	var keys []string
+	for _, d := range jsonLines[dumped](t, out) {
+		keys = append(keys, d.Key)
+	}
+	require.Equal(t, []string{"dlq/q/1", "dlq/q/2", "own"}, keys)
+	require.Equal(t, before, contents(t, dir), "the damaged store is as it was")
+	code, _, errs = tool(t, t.TempDir(), "store", "repair", dir, repaired)
+	require.Equal(t, exitFindings, code)
+	require.Contains(t, errs, "not empty")
+	code, _, errs = tool(t, t.TempDir(), "store", "copy", dir, filepath.Join(t.TempDir(), "copy"))
+	require.NotEqual(t, 0, code, "a copy of what is damaged")
+	require.Contains(t, errs, "damaged")
+}
+
+func TestStoreCopyAndUpgrade(t *testing.T) {
+	dir := someStore(t)
+	s, err := resilience.OpenStore(dir, resilience.StoreOptions{})
+	require.NoError(t, err)
+	_, err = s.Stores().Log.Append(context.Background(), "more", 0, []byte("1"))
+	require.NoError(t, err)
+	_, err = s.Stores().Log.Append(context.Background(), "newest", 0, []byte("2"))
+	require.NoError(t, err)
+	to := filepath.Join(t.TempDir(), "copy")
+	code, out, errs := tool(t, t.TempDir(), "store", "copy", dir, to) // while it is in use
+	require.Equal(t, 0, code, errs)
+	require.Contains(t, out, "new store  "+to)
+	own := filepath.Join(t.TempDir(), "own")
+	_, err = s.Copy(own)
+	require.NoError(t, err)
+	code, _, errs = tool(t, t.TempDir(), "store", "upgrade", dir)
+	require.Equal(t, exitConflict, code, errs)
+	code, _, errs = tool(t, t.TempDir(), "store", "repair", dir, filepath.Join(t.TempDir(), "r"))
+	require.Equal(t, exitConflict, code, errs)
+	require.NoError(t, s.Close())
+	for dir, keys := range map[string]int{to: 5, own: 6} {
+		code, out, errs = tool(t, t.TempDir(), "store", "stat", "--json", dir)
+		require.Equal(t, 0, code, errs)
+		require.Equal(t, keys, jsonLines[storeNumbers](t, out)[0].Keys)
+	}
+	code, out, errs = tool(t, t.TempDir(), "store", "upgrade", dir)
+	require.Equal(t, 0, code, errs)
+	require.Contains(t, out, "format 1 is the newest")
+	code, out, errs = tool(t, t.TempDir(), "store", "upgrade", "--json", dir)
+	require.Equal(t, 0, code, errs)
+	require.Equal(t, 1, jsonLines[upgraded](t, out)[0].To)
+}
+
+func TestStoreRawDump(t *testing.T) {
+	dir := someStore(t)
+	s, err := resilience.OpenStore(dir, resilience.StoreOptions{})
+	require.NoError(t, err)
+	v, err := s.Stores().Log.Append(context.Background(), "gone", 0, []byte(nasty))
+	require.NoError(t, err)
+	require.NoError(t, s.Stores().Log.Drop(context.Background(), "gone", v))
+	require.NoError(t, s.Close())
+	code, out, errs := tool(t, t.TempDir(), "store", "dump", "--raw", dir)
+	require.Equal(t, 0, code, errs)
+	printable(t, out)
+	require.Regexp(t, `drop +\d+ +gone`, out)
+	require.Contains(t, out, "closed")
+	code, out, errs = tool(t, t.TempDir(), "store", "dump", "--raw", "--json", "--prefix", "gone", dir)
+	require.Equal(t, 0, code, errs)
+	list := jsonLines[rawEntry](t, out)
+	require.Len(t, list, 2)
+	require.Equal(t, nasty, string(list[0].Bytes))
+	require.Equal(t, uint64(v), list[1].Through)
+}
+
 func TestStoreCheck(t *testing.T) {
 	dir := t.TempDir()
 	code, out, errs := tool(t, t.TempDir(), "store", "check", dir)
@@ -132,11 +237,7 @@ func TestStoreCheck(t *testing.T) {
 
 func TestStoreUsage(t *testing.T) {
 	dir := someStore(t)
-	name := filepath.Join(dir, "000000000001.rj")
-	text := contents(t, dir)["000000000001.rj"]
-	damaged := []byte(text)
-	damaged[strings.Index(text, "xxxx")] ^= 1
-	require.NoError(t, os.WriteFile(name, damaged, 0o600))
+	damage(t, dir, "xxxx")
 	none := filepath.Join(t.TempDir(), "none")
 	for _, c := range []struct {
 		args []string
@@ -147,7 +248,13 @@ func TestStoreUsage(t *testing.T) {
 		{[]string{"store", "stta"}, exitUsage, "did you mean stat?"},
 		{[]string{"store", "stat"}, exitUsage, "wants one directory"},
 		{[]string{"store", "dump", "a", "b"}, exitUsage, "wants one directory"},
+		{[]string{"store", "copy", "a"}, exitUsage, "wants the directory and a new one"},
+		{[]string{"store", "repair", "a"}, exitUsage, "wants the damaged directory and a new one"},
 		{[]string{"store", "stat", none}, exitNotFound, "no such file"},
+		{[]string{"store", "verify", none}, exitNotFound, "no such file"},
+		{[]string{"store", "copy", none, none + "2"}, exitNotFound, "no such file"},
+		{[]string{"store", "repair", none, none + "2"}, exitNotFound, "no such file"},
+		{[]string{"store", "upgrade", none}, exitNotFound, "no such file"},
 		{[]string{"store", "compact", none}, exitNotFound, "no such file"},
 		{[]string{"store", "check", none}, exitNotFound, "no such file"},
 		{[]string{"store", "stat", none + "\x1b[2J"}, exitNotFound, `\u{1b}`},
