@@ -32,9 +32,18 @@ func (s *Store) Values(ctx context.Context, prefix string) iter.Seq2[Record, err
 	}
 }
 
-// Compact rewrites files of which less than half is kept, until there is none. A
-// store does so by itself, beside whoever uses it.
-func (s *Store) Compact(ctx context.Context) error { return asOurs(s.log.j.Compact(ctx)) }
+// leftoverAge is after how long nobody writes a value any more that he began.
+const leftoverAge = time.Hour
+
+// Compact drops what is left of values that never became whole, and rewrites files of
+// which less than half is kept, until there is none. A store does the latter by
+// itself, beside whoever uses it.
+func (s *Store) Compact(ctx context.Context) error {
+	if err := (values{s.log}).sweep(ctx, leftoverAge); err != nil {
+		return err
+	}
+	return asOurs(s.log.j.Compact(ctx))
+}
 
 // Erase returns when no file of the store holds a byte of what was dropped before it
 // was called.

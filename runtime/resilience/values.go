@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"time"
 )
 
 const (
@@ -205,4 +206,26 @@ func (v values) last(ctx context.Context, key string) (last Record, err error) {
 // drop is [Log.Drop] for values. through is the version of one.
 func (v values) drop(ctx context.Context, key string, through Version) error {
 	return v.log.Drop(ctx, key, through)
+}
+
+// sweep drops what was left of values that never became whole, of keys that have no
+// other: it is shown to nobody, and nobody might ever write there again. What is
+// younger than an age may yet become one.
+func (v values) sweep(ctx context.Context, age time.Duration) error {
+	for r, err := range v.log.Heads(ctx, "", "") {
+		if err != nil {
+			return err
+		}
+		if !isPiece(r) || time.Since(r.At) < age {
+			continue
+		}
+		last, err := v.last(ctx, r.Key)
+		if err == nil && last.Version == 0 {
+			err = v.log.Drop(ctx, r.Key, r.Version)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // haltingLog is a memoryLog whose appends fail from one of them on, as if the
@@ -147,6 +149,31 @@ func TestLeftoversDoNotReviveADroppedKey(t *testing.T) {
 	if _, err := v.append(ctx, "k", 0, []byte("new")); err != nil {
 		t.Errorf("who makes it again: %v", err)
 	}
+}
+
+// TestLeftoversAreSwept sweeps a store in which a value was begun and not ended: with
+// nothing before it, it goes once it is old; behind another one it stays for the next.
+func TestLeftoversAreSwept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, ctx := &haltingLog{memoryLog: newMemoryLog(), left: 1, err: ErrUnavailable}, context.Background()
+		v := values{log}
+		last, _ := v.append(ctx, "kept", 0, []byte("first"))
+		for _, key := range []string{"kept", "alone"} {
+			log.left = 2
+			if _, err := v.append(ctx, key, map[string]Version{"kept": last}[key], make([]byte, 1<<20)); !errors.Is(err, ErrUnavailable) {
+				t.Fatal(err)
+			}
+		}
+		for _, want := range []int{2, 1} { // keys
+			if err := v.sweep(ctx, leftoverAge); err != nil || len(log.keys) != want {
+				t.Errorf("%d keys, want %d, %v", len(log.keys), want, err)
+			}
+			time.Sleep(leftoverAge)
+		}
+		if got := bodiesOf(t, v.scan(ctx, "kept", 0)); len(got) != 1 || string(got[0]) != "first" {
+			t.Errorf("%q is left", got)
+		}
+	})
 }
 
 // TestFullStoreKeepsNoPieces has the store fill up within a value.

@@ -114,20 +114,8 @@ var leaseRules = []rule{
 		s.held("a", "you")
 	}},
 	{name: "8 clients are linearizable", test: eightOwners},
-	{name: "epoch grows over reopen", end: reopened, test: func(s *stores) {
-		last := uint64(0)
-		for range 3 {
-			l := s.acquire("a", "me", s.engine.Lease)
-			if l.Epoch <= last {
-				s.Errorf("epoch %d after %d", l.Epoch, last)
-			}
-			last = l.Epoch
-			if err := s.Leases.Release(s.ctx, l); err != nil {
-				s.Errorf("Release = %v", err)
-			}
-			s.again(false)
-		}
-	}},
+	{name: "epoch grows over reopen", end: reopened, test: func(s *stores) { epochGrows(s, false) }},
+	{name: "epoch grows after unclean end", end: crashed, test: func(s *stores) { epochGrows(s, true) }},
 	{name: "closed store", test: func(s *stores) {
 		l := s.acquire("a", "me", s.engine.Lease)
 		s.close()
@@ -136,6 +124,23 @@ var leaseRules = []rule{
 		isClosed(s, "Renew", s.Leases.Renew(s.ctx, l, s.engine.Lease))
 		isClosed(s, "Release", s.Leases.Release(s.ctx, l))
 	}},
+}
+
+// epochGrows ends the stores again and again: the lease of a name has a larger epoch
+// each time.
+func epochGrows(s *stores, kill bool) {
+	last := uint64(0)
+	for range 3 {
+		l := s.acquire("a", "me", s.engine.Lease)
+		if l.Epoch <= last {
+			s.Errorf("epoch %d after %d", l.Epoch, last)
+		}
+		last = l.Epoch
+		if err := s.Leases.Release(s.ctx, l); err != nil {
+			s.Errorf("Release = %v", err)
+		}
+		s.again(kill)
+	}
 }
 
 // eightOwners acquire, renew and release one name, and their history is checked. Its
