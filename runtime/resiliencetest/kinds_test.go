@@ -178,6 +178,44 @@ var scenes = []func(t *testing.T, h *heard){
 		}
 		_ = rt.Close()
 	},
+	func(t *testing.T, h *heard) { // a result that is kept and answers, other arguments under its key, a store that is full
+		log := &filling{Log: resilience.MemoryStores().Log}
+		rt, err := resilience.Open(resilience.Options{Stores: resilience.Stores{Log: log}, Observe: h.observe})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := rt.Wrap("pay.Gateway", t)
+		g := w.Guard("Charge", resilience.Policy{})
+		kept := resilience.NewCheckpoints[int, int](w, "Charge", resilience.CheckpointPolicy{}, nil)
+		charge := func(ctx context.Context) (int, resilience.Outcome) {
+			call := g.Begin(ctx)
+			defer call.End()
+			for call.Next() {
+				call.Record(nil)
+			}
+			return 1, call.Outcome()
+		}
+		for _, amount := range []int{0, 0, 1} {
+			_, _ = kept.Do(t.Context(), "order-7", amount, charge)
+		}
+		log.full = true
+		_, _ = kept.Do(t.Context(), "order-8", 0, charge)
+		_ = rt.Close()
+	},
+}
+
+// filling is a log that takes nothing once it is full.
+type filling struct {
+	resilience.Log
+	full bool
+}
+
+// Append implements resilience.Log.
+func (l *filling) Append(ctx context.Context, key string, after resilience.Version, body []byte) (resilience.Version, error) {
+	if l.full {
+		return 0, resilience.ErrStoreFull
+	}
+	return l.Log.Append(ctx, key, after, body)
 }
 
 // TestEveryKindIsHeard plays every kind of event to a Recorder, a Ring and a
