@@ -33,8 +33,8 @@ type FS interface {
 	Close() error
 }
 
-// File is an open file of an [FS]. Calls of one file never overlap where both
-// change it; reads come at any time.
+// File is an open file of an [FS]. Writes to one file never overlap. Reads come at
+// any time, and so does Sync, which covers what was written before it began.
 type File interface {
 	io.ReaderAt
 	io.WriterAt
