@@ -606,3 +606,61 @@ func TestDropThatFails(t *testing.T) {
 		ok(t, j.Close())
 	})
 }
+
+// TestFlushFailsBehind who was told that the system has it: what is not known to
+// be durable is not shown until Reopen has written it again.
+func TestFlushFailsBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := faultfs.New(1)
+		j := must(journal.Open(d, journal.Options{SegmentSize: 64 << 10, Sync: journal.Interval}))
+		v := must(j.Append(background, "k", 0, []byte("flushed")))
+		time.Sleep(time.Second)
+		d.Inject(failOnce(faultfs.Sync))
+		v = must(j.Append(background, "k", v, []byte("perhaps")))
+		time.Sleep(time.Second)
+		_, err := j.Append(background, "k", v, nil)
+		fails(t, err, journal.ErrUnavailable)
+		if list := scan(t, j, "k"); len(list) != 1 {
+			t.Errorf("%d records show after a flush that failed, want 1", len(list))
+		}
+		ok(t, j.Reopen())
+		want := len(scan(t, j, "k"))
+		c := must(journal.Open(d.Cut(rand.New(rand.NewPCG(1, 1)), faultfs.Lost), small))
+		if n := len(scan(t, c, "k")); n != want {
+			t.Errorf("%d records after a power cut, %d were shown", n, want)
+		}
+		ok(t, j.Close())
+	})
+}
+
+// TestSegmentThatGrows fills a disk without preallocation: a write that came short
+// leaves nothing behind.
+func TestSegmentThatGrows(t *testing.T) {
+	d := faultfs.New(1)
+	o := small
+	o.Growing, o.SegmentSize = true, 64<<10
+	j := must(journal.Open(d, o))
+	last := must(j.Append(background, "k", 0, nil))
+	n := 1
+	d.SetSize(40 << 10)
+	for {
+		v, err := j.Append(background, "k", last, make([]byte, 3000))
+		if err != nil {
+			fails(t, err, journal.ErrFull)
+			break
+		}
+		last = v
+		n++
+	}
+	must(j.AppendUrgent(background, "letter", 0, make([]byte, 3000)))
+	c := must(journal.Open(d.Cut(rand.New(rand.NewPCG(1, 1)), faultfs.Mixed), o))
+	if got := len(scan(t, c, "k")); got != n {
+		t.Errorf("%d records after a power cut, want %d", got, n)
+	}
+	if got := len(scan(t, c, "letter")); got != 1 {
+		t.Errorf("%d letters after a power cut, want 1", got)
+	}
+	d.SetSize(0)
+	must(j.Append(background, "k", last, make([]byte, 3000)))
+	ok(t, j.Close())
+}
