@@ -50,8 +50,9 @@ func TestVerifyAndDumpTellWhatIsThere(t *testing.T) {
 					act{key: e.Key, drop: true, through: e.Through}.on(got)
 				case e.Kind == "record" && e.Live:
 					got[e.Key] = slices.DeleteFunc(got[e.Key], func(r rec) bool { return r.version == e.Version })
-					i := 0
-					for ; i < len(got[e.Key]) && got[e.Key][i].version < e.Version; i++ {
+					i := slices.IndexFunc(got[e.Key], func(r rec) bool { return r.version > e.Version })
+					if i < 0 {
+						i = len(got[e.Key])
 					}
 					got[e.Key] = slices.Insert(got[e.Key], i, rec{e.Version, bytes.Clone(e.Payload)})
 				}
