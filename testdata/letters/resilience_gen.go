@@ -679,7 +679,7 @@ func (g *ResilientGateway) paidUnrecorded(ctx context.Context, id string, amount
 
 // gatewayPaidWork are the arguments of Paid that its checkpoints compare.
 type gatewayPaidWork struct {
-	Id     string `json:"id"`
+	ID     string `json:"id"`
 	Amount int    `json:"amount"`
 }
 
