@@ -8,12 +8,14 @@ REVIVE := github.com/mgechev/revive@v1.16.0
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## the same load against a misbehaving gateway, bare and wrapped
+demo: ## a load against a misbehaving gateway, bare and wrapped; a service that is killed and loses nothing
 	go run ./cmd/resilgen generate ./examples/...
 	@mkdir -p bin
 	go build -o bin/gateway ./examples/payments/gateway
+	go build -o bin/service ./examples/payments/service
 	go build -o bin/demo ./examples/payments/demo
-	@bin/demo bin/gateway
+	go build -o bin/resilgen ./cmd/resilgen
+	@bin/demo bin/gateway bin/service bin/resilgen
 
 test: ## run every test
 	go test ./... ./testdata/histories ./testdata/letters

@@ -111,3 +111,180 @@ func ignoreGatewayRefund(err error) bool {
 func (g *ResilientGateway) Unwrap() Gateway {
 	return g.next
 }
+
+// ResilientDurable is a [Gateway] that calls another one under the policies of
+// resilience.yaml:
+//
+//	Charge  6 attempts of 400ms each, 12s in all, breaker, 200 at a time, recorded for 24h by req.ID, fallback, dead letters in "payments.charges"; at worst 5.5s, with Retry-After 12s
+//	Refund  timeout 400ms, 12s in all, breaker, 200 at a time; at worst 400ms; without retry: not marked idempotent
+//
+// It is safe for concurrent use if the Gateway it calls is.
+type ResilientDurable struct {
+	next     Gateway
+	fallback DurableFallback
+
+	charge            *resilience.Guard
+	chargeLetters     *resilience.DeadLetters[durableChargeArgs]
+	chargeCheckpoints *resilience.Checkpoints[Receipt, ChargeRequest]
+	refund            *resilience.Guard
+}
+
+var _ Gateway = (*ResilientDurable)(nil)
+
+// DurableFallback answers for a [Gateway] after the policies of a
+// [ResilientDurable] gave up.
+type DurableFallback interface {
+	// ChargeFallback answers a call of Charge that failed because of cause.
+	ChargeFallback(ctx context.Context, req ChargeRequest, cause error) (Receipt, error)
+}
+
+// NewResilientDurable puts next under the policies of resilience.yaml.
+func NewResilientDurable(rt *resilience.Runtime, next Gateway, fallback DurableFallback) (*ResilientDurable, error) {
+	w := rt.Wrap("payments.Durable", next, fallback)
+	g := &ResilientDurable{next: next, fallback: fallback}
+	g.charge = w.Guard("Charge", resilience.Policy{
+		Timeout: resilience.Timeout{Total: 12 * time.Second, Attempt: 400 * time.Millisecond},
+		Retry: resilience.Retry{
+			MaxAttempts: 6,
+			Backoff:     resilience.Backoff{InitialDelay: 100 * time.Millisecond, Multiplier: 2, MaxDelay: 2 * time.Second, Jitter: resilience.EqualJitter},
+			RetryOn:     resilience.Matcher{Kinds: resilience.KindTransient},
+			AbortOn:     resilience.Matcher{Match: abortDurableCharge},
+		},
+		Breaker:  resilience.Breaker{Window: resilience.Window{Type: resilience.TimeWindow, Duration: 2 * time.Second}, MinimumCalls: 40, FailureRateThreshold: 60, OpenDuration: 500 * time.Millisecond, IgnoreOn: resilience.Matcher{Match: ignoreDurableCharge}},
+		Bulkhead: resilience.Bulkhead{MaxConcurrent: 200},
+		Fallback: resilience.Fallback{On: true},
+	})
+	g.chargeLetters = resilience.NewDeadLetters(w, "Charge", resilience.DeadLetterPolicy{
+		Queue:         "payments.charges",
+		When:          resilience.Reasons{resilience.ReasonExhausted, resilience.ReasonPermanent, resilience.ReasonDeadline, resilience.ReasonPanic, resilience.ReasonRejected, resilience.ReasonBreakerOpen},
+		AfterFallback: true,
+		Overflow:      resilience.OverflowReject,
+	}, resilience.LetterMethod[durableChargeArgs]{
+		Sig:        "f2176386402b365f",
+		Fields:     []resilience.LetterField{{Name: "req", Type: "payments.ChargeRequest"}},
+		Idempotent: true,
+		Schema:     durableChargeSchema,
+		Replay: func(ctx context.Context, args durableChargeArgs) error {
+			_, err := g.Charge(ctx, args.Req)
+			return err
+		},
+		Direct: func(ctx context.Context, args durableChargeArgs) error {
+			_, err := next.Charge(ctx, args.Req)
+			return err
+		},
+	})
+	g.chargeCheckpoints = resilience.NewCheckpoints[Receipt, ChargeRequest](w, "Charge", resilience.CheckpointPolicy{
+		TTL:   24 * time.Hour,
+		Type:  "payments.Receipt",
+		Shape: "bc95c1454cdde128",
+	}, func(a, b ChargeRequest) bool {
+		return a == b
+	})
+	g.refund = w.Guard("Refund", resilience.Policy{
+		Timeout:  resilience.Timeout{Total: 12 * time.Second, Attempt: 400 * time.Millisecond},
+		Breaker:  resilience.Breaker{Window: resilience.Window{Type: resilience.TimeWindow, Duration: 2 * time.Second}, MinimumCalls: 40, FailureRateThreshold: 60, OpenDuration: 500 * time.Millisecond, IgnoreOn: resilience.Matcher{Match: ignoreDurableRefund}},
+		Bulkhead: resilience.Bulkhead{MaxConcurrent: 200},
+	})
+	return g, w.Err()
+}
+
+// Charge calls the wrapped Gateway, up to 6 times and for 400ms each time,
+// within 12s in all, while the breaker lets it, no more than 200 at a time.
+// What succeeded is recorded for 24h by req.ID, and answers later calls. If
+// that fails, fallback answers. If that fails, whatever the fallback answers
+// and the reason is exhausted, permanent, deadline, panic, rejected or
+// breakerOpen, the call is kept in the queue "payments.charges", and its error
+// matches [resilience.ErrDeadLettered]. Nesting, outermost first: deadLetter,
+// fallback, checkpoint, timeout.total, retry, circuitBreaker, bulkhead,
+// timeout.attempt.
+func (g *ResilientDurable) Charge(ctx context.Context, req ChargeRequest) (receipt Receipt, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			g.chargeLetters.PanickedUnder(ctx, durableChargeArgs{req}, value)
+			panic(value)
+		}
+	}()
+	kept, call := g.chargeCheckpoints.Do(ctx, req.ID, req, func(ctx context.Context) (Receipt, resilience.Outcome) {
+		return g.chargeUnrecorded(ctx, req)
+	})
+	receipt, err = kept, call.Err()
+	if err != nil {
+		err = g.chargeLetters.KeepOutcome(ctx, call, durableChargeArgs{req}, err)
+	}
+	if call.WantsFallback() {
+		return g.fallback.ChargeFallback(ctx, req, err)
+	}
+	return receipt, err
+}
+
+// chargeUnrecorded is Charge behind its checkpoints.
+func (g *ResilientDurable) chargeUnrecorded(ctx context.Context, req ChargeRequest) (receipt Receipt, _ resilience.Outcome) {
+	var err error
+	call := g.charge.Begin(ctx)
+	defer call.End()
+	for call.Next() {
+		receipt, err = g.next.Charge(call.Context(), req)
+		call.Record(err)
+	}
+	return receipt, call.Outcome()
+}
+
+// durableChargeArgs are the arguments of Charge that a letter holds.
+type durableChargeArgs struct {
+	Req ChargeRequest `json:"req"`
+}
+
+// ChargeLetters returns the calls of Charge that are kept in the queue
+// "payments.charges".
+func (g *ResilientDurable) ChargeLetters() *resilience.DeadLetters[durableChargeArgs] {
+	return g.chargeLetters
+}
+
+// abortDurableCharge reports whether err ends the call.
+func abortDurableCharge(err error) bool {
+	return errors.Is(err, ErrDeclined)
+}
+
+// ignoreDurableCharge reports whether the breaker takes no notice of err.
+func ignoreDurableCharge(err error) bool {
+	return errors.Is(err, ErrDeclined)
+}
+
+// Refund calls the wrapped Gateway, for at most 400ms, within 12s in all, while
+// the breaker lets it, no more than 200 at a time. Nesting, outermost first:
+// timeout.total, circuitBreaker, bulkhead, timeout.attempt.
+func (g *ResilientDurable) Refund(ctx context.Context, receipt Receipt) (err error) {
+	call := g.refund.Begin(ctx)
+	defer call.End()
+	if call.Next() {
+		err = g.next.Refund(call.Context(), receipt)
+		call.Record(err)
+	}
+	return call.Err()
+}
+
+// ignoreDurableRefund reports whether the breaker takes no notice of err.
+func ignoreDurableRefund(err error) bool {
+	return errors.Is(err, ErrDeclined)
+}
+
+// Unwrap returns the wrapped Gateway.
+func (g *ResilientDurable) Unwrap() Gateway {
+	return g.next
+}
+
+// durableChargeSchema describes durableChargeArgs as a JSON Schema.
+const durableChargeSchema = `{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "type": "object",
+  "properties": {"req": {"$ref": "#/$defs/ChargeRequest"}},
+  "additionalProperties": false,
+  "required": ["req"],
+  "$defs": {
+    "ChargeRequest": {
+      "type": "object",
+      "properties": {"id": {"type": "string"}, "cents": {"type": "integer"}},
+      "additionalProperties": false
+    }
+  }
+}`

@@ -1,20 +1,16 @@
 // Demo sends the same load to a misbehaving gateway twice, through the bare
-// client and through the generated wrapper, and prints both side by side.
+// client and through the generated wrapper, and prints both side by side. Then it
+// kills a service in the middle of such a load, and shows that nothing is lost.
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"os/signal"
 	"slices"
-	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
@@ -41,8 +37,8 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	if len(args) != 1 {
-		return errors.New("usage: demo path-of-the-gateway-command")
+	if len(args) != 3 {
+		return errors.New("usage: demo gateway service resilgen, the paths of three commands")
 	}
 	bare, err := measure(ctx, args[0], "bare", func(c *payments.Client) (payments.Gateway, error) { return c, nil })
 	if err != nil {
@@ -55,7 +51,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	table(bare, wrapped)
-	return nil
+	return durable(ctx, args[0], args[1], args[2])
 }
 
 // result is what one run of the load saw.
@@ -63,34 +59,23 @@ type result struct {
 	succeeded, failed, deferred int
 	took                        []time.Duration
 	transitions                 int64
-	seen                        struct{ Requests, WhileDead int }
+	seen                        seen
 }
+
+// seen is what the gateway counted.
+type seen struct{ Requests, WhileDead, Payments, Cents, Again int }
 
 // measure starts a gateway of its own and sends the load through the client
 // that wrap makes.
 func measure(ctx context.Context, command, name string, wrap func(*payments.Client) (payments.Gateway, error)) (*result, error) {
-	cmd := exec.CommandContext(ctx, command)
-	stdin, err := cmd.StdinPipe()
+	server, err := start(ctx, command)
 	if err != nil {
 		return nil, err
 	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	defer func() { _ = stdin.Close(); _ = cmd.Wait() }()
-	output := bufio.NewReader(stdout)
-	address, err := output.ReadString('\n')
-	if err != nil {
-		return nil, fmt.Errorf("the gateway did not start: %w", err)
-	}
+	defer server.kill()
 	transport := &http.Transport{MaxIdleConnsPerHost: 100}
 	defer transport.CloseIdleConnections()
-	gateway, err := wrap(&payments.Client{URL: "http://" + strings.TrimSpace(address), HTTP: &http.Client{Transport: transport, Timeout: patience}})
+	gateway, err := wrap(&payments.Client{URL: server.url, HTTP: &http.Client{Transport: transport, Timeout: patience}})
 	if err != nil {
 		return nil, err
 	}
@@ -101,15 +86,7 @@ func measure(ctx context.Context, command, name string, wrap func(*payments.Clie
 	if b := (*resilience.Runtime)(nil).Breaker("payments.Gateway.Charge"); b != nil {
 		r.transitions = b.Snapshot().Transitions
 	}
-	return r, r.readSeen(stdin, output)
-}
-
-// readSeen ends the gateway and reads what it counted.
-func (r *result) readSeen(stdin io.Closer, output io.Reader) error {
-	if err := stdin.Close(); err != nil {
-		return err
-	}
-	return json.NewDecoder(output).Decode(&r.seen)
+	return r, server.end(&r.seen)
 }
 
 // load sends the charges, each in a goroutine of its own, and waits for all.

@@ -1,6 +1,7 @@
 // Gateway is a payment gateway that misbehaves: it is slow, throttles, resets
 // connections, answers 5xx, hangs, and is dead for some seconds. It prints its
-// address, serves until its standard input ends, then prints what it saw.
+// address, serves until its standard input ends, then prints what it saw and what
+// stands in its ledger. POST /heal ends the misbehaviour.
 package main
 
 import (
@@ -20,7 +21,12 @@ import (
 )
 
 // Seen is what the gateway counted.
-type Seen struct{ Requests, WhileDead int }
+type Seen struct {
+	Requests, WhileDead int
+	Payments            int   // in the ledger: one for each ID
+	Cents               int64 // of all payments
+	Again               int   // charges of an ID that was in the ledger: not taken again
+}
 
 type gateway struct {
 	dieAt, reviveAt time.Time
@@ -28,6 +34,8 @@ type gateway struct {
 	mu     sync.Mutex
 	random *rand.Rand
 	seen   Seen
+	ledger map[string]int64 // cents by ID
+	healed bool
 }
 
 func main() {
@@ -40,9 +48,12 @@ func main() {
 		log.Fatal(err)
 	}
 	begin := time.Now()
-	g := &gateway{dieAt: begin.Add(*dieAt), reviveAt: begin.Add(*dieAt + *deadFor), random: rand.New(rand.NewPCG(*seed, 1))}
+	g := &gateway{dieAt: begin.Add(*dieAt), reviveAt: begin.Add(*dieAt + *deadFor), random: rand.New(rand.NewPCG(*seed, 1)), ledger: map[string]int64{}}
 	fmt.Println(listener.Addr())
-	server := &http.Server{Handler: g, ReadHeaderTimeout: time.Second}
+	mux := http.NewServeMux()
+	mux.Handle("/", g)
+	mux.HandleFunc("POST /heal", g.heal)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Second}
 	go func() {
 		// The parent holds the other end: when it goes, for whatever reason, so
 		// does the gateway.
@@ -55,6 +66,13 @@ func main() {
 	log.Fatal(server.Serve(listener))
 }
 
+// heal ends the misbehaviour.
+func (g *gateway) heal(http.ResponseWriter, *http.Request) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.healed = true
+}
+
 // mood draws a number in [0,1) and counts the request.
 func (g *gateway) mood() (r float64, dead bool) {
 	now := time.Now()
@@ -62,6 +80,9 @@ func (g *gateway) mood() (r float64, dead bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.seen.Requests++
+	if g.healed {
+		return 1, false
+	}
 	if dead {
 		g.seen.WhileDead++
 	}
@@ -87,10 +108,10 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done() // hangs until the client gives up
 	case mood < 0.36:
 		time.Sleep(250 * time.Millisecond)
-		answer(w, req)
+		g.take(w, req)
 	default:
 		time.Sleep(5 * time.Millisecond)
-		answer(w, req)
+		g.take(w, req)
 	}
 }
 
@@ -106,6 +127,16 @@ func reset(w http.ResponseWriter) {
 	_ = conn.Close()
 }
 
-func answer(w http.ResponseWriter, req payments.ChargeRequest) {
+// take takes the money of an ID once, and answers.
+func (g *gateway) take(w http.ResponseWriter, req payments.ChargeRequest) {
+	g.mu.Lock()
+	if _, known := g.ledger[req.ID]; known {
+		g.seen.Again++
+	} else {
+		g.ledger[req.ID] = req.Cents
+		g.seen.Payments++
+		g.seen.Cents += req.Cents
+	}
+	g.mu.Unlock()
 	_ = json.NewEncoder(w).Encode(payments.Receipt{ID: "r-" + req.ID})
 }
