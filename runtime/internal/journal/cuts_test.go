@@ -1,6 +1,8 @@
 package journal_test
 
 import (
+	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -66,11 +68,83 @@ func cut(t *testing.T, w *worker, d *faultfs.Disk, place, i int) {
 	if err == nil {
 		err = w.h.judge(got, place, w.options.Sync != journal.Always)
 	}
+	if err == nil {
+		err = tidied(after)
+	}
 	if err == nil { // what was shown once must not go away
 		err = again(after, w.options, got, r)
 	}
 	if err != nil {
 		t.Fatalf("cut %d at place %d: %v", i, place, err)
+	}
+}
+
+// tidied says what an open journal left behind its last batch.
+func tidied(d *faultfs.Disk) error {
+	report, err := journal.Verify(d)
+	if errors.Is(err, journal.ErrNoJournal) {
+		return nil // nothing was ever written
+	}
+	if err == nil && (report.Torn > 0 || len(report.Damage) > 0) {
+		err = fmt.Errorf("%d bytes are left behind the last batch, %v", report.Torn, report.Damage)
+	}
+	return err
+}
+
+// TestLeftoversDoNotJoin puts a batch of one history behind one of another that
+// has the same numbers and lengths, as a power cut could leave it if the end were
+// not zeroed.
+func TestLeftoversDoNotJoin(t *testing.T) {
+	ends := func(words ...string) []byte {
+		d := faultfs.New(1)
+		j, err := journal.Open(d, options(journal.Always))
+		need(t, err)
+		for i, word := range words {
+			_, err := j.Append(t.Context(), fmt.Sprint("k/", i), 0, []byte(word))
+			need(t, err)
+		}
+		return firstSegment(d)
+	}
+	abandoned, b := ends("one", "two", "six"), ends("one", "ten")
+	size := bytes.Index(abandoned, []byte("two")) - bytes.Index(abandoned, []byte("one"))
+	third := 64 + 2*size
+	copy(b[third:], abandoned[third:])
+	d := faultfs.New(1)
+	d.Put("000000000001.rj", b)
+	got, err := opened(d, options(journal.Always))
+	need(t, err)
+	if len(got) != 2 || string(got["k/1"][0].payload) != "ten" {
+		t.Errorf("it has %v", got)
+	}
+}
+
+// TestIndexKnowsNothingOfANewSegment writes, after a clean end, first of all a batch
+// for which the last segment has no room, so that nothing in that segment tells
+// that the index is old.
+func TestIndexKnowsNothingOfANewSegment(t *testing.T) {
+	w := newWorker(faultfs.New(1), options(journal.Always), 1)
+	w.disk.Record()
+	need(t, w.open())
+	for i := range 4 {
+		need(t, w.put(fmt.Sprint("k/", i), make([]byte, segment/5)))
+	}
+	need(t, w.close())
+	tape, start := w.disk.Record(), len(w.h)
+	w.h = append(w.h[:start:start], act{barrier: true}) // places begin anew
+	for i := range w.h {
+		w.h[i].start, w.h[i].end = 0, 0
+	}
+	need(t, w.open())
+	for range 3 {
+		need(t, w.put("k/new", make([]byte, segment/5)))
+	}
+	for place, d := range tape.Play() {
+		for i := range 8 {
+			cut(t, w, d, place, i)
+		}
+		if err := ends(w, d, place); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -38,6 +38,7 @@ type recovery struct {
 	through uint64    // batches after this one are not seen
 	text    texts
 	marked  uint64 // the last batch that ends with the mark of a clean end
+	torn    bool   // something stands behind the last batch
 }
 
 // texts makes strings that lie together, for many keys at once.
@@ -324,6 +325,7 @@ func (r *recovery) judgeEnd() error {
 		off = segmentHead
 	}
 	if cut > 0 {
+		r.torn = true
 		r.found.events = append(r.found.events, Event{Kind: TailCut, File: damage.File, Bytes: cut})
 	}
 	return nil
@@ -411,7 +413,7 @@ func (r *recovery) mend() error {
 		return r.mendEmpty()
 	}
 	last := r.segs[r.at]
-	if !r.found.clean {
+	if !r.found.clean || r.torn { // what is torn may stand behind the mark of a clean end
 		if err := zero(last.file, r.end, last.size); err != nil {
 			return err
 		}

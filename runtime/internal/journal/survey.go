@@ -55,6 +55,10 @@ func (d Damage) Error() string {
 	return fmt.Sprintf("%v; batches %d to %d are missing, with the records between version %d and %d", d.CorruptError, d.First, d.Last, d.After, d.Before)
 }
 
+// ErrNoJournal says that a directory has no segment of a journal: it is none, or
+// nothing was ever written to it.
+var ErrNoJournal = errors.New("no segment of a journal")
+
 // survey reads all that can be proven in the segments of a directory, also behind
 // what cannot.
 type survey struct {
@@ -135,7 +139,7 @@ func (s *survey) open(disk FS) error {
 		}
 	}
 	if len(s.segs) == 0 {
-		return errors.Join(errors.New("no segment of a journal"), errors.Join(damages(s.before)...))
+		return errors.Join(ErrNoJournal, errors.Join(damages(s.before)...))
 	}
 	if indexOf != s.of {
 		s.indexed = 0
