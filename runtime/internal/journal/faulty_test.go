@@ -102,22 +102,25 @@ func failsAt(tr trouble, mode journal.Sync, n int) (hit bool, err error) {
 
 // ends compares what a killed process and what a power cut leaves with what w did.
 func ends(w *worker, d *faultfs.Disk, place int) error {
-	got, err := opened(d.Kill(), w.options)
-	if err == nil {
-		err = w.h.judge(got, place, false)
-	}
-	if err != nil {
+	if err := end(w, d.Kill(), place, false); err != nil {
 		return fmt.Errorf("killed at place %d: %w", place, err)
 	}
 	r := rand.New(rand.NewPCG(uint64(place), 8))
 	for fate := range faultfs.Mixed + 1 {
-		got, err := opened(d.Cut(r, fate), w.options)
-		if err == nil {
-			err = w.h.judge(got, place, w.options.Sync != journal.Always)
-		}
-		if err != nil {
+		if err := end(w, d.Cut(r, fate), place, w.options.Sync != journal.Always); err != nil {
 			return fmt.Errorf("power cut at place %d, %v: %w", place, fate, err)
 		}
 	}
 	return nil
+}
+
+func end(w *worker, d *faultfs.Disk, place int, loses bool) error {
+	got, err := opened(d, w.options)
+	if err == nil {
+		err = w.h.judge(got, place, loses)
+	}
+	if err == nil {
+		err = tidied(d)
+	}
+	return err
 }
