@@ -133,6 +133,10 @@ func valueText(v policy.Value) string {
 		return strings.Join(names, ", ")
 	case time.Duration:
 		return nice(value)
+	case int:
+		if v.Key.Type == policy.Bytes {
+			return policy.SizeText(value)
+		}
 	}
 	return fmt.Sprint(v.V)
 }

@@ -131,6 +131,10 @@ func (v Value) text() string {
 			return x
 		}
 		return strconv.QuoteToASCII(x)
+	case int:
+		if v.Key.Type == Bytes {
+			return SizeText(x)
+		}
 	case []time.Duration:
 		return strings.ReplaceAll(fmt.Sprint(x), " ", ", ")
 	case edit:

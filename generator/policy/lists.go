@@ -116,3 +116,13 @@ func (k *Key) size(n *yaml.Node) (any, complaint) {
 	}
 	return int(number * sizeUnits[match[2]]), complaint{}
 }
+
+// SizeText is a number of bytes as the language says it.
+func SizeText(n int) string {
+	for _, unit := range []string{"GiB", "MiB", "KiB"} {
+		if size := int(sizeUnits[unit]); n >= size && n%size == 0 {
+			return strconv.Itoa(n/size) + unit
+		}
+	}
+	return strconv.Itoa(n) + "B"
+}
