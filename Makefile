@@ -92,9 +92,9 @@ rewrites: ## an overrides file that is rewritten 10,000 times under load
 # Interfaces of the standard library, and every probe from outside and in place.
 # CORPUS_ONLY=. takes every module of the list, some minutes and 3 GB.
 CORPUS_ONLY ?= ^[a-z0-9/]+[.][A-Za-z]+ 
-corpus: ## real interfaces, four policies: what is generated compiles and implements
+corpus: ## real interfaces, five policies: what is generated compiles and implements
 	go build -o bin/resilgen ./cmd/resilgen
-	cd testdata/corpus && export GOWORK=off && for policy in none retry breaker full; do \
+	cd testdata/corpus && export GOWORK=off && for policy in none retry breaker full letters; do \
 		run="sh resilgen.sh $(CURDIR)/bin/resilgen $$policy {{.Dir}} {{.OutPkg}} {{.Out}} {{.Pkg}} {{.Iface}} {{.File}}"; \
 		go run . -name $$policy -only '$(CORPUS_ONLY)' -gen "$$run" || exit 1; \
 		go run . -name $$policy-out -in probes.tsv -gen "$$run" || exit 1; \
