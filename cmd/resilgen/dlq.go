@@ -32,6 +32,11 @@ its store, --dir, which the verbs that change something need for themselves.
 			{"jobs", "[pause|resume|cancel] [id]", "list replays, print one or turn it", jobsHelp, resilience.Job{}, dlqJobs},
 			{"discard", "id …", "say that letters are not to be replayed", discardHelp, letterOutcome{}, dlqDiscard},
 			{"resolve", "id …", "say what has become of letters", resolveHelp, letterOutcome{}, dlqResolve},
+			{"rm", "filter", "erase letters, and every byte of them", dlqRmHelp, ops.Erased{}, dlqErase},
+			{"export", "[filter]", "print letters for an import", dlqExportHelp, nil, dlqExport},
+			{"import", "file", "bring letters in that were exported", dlqImportHelp, resilience.LetterImport{}, dlqImport},
+			{"verify", "", "look for what is wrong with what is kept", dlqVerifyHelp, resilience.LetterFault{}, dlqVerify},
+			{"rekey", "[filter]", "seal arguments with the present key", dlqRekeyHelp, resilience.LetterRekey{}, dlqRekey},
 		},
 	}
 }

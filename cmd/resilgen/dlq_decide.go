@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"strings"
 
 	"github.com/resilgen/resilgen/runtime/ops"
 	"github.com/resilgen/resilgen/runtime/resilience"
@@ -159,4 +160,41 @@ func (d *decision) sum() error {
 		return coded{codeOf(d.first), fmt.Errorf("nothing was changed, %d failed", d.failed)}
 	}
 	return coded{exitPartly, fmt.Errorf("%d changed, %d failed", d.changed, d.failed)}
+}
+
+const dlqRmHelp = `For what somebody has a right to have forgotten: when it returns, no byte of the
+letters is left in the files of the store. Their ids stay, and what their patterns
+counted. Copies and exports are not touched. You are asked before.
+
+  resilgen dlq rm --addr unix:/run/x.sock args.customerID=c-42
+`
+
+// dlqErase drops letters for good.
+func dlqErase(out *output, flags *flag.FlagSet) action {
+	d := &decision{letters: letters{out: out}}
+	d.letters.flags(flags)
+	flags.BoolVar(&out.yes, "yes", false, "do not ask")
+	return func(ctx context.Context, args []string) error {
+		if d.filter = strings.Join(args, " "); d.filter == "" {
+			return usageError{"dlq rm wants a filter: every letter that it chooses is erased"}
+		}
+		return d.with(true, func(c *ops.Client) error {
+			list, err := d.chosen(ctx, c)
+			if err != nil || len(list) == 0 {
+				return err
+			}
+			if err := out.confirm("erase " + howMany(len(list), "letter") + " for good?"); err != nil {
+				return err
+			}
+			erased, err := c.Erase(context.WithoutCancel(ctx), d.filter)
+			if err != nil {
+				return err
+			}
+			if out.json {
+				return out.value(erased)
+			}
+			_, err = fmt.Fprintf(out.env.stdout, "%s erased\n", howMany(erased.Erased, "letter"))
+			return err
+		})
+	}
 }

@@ -29,6 +29,9 @@ const asService = "RESILGEN_TEST_AS_SERVICE"
 // in its memory.
 const inDir = "RESILGEN_TEST_DIR"
 
+// withKey is the name of a key that takes the place of k1.
+const withKey = "RESILGEN_TEST_KEY"
+
 // canary is in the arguments and in the error of every call of the service: the
 // policy takes it out of the former, the scrubber out of the latter.
 const canary = "canary-4929-secret"
@@ -103,7 +106,11 @@ func runService() int {
 }
 
 func serveNotices(address string) error {
-	sealer, err := resilience.NewSealer(resilience.SealKey{ID: "k1", Key: bytes.Repeat([]byte{7}, 32)})
+	keys := []resilience.SealKey{{ID: "k1", Key: bytes.Repeat([]byte{7}, 32)}}
+	if os.Getenv(withKey) != "" {
+		keys = append([]resilience.SealKey{{ID: os.Getenv(withKey), Key: bytes.Repeat([]byte{8}, 32)}}, keys...)
+	}
+	sealer, err := resilience.NewSealer(keys...)
 	if err != nil {
 		return err
 	}
