@@ -21,7 +21,7 @@ func (c *Call) MayRepeat() bool { return !c.once || c.attempts == 0 }
 
 // mayTry reports whether the policy leaves another attempt.
 func (c *Call) mayTry() bool {
-	return c.tries < c.plan.attempts && !c.once && (!c.plan.letters || c.plan.rt.replayMayTry(c))
+	return c.tries < c.plan.attempts && !c.once && (!c.plan.letters || c.tries < c.plan.rt.replayTries(c.caller, c.plan.name))
 }
 
 type idempotencyKey struct{}

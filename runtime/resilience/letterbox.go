@@ -118,7 +118,7 @@ func (rt *Runtime) makeLetters() {
 	rt.letters = b
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
-	rt.replayMayTry = replayMayTry
+	rt.replayTries = replayTries
 	rt.closeLetters = func(ctx context.Context) error {
 		b.board.close()
 		return b.close(ctx)

@@ -2,6 +2,7 @@ package resilience
 
 import (
 	"context"
+	"math"
 	"sync"
 )
 
@@ -70,9 +71,12 @@ func (p *plan) notesFallback(ctx context.Context, cause error) {
 	r.fell = cause
 }
 
-// replayMayTry reports whether a call that may be a replay is allowed another
-// attempt.
-func replayMayTry(c *Call) bool {
-	r, _ := c.caller.Value(replayKey{}).(*replaying)
-	return r == nil || r.guard.name != c.plan.name || c.tries < r.attempts
+// replayTries returns how many attempts a call of a guard may make that may be a
+// replay.
+func replayTries(ctx context.Context, guard string) int32 {
+	r, _ := ctx.Value(replayKey{}).(*replaying)
+	if r == nil || r.guard.name != guard {
+		return math.MaxInt32
+	}
+	return r.attempts
 }

@@ -67,9 +67,9 @@ type Runtime struct {
 	lettersMade   sync.Once
 	letterOptions LetterOptions
 	closeLetters  func(context.Context) error
-	lettered      map[*Guard]bool    // whose failed calls are kept
-	errFP         func(error) string // there if any is
-	replayMayTry  func(*Call) bool   // of a call whose guard keeps letters
+	lettered      map[*Guard]bool                               // whose failed calls are kept
+	errFP         func(error) string                            // there if any is
+	replayTries   func(ctx context.Context, guard string) int32 // likewise; it takes no Call, which would escape
 
 	noStats, noHistograms bool
 	observer              *observer // nil: nobody listens
