@@ -124,3 +124,35 @@ func end(w *worker, d *faultfs.Disk, place int, loses bool) error {
 	}
 	return err
 }
+
+// TestShortWriteLeavesNothing lets a batch be written in part, for want of room, up
+// to all of it, and goes on in another segment: a power cut must not bring it
+// back.
+func TestShortWriteLeavesNothing(t *testing.T) {
+	for part := int64(8); part <= 152; part += 8 {
+		w := newWorker(faultfs.New(uint64(part)), options(journal.Always), 1)
+		tape := w.disk.Record()
+		need(t, w.open())
+		for i := range 4 {
+			need(t, w.put(fmt.Sprint("k/", i), make([]byte, segment/5)))
+		}
+		w.fault = syscall.ENOSPC
+		var hit bool
+		w.disk.Inject(func(op faultfs.Op) (f faultfs.Fault) {
+			if op.Kind == faultfs.Write && !hit {
+				hit, f = true, faultfs.Short(syscall.ENOSPC, part)
+			}
+			return f
+		})
+		need(t, w.put("k/short", make([]byte, 80)))
+		if !w.h[len(w.h)-1].absent {
+			t.Fatal("nothing failed")
+		}
+		need(t, w.put("k/next", make([]byte, segment/5)))
+		for place, d := range tape.Play() {
+			if err := ends(w, d, place); err != nil {
+				t.Fatalf("after %d bytes: %v", part, err)
+			}
+		}
+	}
+}
