@@ -14,6 +14,9 @@ import (
 // disk in memory: each unclean end is that of a process that is killed.
 func TestStoresOnADisk(t *testing.T) {
 	for _, sync := range []resilience.Sync{resilience.SyncAlways, resilience.SyncInterval, resilience.SyncNone} {
+		if testing.Short() && sync != resilience.SyncAlways {
+			continue
+		}
 		t.Run(sync.String(), func(t *testing.T) {
 			resiliencetest.Stores(t, resiliencetest.Engine{Bubble: true, Place: func(*testing.T) resiliencetest.Place {
 				disk := faultfs.New(1)
@@ -41,6 +44,9 @@ func TestStoresOnADisk(t *testing.T) {
 // TestStoresOnFiles does the same on a real directory. A store that is killed leaves
 // what a copy of its files has.
 func TestStoresOnFiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for the disk")
+	}
 	resiliencetest.Stores(t, resiliencetest.Engine{Bubble: true, Place: func(t *testing.T) resiliencetest.Place {
 		dir := t.TempDir()
 		return resiliencetest.Place{
