@@ -121,7 +121,7 @@ func (p *CheckpointPolicy) check(rt *Runtime, g *Guard) error {
 
 // Do returns the result that is kept under key. If there is none it calls f, and
 // keeps what succeeds, which a result that is judged bad is not. Calls with one key
-// share an execution. It has the values of the first one's context and ends when
+// share an execution; each gets a value of its own, if it was recorded. The execution has the values of the first one's context and ends when
 // everybody has left; a caller that leaves does not end it for the others, and gets
 // the error of its own context. f must not touch what its caller may change
 // meanwhile. A panic of f is raised again by every call as a *[PanicError], its
@@ -196,8 +196,10 @@ func (c *Checkpoints[V, A]) share(ctx context.Context, key string, args A, f fun
 	if c.kept.wait(ctx, c.guard.rt, key, fl) {
 		return v, c.guard.endedBy(ctx, ctx.Err(), leftKind(ctx))
 	}
-	if h := c.kept.recall(key); h != nil && !first {
-		return c.answer(ctx, key, h, args)
+	if fl.text != nil && !first { // one of its own, since callers may change what they get
+		c.kept.hits.add()
+		c.tell(ctx, Event{Kind: CheckpointUsed})
+		return v, Outcome{caller: ctx, err: json.Unmarshal(fl.text, &v)}
 	}
 	v, o = fl.result()
 	o.caller = ctx
@@ -222,23 +224,23 @@ func (c *Checkpoints[V, A]) join(ctx context.Context, key, hash string, args A, 
 	}
 	fl, ctx = k.begin(ctx, key)
 	fl.args = hash
-	work := func(ctx context.Context) (V, Outcome) { return c.perform(ctx, key, hash, args, f) }
+	work := func(ctx context.Context) (V, Outcome) { return c.perform(ctx, fl, key, args, f) }
 	go fl.execute(ctx, work, func() { k.end(ctx, k.rt, c.guard.name, key, fl, func() {}) })
 	return fl, true
 }
 
-// perform returns the result that the store has, or executes f and records what it
-// comes to.
-func (c *Checkpoints[V, A]) perform(ctx context.Context, key, hash string, args A, f func(context.Context) (V, Outcome)) (v V, o Outcome) {
+// perform is the work of fl: it returns the result that the store has, or executes f
+// and records what it comes to.
+func (c *Checkpoints[V, A]) perform(ctx context.Context, fl *flight[V], key string, args A, f func(context.Context) (V, Outcome)) (v V, o Outcome) {
 	r, err := c.kept.load(ctx, key)
 	if err != nil {
 		return c.unusable(ctx, key, err)
 	}
 	if r.Version != 0 {
-		h, v, refused := c.restore(ctx, r, hash)
+		h, v, refused := c.restore(ctx, r, fl.args)
 		switch {
 		case refused == nil && h != nil:
-			h.args, h.has = args, true
+			h.args, h.has, fl.text = args, true, h.value
 			c.kept.remember(key, h)
 			c.kept.hits.add()
 			c.tell(ctx, Event{Kind: CheckpointUsed})
@@ -256,7 +258,7 @@ func (c *Checkpoints[V, A]) perform(ctx context.Context, key, hash string, args 
 	c.kept.executions.Add(1)
 	v, o = f(ctx)
 	if o.err == nil && !o.poor {
-		c.keep(ctx, r, key, hash, args, v, o)
+		fl.text = c.keep(ctx, r, key, fl.args, args, v, o)
 	}
 	return v, o
 }
@@ -316,21 +318,24 @@ func (c *Checkpoint) until(now time.Time) time.Duration {
 // maxRecording is how long recording may take.
 const maxRecording = 10 * time.Second
 
-// keep records a result after the record r of its key, and tells if it cannot. Its
-// caller may have left: what was done was done.
-func (c *Checkpoints[V, A]) keep(ctx context.Context, r Record, key, hash string, args A, v V, o Outcome) {
+// keep records a result after the record r of its key and returns it as it is
+// recorded, or tells that it is not. Its caller may have left: what was done was done.
+func (c *Checkpoints[V, A]) keep(ctx context.Context, r Record, key, hash string, args A, v V, o Outcome) json.RawMessage {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxRecording)
 	defer cancel()
 	h, err := c.record(ctx, r, key, hash, v, o)
 	if err != nil {
 		c.kept.lost.Add(1)
 		c.tell(ctx, Event{Kind: CheckpointNotKept, Attempt: int(o.tries), Err: err})
-		return
+		return nil
 	}
 	h.args, h.has = args, true
 	c.kept.remember(key, h)
-	c.kept.recorded.Add(1)
+	if c.kept.recorded.Add(1)%sweepEvery == 0 {
+		c.kept.sweep(ctx)
+	}
 	c.tell(ctx, Event{Kind: CheckpointKept, Attempt: int(o.tries)})
+	return h.value
 }
 
 func (c *Checkpoints[V, A]) record(ctx context.Context, r Record, key, hash string, v V, o Outcome) (*remembered[A], error) {

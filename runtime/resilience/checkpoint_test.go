@@ -540,6 +540,45 @@ func TestCheckpointsOfBytes(t *testing.T) {
 	}
 }
 
+// TestCheckpointsAreSwept holds that a store does not keep what is too old for ever.
+func TestCheckpointsAreSwept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := quoteShape
+		p.TTL = time.Hour
+		q := newQuoting(t, Options{Stores: MemoryStores()}, Policy{}, p)
+		log := q.rt.stores.Log.(*memoryLog)
+		for i := range 5000 {
+			q.expect(t, fmt.Sprint(i), quoteArgs{}, fmt.Sprint("q", i+1), int64(i+1))
+			time.Sleep(time.Minute) // 60 answer at a time
+			if len(log.keys) > 60+2*sweepEvery {
+				t.Fatalf("%d records after %d calls", len(log.keys), i)
+			}
+		}
+	})
+}
+
+// TestCheckpointsThatAreSharedAreNobodyElses holds that each of the callers of an
+// execution may change what it gets, also where it is too large to be remembered.
+func TestCheckpointsThatAreSharedAreNobodyElses(t *testing.T) {
+	for _, size := range []int{1, 2 * longestKept} {
+		q := newQuoting(t, Options{Stores: MemoryStores()}, Policy{}, quoteShape)
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				v, o := q.kept.Do(t.Context(), "a", quoteArgs{}, func(context.Context) (quote, Outcome) {
+					time.Sleep(time.Millisecond)
+					return quote{Lines: []string{strings.Repeat("x", size)}}, Outcome{}
+				})
+				if o.Err() != nil || len(v.Lines[0]) != size {
+					t.Error(o.Err(), len(v.Lines[0]))
+				}
+				v.Lines[0] = "mine"
+			})
+		}
+		wg.Wait()
+	}
+}
+
 // testSealer encrypts by turning bits over, and checks the place.
 type testSealer struct{}
 

@@ -2,9 +2,11 @@ package resilience
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -25,6 +27,9 @@ type checkpointed[V, A any] struct {
 	hits                                        stripes
 	executions, shared, recorded, lost, refused atomic.Int64
 	suspect                                     atomic.Bool // the store failed to take the last one
+
+	sweeping sync.Mutex
+	swept    string // where the next sweep begins; under sweeping
 }
 
 // remembered is a result as it stands in the store. It never changes.
@@ -158,7 +163,7 @@ func (k *checkpointed[V, A]) load(ctx context.Context, key string) (Record, erro
 	return r, err
 }
 
-// write appends c after r, which it replaces.
+// write appends c after r, which it replaces. r may have been removed meanwhile.
 func (k *checkpointed[V, A]) write(ctx context.Context, r Record, c *Checkpoint) error {
 	body, err := json.Marshal(c)
 	if err != nil {
@@ -166,11 +171,44 @@ func (k *checkpointed[V, A]) write(ctx context.Context, r Record, c *Checkpoint)
 	}
 	key := c.ID()
 	_, err = k.store.append(ctx, key, r.Version, body)
+	if r.Version != 0 && errors.Is(err, ErrConflict) {
+		_, err = k.store.append(ctx, key, 0, body)
+	}
 	k.suspect.Store(err != nil && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrTooLarge))
 	if err == nil && r.Version != 0 {
 		_ = k.store.drop(ctx, key, r.Version) // else it goes with the next one
 	}
 	return err
+}
+
+const (
+	sweepEvery = 64     // results that are recorded
+	sweepSize  = 4 * 64 // records that are looked at then
+)
+
+// sweep removes records of the method that are too old to answer: as many are looked
+// at as that all are before the store has grown by a quarter. Who fails leaves it to
+// the next one.
+func (k *checkpointed[V, A]) sweep(ctx context.Context) {
+	prefix := StoreKey("ckpt", k.iface, k.method) + "/"
+	if len(prefix) > maxKey-sha256.Size*2-len("__") || !k.sweeping.TryLock() {
+		return // keys so long have parts of the prefix hashed
+	}
+	defer k.sweeping.Unlock()
+	seen, from := 0, k.swept
+	k.swept = ""
+	for r, err := range k.store.heads(ctx, prefix, from) {
+		if err != nil {
+			return
+		}
+		if seen++; seen > sweepSize {
+			k.swept = r.Key
+			return
+		}
+		if c, err := decodeCheckpoint(r); err == nil && c.Expired(k.rt.wall.now()) {
+			_ = k.store.drop(ctx, r.Key, r.Version)
+		}
+	}
 }
 
 // usable returns why the store will not take a result, as far as that is known: if

@@ -19,6 +19,7 @@ type flight[V any] struct {
 	cancel context.CancelFunc
 	began  int64  // of a Cache: after so many clears
 	args   string // of a checkpoint: their hash
+	text   []byte // of a checkpoint: the value, if it is recorded
 
 	waiting int
 	landed  bool
