@@ -223,15 +223,25 @@ func (b *LetterBox) load(ctx context.Context) error {
 	if b.loaded {
 		return nil
 	}
+	b.forget()
 	if err := b.read(ctx, v); err != nil {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		clear(b.letters)
-		clear(b.patterns.by)
+		b.forget()
 		return fmt.Errorf("dead letters: %w", err)
 	}
 	b.loaded = true
 	return nil
+}
+
+// forget empties the index.
+func (b *LetterBox) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.byID = nil
+	clear(b.letters)
+	clear(b.patterns.by)
+	for _, q := range b.queues {
+		q.letters, q.bytes = nil, 0
+	}
 }
 
 // read reads the letters, from the index if there is one to be believed, and puts

@@ -193,6 +193,50 @@ func FuzzLetterRecord(f *testing.F) {
 	})
 }
 
+// TestKeepAfterClose calls through a wrapper whose Runtime was closed.
+func TestKeepAfterClose(t *testing.T) {
+	stores := MemoryStores()
+	rt := openLetters(t, Options{Stores: stores})
+	n := newNotifier(t, rt, Policy{}, DeadLetterPolicy{Queue: "q"}, LetterMethod[notifyArgs]{})
+	keptLetter(t, n, n.call(t.Context(), notifyArgs{}))
+	if err := rt.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.call(t.Context(), notifyArgs{}); !errors.Is(err, ErrClosed) || !errors.Is(err, errDown) || errors.Is(err, ErrDeadLettered) {
+		t.Errorf("after Close: %v", err)
+	}
+	if list := summaries(t, reopened(t, stores)); len(list) != 1 {
+		t.Errorf("%d letters, want the one", len(list))
+	}
+}
+
+// TestLettersInFiles keeps letters in a directory, and finds them again, by its
+// index and without.
+func TestLettersInFiles(t *testing.T) {
+	dir := t.TempDir()
+	var want []LetterSummary
+	for i := range 3 {
+		rt, err := Open(Options{Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := summaries(t, rt.DeadLetters()); !reflect.DeepEqual(got, want) {
+			t.Errorf("opening %d found %+v, want %+v", i, got, want)
+		}
+		someLetters(t, rt, 5)
+		want = summaries(t, rt.DeadLetters())
+		if i == 0 { // as after a crash
+			rt.closeLetters = nil
+		}
+		if err := rt.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(want) != 15 {
+		t.Errorf("%d letters, want 15", len(want))
+	}
+}
+
 // TestShownArgs compares with what a letter says that is read whole.
 func TestShownArgs(t *testing.T) {
 	rt := openLetters(t, Options{})

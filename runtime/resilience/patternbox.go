@@ -95,7 +95,7 @@ func replace(ctx context.Context, v values, key string, after Version, what any)
 	if err != nil {
 		return 0, err
 	}
-	rev, err := v.append(ctx, key, after, body)
+	rev, err := v.urgent().append(ctx, key, after, body) // it is said before something is dropped: a full store gets room by it
 	if err == nil && after > 0 {
 		_ = v.drop(ctx, key, after) // what stood there before; another time if not now
 	}

@@ -150,7 +150,12 @@ func (b *LetterBox) reserve(ctx context.Context, queue string, size int) (free f
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	q := b.queue(queue)
-	var until <-chan time.Time
+	var timer *time.Timer
+	defer func() {
+		if timer != nil {
+			timer.Stop()
+		}
+	}()
 	for q.over == OverflowReject || q.over == OverflowBlock {
 		why := q.full(size)
 		if why == "" {
@@ -159,14 +164,12 @@ func (b *LetterBox) reserve(ctx context.Context, queue string, size int) (free f
 		if q.over == OverflowReject {
 			return nil, fmt.Errorf("%s: %w", why, ErrQueueFull)
 		}
-		if until == nil {
-			timer := time.NewTimer(q.wait)
-			defer timer.Stop()
-			until = timer.C
+		if timer == nil {
+			timer = time.NewTimer(q.wait)
 		}
 		room := b.room
 		b.mu.Unlock()
-		err := wait(ctx, room, until)
+		err := wait(ctx, room, timer.C)
 		b.mu.Lock()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", why, err)
