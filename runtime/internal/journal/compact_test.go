@@ -184,4 +184,43 @@ func TestFullDiskIsEmptied(t *testing.T) {
 	need(t, j.Close())
 }
 
+// TestUnlinkThatFails lets one file stay after all that it said is elsewhere, or
+// gone: drops of what it holds must stay, too.
+func TestUnlinkThatFails(t *testing.T) {
+	for _, kind := range []faultfs.Kind{faultfs.Remove, faultfs.SyncDir} {
+		w := newWorker(faultfs.New(1), options(journal.Always), 1)
+		w.disk.Record()
+		need(t, w.open())
+		for i := range 60 {
+			need(t, w.put(fmt.Sprint("k/", i%5), make([]byte, segment/8)))
+		}
+		for i := range 4 {
+			need(t, w.j.Drop(context.Background(), fmt.Sprint("k/", i), w.s.last(fmt.Sprint("k/", i))))
+			w.h = append(w.h, act{key: fmt.Sprint("k/", i), drop: true, through: w.s.last(fmt.Sprint("k/", i))})
+			w.h[len(w.h)-1].on(w.s)
+		}
+		first, failures := "", 0
+		w.disk.Inject(func(op faultfs.Op) (f faultfs.Fault) {
+			if op.Kind == faultfs.Remove && first == "" {
+				first = op.Name
+			}
+			if op.Kind == kind && failures < 5 && first != "" && (op.Name == first || kind == faultfs.SyncDir) {
+				failures++
+				f = faultfs.EIO
+			}
+			return f
+		})
+		w.fault = faultfs.EIO.Err
+		for range 8 {
+			need(t, w.tidy(w.j.Compact))
+			if err := ends(w, w.disk, w.disk.Place()); err != nil {
+				t.Fatalf("%v fails: %v", kind, err)
+			}
+		}
+		if failures == 0 {
+			t.Error("nothing failed")
+		}
+	}
+}
+
 func dice(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 4)) }
