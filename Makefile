@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check nested cover fuzz bench docs simulate-check conformance corpus peers genspeed soak rewrites size crash
+.PHONY: help demo test check nested cover fuzz bench docs simulate-check conformance corpus peers genspeed soak rewrites size crash bench-store
 
 FUZZTIME ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -43,6 +43,7 @@ nested:
 	cd testdata/corpus && GOWORK=off go vet .
 	cd runtime/resiliencegrpc && export GOWORK=off && go vet . && go test . && go mod tidy -diff
 	cd testdata/soak && export GOWORK=off && go vet -tags resilience_chaos . && $(CURDIR)/bin/resilgen check .
+	cd testdata/peers-durable && GOWORK=off go vet .
 	cd testdata/crash && export GOWORK=off && go vet ./... && go mod tidy -diff
 	cd testdata/histogram && export GOWORK=off && go vet . && go test .
 
@@ -103,6 +104,11 @@ corpus: ## real interfaces, five policies: what is generated compiles and implem
 
 peers: ## benchmarks of generated wrappers beside other libraries
 	cd testdata/peers && GOWORK=off go test . && GOWORK=off go test -run '^$$' -bench . -benchmem -benchtime=100ms .
+
+# The floor, ourselves and the others in turn, round by round. BENCH_STORE='-t 2s'.
+BENCH_STORE ?=
+bench-store: ## what a durable record costs, beside other stores and the bare disk
+	cd testdata/peers-durable && GOWORK=off go run . -run '^(floor/zero-filled 64M .fdatasync .the floor. 256B|concurrent-append/.*256B|store/.*256B|file-checkpoint/temp.*dir fsync 256B)' $(BENCH_STORE)
 
 GOBIN ?= $(CURDIR)/bin/generators
 genspeed: ## time the command beside gowrap, moq and mockery
