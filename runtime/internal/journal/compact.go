@@ -258,11 +258,6 @@ func (r *rewriting) alone(durable bool, fill func(*batch)) error {
 
 func (r *rewriting) write(b *batch, durable bool, fill func(*batch)) error {
 	j := r.Journal
-	if durable { // the copies, before it is said that nothing else has them
-		if err := j.flush(); err != nil {
-			return err
-		}
-	}
 	j.mu.Lock()
 	err := b.err
 	if err == nil {
@@ -280,7 +275,7 @@ func (r *rewriting) write(b *batch, durable bool, fill func(*batch)) error {
 		err = j.write(b)
 		j.copying = false
 	}
-	if err == nil && durable {
+	if err == nil && durable { // and all before it, without which it would not count
 		err = j.flush()
 	}
 	return err

@@ -184,6 +184,50 @@ func TestFullDiskIsEmptied(t *testing.T) {
 	need(t, j.Close())
 }
 
+// TestDropOutlivesWhatItKills rewrites the segment with a drop while one before it,
+// which is mostly live, still holds what was dropped; and then that one, too.
+func TestDropOutlivesWhatItKills(t *testing.T) {
+	w := newWorker(faultfs.New(1), options(journal.Always), 1)
+	w.disk.Record()
+	need(t, w.open())
+	need(t, w.put("k/victim", []byte("dropped")))
+	i := 0
+	for ; segments(w.disk) < 2; i++ {
+		need(t, w.put(fmt.Sprint("k/stays/", i), make([]byte, segment/8)))
+	}
+	need(t, w.dropAll("k/victim"))
+	for ; segments(w.disk) < 3; i++ {
+		need(t, w.put("k/goes", make([]byte, segment/8)))
+	}
+	need(t, w.dropAll("k/goes"))
+	first := w.disk.Names()[0]
+	for round := range 2 {
+		before := segments(w.disk)
+		need(t, w.tidy(w.j.Compact))
+		if there := slices.Contains(w.disk.Names(), first); segments(w.disk) >= before || there != (round == 0) {
+			t.Fatalf("round %d: %q", round, w.disk.Names())
+		}
+		need(t, ends(w, w.disk, w.disk.Place()))
+		for i := range i {
+			need(t, w.dropAll(fmt.Sprint("k/stays/", i)))
+		}
+	}
+}
+
+func (w *worker) dropAll(key string) error {
+	a := act{key: key, drop: true, through: w.s.last(key), start: w.disk.Place()}
+	return w.done(a, w.j.Drop(context.Background(), key, a.through))
+}
+
+func segments(d *faultfs.Disk) (n int) {
+	for _, name := range d.Names() {
+		if strings.HasSuffix(name, ".rj") {
+			n++
+		}
+	}
+	return n
+}
+
 // TestUnlinkThatFails lets one file stay after all that it said is elsewhere, or
 // gone: drops of what it holds must stay, too.
 func TestUnlinkThatFails(t *testing.T) {
@@ -195,9 +239,7 @@ func TestUnlinkThatFails(t *testing.T) {
 			need(t, w.put(fmt.Sprint("k/", i%5), make([]byte, segment/8)))
 		}
 		for i := range 4 {
-			need(t, w.j.Drop(context.Background(), fmt.Sprint("k/", i), w.s.last(fmt.Sprint("k/", i))))
-			w.h = append(w.h, act{key: fmt.Sprint("k/", i), drop: true, through: w.s.last(fmt.Sprint("k/", i))})
-			w.h[len(w.h)-1].on(w.s)
+			need(t, w.dropAll(fmt.Sprint("k/", i)))
 		}
 		first, failures := "", 0
 		w.disk.Inject(func(op faultfs.Op) (f faultfs.Fault) {
