@@ -214,6 +214,37 @@ func TestDropOutlivesWhatItKills(t *testing.T) {
 	}
 }
 
+// TestRemovalOutlivesItsSegment rewrites a segment, and then the one that says so,
+// while others lie between.
+func TestRemovalOutlivesItsSegment(t *testing.T) {
+	w := newWorker(faultfs.New(1), options(journal.Always), 1)
+	w.disk.Record()
+	need(t, w.open())
+	grow := func(until int) {
+		for at := 1; at < until; at = segments(w.disk) {
+			need(t, w.put(fmt.Sprint("k/", at), make([]byte, segment/5)))
+		}
+	}
+	grow(5)
+	need(t, w.dropAll("k/2"))
+	need(t, w.tidy(w.j.Compact))
+	for segments(w.disk) < 5 { // without the second
+		need(t, w.put("k/5", make([]byte, segment/5)))
+	}
+	need(t, w.dropAll("k/5"))
+	need(t, w.tidy(w.j.Compact))
+	var left []string
+	for _, name := range w.disk.Names() {
+		if name, ok := strings.CutSuffix(name, ".rj"); ok {
+			left = append(left, strings.TrimLeft(name, "0"))
+		}
+	}
+	if !slices.Equal(left, []string{"1", "3", "4", "6"}) {
+		t.Fatalf("left are %q", left)
+	}
+	need(t, ends(w, w.disk, w.disk.Place()))
+}
+
 func (w *worker) dropAll(key string) error {
 	a := act{key: key, drop: true, through: w.s.last(key), start: w.disk.Place()}
 	return w.done(a, w.j.Drop(context.Background(), key, a.through))
