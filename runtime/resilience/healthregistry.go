@@ -68,8 +68,12 @@ func (rt *Runtime) makeHealth() {
 	rt.mu.Lock()
 	closed, waiting := rt.closed, rt.awaitHealth
 	rt.awaitHealth, rt.guardHealth, rt.closeHealth = nil, h.guard, h.Close
-	rt.touchHealth = func() { h.changed.Add(1) }
+	rt.touchHealth, rt.registerHealth = func() { h.changed.Add(1) }, h.Register
+	letters := rt.letterHealth
 	rt.mu.Unlock()
+	if letters != nil {
+		_ = h.Register(letters()) // nothing has a name yet
+	}
 	if rt.files != nil {
 		for _, c := range rt.files.components() {
 			_ = h.Register(c) // nothing has a name yet

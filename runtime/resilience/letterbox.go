@@ -47,6 +47,7 @@ type LetterBox struct {
 	swept    time.Time
 	held     map[string]bool // letters that OnExpire keeps until the next sweep
 	lost     int64
+	lostAt   time.Time
 }
 
 // LetterSummary is what is known of a letter without reading it.
@@ -116,9 +117,10 @@ func (rt *Runtime) makeLetters() {
 	b.hashKey, b.broken = o.hashKey()
 	b.scrubber.email = o.ScrubEmail
 	rt.letters = b
+	defer b.register() // when rt.mu is free
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
-	rt.replayTries = replayTries
+	rt.replayTries, rt.letterHealth = replayTries, b.component
 	rt.closeLetters = func(ctx context.Context) error {
 		b.board.close()
 		return b.close(ctx)

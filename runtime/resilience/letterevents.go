@@ -41,6 +41,7 @@ func (s *LetterSummary) method() string {
 func (b *LetterBox) lose(ctx context.Context, method string, l *Letter, err error) {
 	b.mu.Lock()
 	b.lost++
+	b.lostAt = time.Now()
 	b.mu.Unlock()
 	if b.o.OnLost != nil {
 		ask(func() bool { b.o.OnLost(*l, err); return true })

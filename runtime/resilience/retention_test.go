@@ -252,3 +252,44 @@ func TestLettersCostNothing(t *testing.T) {
 		t.Errorf("%v allocations, want none", got)
 	}
 }
+
+// TestHealthOfLetters has a queue fill up, and a letter lost, with a health that was
+// made before the letters and one that was made after.
+func TestHealthOfLetters(t *testing.T) {
+	for _, before := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			log := &brokenLog{newMemoryLog(), nil}
+			rt := openLetters(t, Options{Stores: Stores{Log: log}})
+			if before {
+				rt.Health()
+			}
+			n := newNotifier(t, rt, Policy{}, DeadLetterPolicy{Queue: "q", MaxCount: 10}, LetterMethod[notifyArgs]{})
+			h := rt.Health()
+			if err := h.Start(); err != nil {
+				t.Fatal(err)
+			}
+			is := func(want HealthState) {
+				t.Helper()
+				time.Sleep(time.Minute)
+				if c := h.Snapshot().Component("letters"); c.State != want {
+					t.Errorf("letters are %v, want %v: %+v", c.State, want, c)
+				}
+			}
+			is(Healthy)
+			for range 9 {
+				keptLetter(t, n, n.call(t.Context(), notifyArgs{}))
+			}
+			is(Unhealthy)
+			if _, err := rt.DeadLetters().Erase(t.Context(), "queue:q"); err != nil {
+				t.Fatal(err)
+			}
+			is(Healthy)
+			log.err = ErrStoreFull
+			_ = n.call(t.Context(), notifyArgs{})
+			is(Unhealthy)
+			time.Sleep(lostFor)
+			is(Healthy)
+			_ = rt.Close()
+		})
+	}
+}

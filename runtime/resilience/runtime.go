@@ -47,7 +47,9 @@ type Runtime struct {
 	awaitHealth []*Guard
 	guardHealth func(*Guard) error
 	closeHealth func() error
-	touchHealth func() // a snapshot is to be made anew
+
+	registerHealth func(Component) error
+	touchHealth    func() // a snapshot is to be made anew
 
 	environment []Override // from variables; see SetOverrides
 	overrides   overrides
@@ -67,6 +69,7 @@ type Runtime struct {
 	lettersMade   sync.Once
 	letterOptions LetterOptions
 	closeLetters  func(context.Context) error
+	letterHealth  func() Component
 	lettered      map[*Guard]bool                               // whose failed calls are kept
 	errFP         func(error) string                            // there if any is
 	replayTries   func(ctx context.Context, guard string) int32 // likewise; it takes no Call, which would escape
