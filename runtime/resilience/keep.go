@@ -434,5 +434,30 @@ func (d *DeadLetters[A]) Get(ctx context.Context, id string) (A, Letter, error) 
 
 // List is [LetterBox.List] for the letters of the method.
 func (d *DeadLetters[A]) List(ctx context.Context, q LetterQuery) (LetterPage, error) {
+	own, err := d.m.only(q.Filter)
+	if err != nil {
+		return LetterPage{}, err
+	}
+	q.Filter = own
 	return d.box.List(ctx, q)
+}
+
+// Plan is [LetterBox.Plan] for the letters of the method.
+func (d *DeadLetters[A]) Plan(ctx context.Context, filter string, o ReplayOptions) (Plan, error) {
+	own, err := d.m.only(filter)
+	if err != nil {
+		return Plan{}, err
+	}
+	return d.box.Plan(ctx, own, o)
+}
+
+// only is a filter for those letters of m that another one chooses.
+func (m *letterMethod) only(filter string) (string, error) {
+	own := appendJSONText([]byte("interface:"), m.iface)
+	own = appendJSONText(append(own, " method:"...), m.method)
+	f, err := ParseFilter(filter) // by itself: it must not close a parenthesis of ours
+	if err != nil || f.root == nil {
+		return string(own), err
+	}
+	return string(own) + " (" + filter + ")", nil
 }

@@ -182,7 +182,9 @@ func (l *Letter) settled(c LetterClaim, r *LetterReplay) bool {
 	if r == nil {
 		return l.Claim.JobID == c.JobID
 	}
-	return slices.ContainsFunc(l.Replays, func(have LetterReplay) bool { return have.JobID == r.JobID && have.At.Equal(r.At) })
+	return slices.ContainsFunc(l.Replays, func(have LetterReplay) bool {
+		return have.JobID == r.JobID && have.At.Equal(r.At) && have.Outcome == r.Outcome
+	})
 }
 
 // spent reports whether a letter whose replay fails once more has failed as often as

@@ -90,3 +90,29 @@ func TestMatchingSaysThatItCannotRead(t *testing.T) {
 		t.Errorf("error %v", got)
 	}
 }
+
+// TestLettersOfAMethod holds that a typed handle has only its own.
+func TestLettersOfAMethod(t *testing.T) {
+	rt := openLetters(t, Options{})
+	n := newNotifier(t, rt, Policy{}, DeadLetterPolicy{Queue: "q"}, idempotent)
+	w := rt.Wrap("payments.Other", n)
+	g := w.Guard("Notify", Policy{})
+	other := NewDeadLetters(w, "Notify", DeadLetterPolicy{Queue: "q"}, LetterMethod[struct{}]{})
+	call := g.Begin(t.Context())
+	_ = other.Keep(&call, struct{}{}, errDown)
+	call.End()
+	for i := range 3 {
+		_ = n.call(t.Context(), notifyArgs{CustomerID: "c-" + strconv.Itoa(i)})
+	}
+	for filter, want := range map[string]int{"": 3, "queue:q": 3, "args.customerID=c-1 or args.customerID=c-2": 2, "method:Other": 0} {
+		page, err := n.letters.List(t.Context(), LetterQuery{Filter: filter})
+		p, failed := n.letters.Plan(t.Context(), filter, ReplayOptions{})
+		if err != nil || failed != nil || len(page.Letters) != want || p.Count != want {
+			t.Errorf("%q lists %d, plans %d, want %d: %v, %v", filter, len(page.Letters), p.Count, want, err, failed)
+		}
+	}
+	var bad *FilterError
+	if _, err := n.letters.List(t.Context(), LetterQuery{Filter: "queue:q) or (queue:q"}); !errors.As(err, &bad) || bad.Column != 8 {
+		t.Errorf("a filter got out of its parentheses: %v", err)
+	}
+}

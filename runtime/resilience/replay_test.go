@@ -634,3 +634,71 @@ func TestReplayWaitsForTheStore(t *testing.T) {
 		}
 	}
 }
+
+// shared is a log that other processes may write to.
+type shared struct{ Log }
+
+// TestReplayInASharedStore holds that a claim is good until its time is over, where
+// nobody can know whether who made it lives.
+func TestReplayInASharedStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stores := Stores{Log: shared{newMemoryLog()}}
+		rt, _, to := letters(t, Options{Stores: stores}, Policy{}, 1, idempotent)
+		free := make(chan error)
+		to.heal(func(notifyArgs) error { return <-free })
+		j := apply(t, rt, "", ReplayOptions{Timeout: 10 * time.Second}, ApplyOptions{})
+		time.Sleep(time.Second)
+		other := openLetters(t, Options{Stores: stores})
+		newNotifier(t, other, Policy{}, DeadLetterPolicy{}, idempotent)
+		time.Sleep(time.Minute)
+		if l := onlyLetter(t, other); l.State != LetterClaimed || len(to.asked()) != 1 {
+			t.Errorf("%s, called %d times", l.State, len(to.asked()))
+		}
+		time.Sleep(10 * time.Second)
+		if l := onlyLetter(t, other); l.State != LetterInDoubt {
+			t.Errorf("%s, want it in doubt", l.State)
+		}
+		if l := onlyLetter(t, rt); l.State != LetterClaimed {
+			t.Errorf("%s for the process that replays it", l.State)
+		}
+		if _, err := other.DeadLetters().Resolve(t.Context(), onlyLetter(t, other).ID, 0, LetterReplayed, "ann", "it is there"); err != nil {
+			t.Fatal(err)
+		}
+		free <- nil
+		j = awaitJob(t, rt, j.ID)
+		if j.Succeeded != 1 || !strings.Contains(j.Done[0].Why, "changed since") {
+			t.Errorf("%s: %+v", jobText(j), j.Done)
+		}
+	})
+}
+
+// TestPlansAndJobsAreForgotten holds that the store does not fill with them.
+func TestPlansAndJobsAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := newMemoryLog()
+		rt, nt, to := letters(t, Options{Stores: Stores{Log: log}}, Policy{}, 1, idempotent)
+		done := awaitJob(t, rt, apply(t, rt, "", ReplayOptions{}, ApplyOptions{}).ID)
+		to.heal(down)
+		_ = nt.call(t.Context(), notifyArgs{})
+		paused := apply(t, rt, "state:dead", ReplayOptions{Rate: 0.001}, ApplyOptions{})
+		if _, err := rt.DeadLetters().PauseJob(t.Context(), paused.ID, "", ""); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(jobsKept + time.Hour)
+		if _, err := rt.DeadLetters().Plan(t.Context(), "", ReplayOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		plans := 0
+		for key := range log.keys {
+			if strings.HasPrefix(key, planPrefix) {
+				plans++
+			}
+		}
+		if _, err := rt.DeadLetters().Job(t.Context(), done.ID); plans != 1 || !errors.Is(err, ErrNoJob) {
+			t.Errorf("%d plans, %v", plans, err)
+		}
+		if _, err := rt.DeadLetters().Job(t.Context(), paused.ID); err != nil {
+			t.Errorf("a job that is paused: %v", err)
+		}
+	})
+}

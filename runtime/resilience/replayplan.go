@@ -25,10 +25,11 @@ type ReplayOptions struct {
 	StopWindow  int           `json:"stopWindow,omitempty"`  // default 20
 }
 
-// planValid is how long a plan may be applied, and maxReplayed how many letters it
-// may have.
+// planValid is how long a plan may be applied, jobsKept how long one that is over is
+// told of, and maxReplayed how many letters a plan may have.
 const (
 	planValid   = 15 * time.Minute
+	jobsKept    = 30 * 24 * time.Hour
 	maxReplayed = 100_000
 )
 
@@ -352,15 +353,8 @@ func (b *LetterBox) writePlan(ctx context.Context, p *Plan, letters []plannedLet
 	if err != nil {
 		return err
 	}
-	for head, err := range v.heads(ctx, planPrefix, "") {
-		if err != nil {
-			return fmt.Errorf("plan: %w", err)
-		}
-		if head.At.Before(p.Made.Add(-2 * planValid)) {
-			if err := v.drop(ctx, head.Key, head.Version); err != nil {
-				return fmt.Errorf("plan: %w", err)
-			}
-		}
+	if err := b.forget(ctx, v, p.Made); err != nil {
+		return fmt.Errorf("plan: %w", err)
 	}
 	kept := *p
 	kept.ByGroup = slices.Clone(p.ByGroup)
@@ -379,6 +373,35 @@ func (b *LetterBox) writePlan(ctx context.Context, p *Plan, letters []plannedLet
 		return fmt.Errorf("plan: %w", err)
 	}
 	return nil
+}
+
+// forget drops plans that have ended, and jobs that ended long ago.
+func (b *LetterBox) forget(ctx context.Context, v values, now time.Time) error {
+	for head, err := range v.heads(ctx, planPrefix, "") {
+		if err == nil && head.At.Before(now.Add(-2*planValid)) {
+			err = v.drop(ctx, head.Key, head.Version)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for head, err := range v.heads(ctx, jobPrefix, "") {
+		if err == nil && head.At.Before(now.Add(-jobsKept)) {
+			err = b.forgetJob(ctx, v, head)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *LetterBox) forgetJob(ctx context.Context, v values, head Record) error {
+	run, err := b.readJob(ctx, strings.TrimPrefix(head.Key, jobPrefix))
+	if err == nil && run.state().over() {
+		err = v.drop(ctx, head.Key, head.Version)
+	}
+	return err
 }
 
 // readPlan folds the records of a plan. last is the version of the last one.
