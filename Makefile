@@ -44,7 +44,7 @@ nested:
 	cd runtime/resiliencegrpc && export GOWORK=off && go vet . && go test . && go mod tidy -diff
 	cd testdata/soak && export GOWORK=off && go vet -tags resilience_chaos . && $(CURDIR)/bin/resilgen check .
 	cd testdata/peers-durable && GOWORK=off go vet .
-	cd testdata/crash && export GOWORK=off && go vet ./... && go mod tidy -diff
+	cd testdata/crash && export GOWORK=off && go vet ./... && $(CURDIR)/bin/resilgen check ./... && go mod tidy -diff
 	cd testdata/histogram && export GOWORK=off && go vet . && go test .
 
 cover: ## statement coverage of the rooms that have a goal

@@ -353,7 +353,7 @@ func (b *LetterBox) writePlan(ctx context.Context, p *Plan, letters []plannedLet
 	if err != nil {
 		return err
 	}
-	if err := b.forget(ctx, v, p.Made); err != nil {
+	if err := b.dropEnded(ctx, v, p.Made); err != nil {
 		return fmt.Errorf("plan: %w", err)
 	}
 	kept := *p
@@ -375,8 +375,8 @@ func (b *LetterBox) writePlan(ctx context.Context, p *Plan, letters []plannedLet
 	return nil
 }
 
-// forget drops plans that have ended, and jobs that ended long ago.
-func (b *LetterBox) forget(ctx context.Context, v values, now time.Time) error {
+// dropEnded drops plans that have ended, and jobs that ended long ago.
+func (b *LetterBox) dropEnded(ctx context.Context, v values, now time.Time) error {
 	for head, err := range v.heads(ctx, planPrefix, "") {
 		if err == nil && head.At.Before(now.Add(-2*planValid)) {
 			err = v.drop(ctx, head.Key, head.Version)

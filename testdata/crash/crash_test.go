@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // How much is tried. CI takes the defaults; docs/benchmarks.md says what was once
@@ -20,11 +21,42 @@ var (
 )
 
 // programs are what the modes are tried on: a package under this directory and
-// its flags.
-var programs = []struct {
+// its flags. Kills and cuts are shared among them.
+var programs = []program{
+	{name: "a line flushed for each step", pkg: "plain", want: "done"},
+	{name: "checkpointed steps", pkg: "steps", want: "285", step: 100_000},
+	{name: "checkpointed steps of two processes", pkg: "steps", flags: "-rival", want: "285", step: 100_000, every: 8},
+	{name: "letters kept and replayed", pkg: "letters", want: "6", step: 100_000, life: 250 * time.Millisecond},
+}
+
+type program struct {
 	name, pkg, flags, want string
-}{
-	{"a line flushed for each step", "plain", "", "done"},
+	life                   time.Duration // of a process that is killed, at most; 0: that of the harness
+	step                   int           // bytes by which room on a full disk grows; 0: that of the harness, and its small disk
+	every                  int           // of the failing events; 0: each
+}
+
+// args are the flags of the harness for a mode.
+func (p *program) args(mode string) (args []string) {
+	add := func(name string, value int) { args = append(args, "-"+name, strconv.Itoa(value)) }
+	share := func(n int) int { return (n + len(programs) - 1) / len(programs) }
+	switch mode {
+	case "kill":
+		add("kills", share(*kills))
+		if p.life > 0 {
+			args = append(args, "-kill-within", p.life.String())
+		}
+	case "power":
+		add("cuts", share(*manyCuts))
+	case "eio":
+		add("every", max(p.every, 1))
+	case "full":
+		if p.step > 0 {
+			add("step", p.step)
+			add("size", 96<<20)
+		}
+	}
+	return args
 }
 
 func TestKill(t *testing.T)  { each(t, "kill", nil) }
@@ -44,7 +76,7 @@ func TestTheHarnessSees(t *testing.T) {
 	if why := needsDisk(); why != "" {
 		t.Skip(why)
 	}
-	out, err := harness(t, "power", build(t, "plain"), "-unsafe", "done")
+	out, err := harness("power", build(t, "plain"), &program{flags: "-unsafe", want: "done"})
 	if err == nil {
 		t.Errorf("a program that does not flush passes:\n%s", out)
 	}
@@ -82,7 +114,7 @@ func each(t *testing.T, mode string, impossible func() string) {
 	}
 	for _, p := range programs {
 		t.Run(p.name, func(t *testing.T) {
-			out, err := harness(t, mode, build(t, p.pkg), p.flags, p.want)
+			out, err := harness(mode, build(t, p.pkg), &p)
 			t.Log(strings.TrimSpace(out))
 			if err != nil {
 				t.Error(err)
@@ -101,15 +133,8 @@ func build(t *testing.T, pkg string) string {
 }
 
 // harness runs the command of this package, as a user would.
-func harness(t *testing.T, mode, program, flags, want string) (string, error) {
-	t.Helper()
-	args := []string{"run", ".", "-cmd", strings.Join(strings.Fields(program+" "+flags+" {dir} {run}"), " "), "-want", want}
-	switch mode {
-	case "kill":
-		args = append(args, "-kills", strconv.Itoa(*kills))
-	case "power":
-		args = append(args, "-cuts", strconv.Itoa(*manyCuts))
-	}
-	out, err := exec.Command("go", append(args, mode)...).CombinedOutput()
+func harness(mode, path string, p *program) (string, error) {
+	args := []string{"run", ".", "-cmd", strings.Join(strings.Fields(path+" "+p.flags+" {dir} {run}"), " "), "-want", p.want}
+	out, err := exec.Command("go", append(append(args, p.args(mode)...), mode)...).CombinedOutput()
 	return string(out), err
 }

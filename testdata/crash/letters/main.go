@@ -1,0 +1,184 @@
+// Command letters makes calls that fail, and replays the letters that were kept of
+// them when their peer is healed. The runs of a directory share its store.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"sync/atomic"
+	"time"
+
+	"github.com/resilgen/resilgen/runtime/resilience"
+	"github.com/resilgen/resilgen/testdata/crash/speak"
+)
+
+//go:generate go run github.com/resilgen/resilgen/cmd/resilgen generate
+
+// Notice is what somebody is told.
+type Notice struct {
+	ID  string `json:"id"`
+	Run string `json:"run"`
+}
+
+// Notifier tells somebody something.
+type Notifier interface {
+	Notify(ctx context.Context, notice Notice) error
+}
+
+var errDown = errors.New("nobody answers")
+
+// peer is a Notifier who says what he does, once he is up.
+type peer struct{ up atomic.Bool }
+
+func (p *peer) Notify(_ context.Context, notice Notice) error {
+	if !p.up.Load() {
+		speak.Executed(kept(notice.ID))
+		return errDown
+	}
+	speak.Executed(replayed(notice.ID))
+	return nil
+}
+
+func kept(id string) string     { return id + "-kept" }
+func replayed(id string) string { return id + "-replayed" }
+
+// notices is how many a run has.
+const notices = 6
+
+func main() {
+	flag.Parse()
+	log.SetFlags(0)
+	if err := do(context.Background(), flag.Arg(0), flag.Arg(1)); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// do does what is left of a run.
+func do(ctx context.Context, dir, name string) (err error) {
+	rt, err := speak.Open(ctx, resilience.Options{Dir: dir})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rt.Close()) }()
+	r := &run{box: rt.DeadLetters(), name: name, ids: map[string]string{}}
+	if done, err := r.done(ctx); done || err != nil {
+		return err
+	}
+	n, err := NewResilientNotifier(rt, &r.peer)
+	if err != nil {
+		return err
+	}
+	for i := range notices {
+		if err := r.keep(ctx, n, Notice{ID: fmt.Sprintf("%s-%d", name, i), Run: name}); err != nil {
+			return err
+		}
+	}
+	r.peer.up.Store(true)
+	if err := r.replay(ctx); err != nil {
+		return err
+	}
+	if done, err := r.done(ctx); !done || err != nil {
+		return errors.Join(errors.New("there are letters yet"), err)
+	}
+	return nil
+}
+
+// run is a run on its way.
+type run struct {
+	box  *resilience.LetterBox
+	peer peer
+	name string
+	ids  map[string]string // of notices, by that of their letter
+}
+
+func (r *run) filter() string { return fmt.Sprintf("args.notice.run=%q", r.name) }
+
+// done says the result if every letter of the run was replayed.
+func (r *run) done(ctx context.Context) (bool, error) {
+	page, err := r.box.List(ctx, resilience.LetterQuery{Filter: r.filter() + " state:replayed"})
+	if err != nil || len(page.Letters) < notices {
+		return false, err
+	}
+	if len(page.Letters) > notices {
+		return false, fmt.Errorf("%d letters of %d calls", len(page.Letters), notices)
+	}
+	speak.Result(len(page.Letters))
+	return true, nil
+}
+
+// keep makes a call that fails, unless its letter is there.
+func (r *run) keep(ctx context.Context, n Notifier, notice Notice) error {
+	return speak.Until(ctx, speak.Mends, func(err error) bool {
+		var write *resilience.WriteError
+		return errors.As(err, &write)
+	}, func() error {
+		page, err := r.box.List(ctx, resilience.LetterQuery{Filter: fmt.Sprintf("args.notice.id=%q", notice.ID)})
+		if err == nil && len(page.Letters) == 0 {
+			if err = n.Notify(ctx, notice); !errors.Is(err, resilience.ErrDeadLettered) {
+				return err
+			}
+			speak.Durable(kept(notice.ID))
+			page, err = r.box.List(ctx, resilience.LetterQuery{Filter: fmt.Sprintf("args.notice.id=%q", notice.ID)})
+		}
+		if err != nil {
+			return err
+		}
+		if len(page.Letters) != 1 {
+			return fmt.Errorf("%d letters of call %s", len(page.Letters), notice.ID)
+		}
+		r.ids[page.Letters[0].ID] = notice.ID
+		return nil
+	})
+}
+
+// replay has the letters replayed, by the job of a process before if there is one.
+func (r *run) replay(ctx context.Context) error {
+	job, err := r.job(ctx)
+	if err != nil {
+		return err
+	}
+	told := map[string]bool{}
+	for end := time.Now().Add(speak.Replays); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if job, err = r.box.Job(ctx, job.ID); err != nil {
+			return err
+		}
+		for _, d := range job.Done {
+			if !told[d.Letter] && d.Outcome == resilience.ReplaySucceeded {
+				speak.Durable(replayed(r.ids[d.Letter]))
+			}
+			told[d.Letter] = true
+		}
+		if job.State == resilience.JobDone {
+			return nil
+		}
+	}
+	return fmt.Errorf("job %s is %s, waits %s, %d letters left", job.ID, job.State, job.Waits, job.Left)
+}
+
+// job returns the job of the run. One that a process before has left goes on by
+// itself, in a second: to be paused and resumed makes it hurry.
+func (r *run) job(ctx context.Context) (job resilience.Job, err error) {
+	jobs, err := r.box.Jobs(ctx)
+	if err != nil {
+		return job, err
+	}
+	for _, job := range jobs {
+		if job.Filter != r.filter() || job.State == resilience.JobDone {
+			continue
+		}
+		if job.State == resilience.JobRunning {
+			if job, err = r.box.PauseJob(ctx, job.ID, "crash", "to hurry"); err != nil {
+				return job, err
+			}
+		}
+		return r.box.ResumeJob(ctx, job.ID, "crash", "to hurry")
+	}
+	plan, err := r.box.Plan(ctx, r.filter(), resilience.ReplayOptions{Rate: 1e6, StopErrors: resilience.None})
+	if err != nil {
+		return job, err
+	}
+	return r.box.Apply(ctx, plan.Token, resilience.ApplyOptions{By: "crash"})
+}
