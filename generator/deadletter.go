@@ -174,7 +174,8 @@ func (r *resolver) codes(obj types.Object, t types.Type) string {
 		}
 	}
 	text := r.text(t)
-	for method, want := range map[string]string{"Encode": "func(" + text + ") ([]byte, error)", "Decode": "func([]byte) (" + text + ", error)"} {
+	for _, need := range [][2]string{{"Encode", "func(" + text + ") ([]byte, error)"}, {"Decode", "func([]byte) (" + text + ", error)"}} {
+		method, want := need[0], need[1]
 		have, _, _ := types.LookupFieldOrMethod(obj.Type(), false, r.pkg.types, method)
 		f, ok := have.(*types.Func)
 		if !ok {
