@@ -387,7 +387,7 @@ func (b *LetterBox) dropEnded(ctx context.Context, v values, now time.Time) erro
 	}
 	for head, err := range v.heads(ctx, jobPrefix, "") {
 		if err == nil && head.At.Before(now.Add(-jobsKept)) {
-			err = b.forgetJob(ctx, v, head)
+			err = b.dropJob(ctx, v, head)
 		}
 		if err != nil {
 			return err
@@ -396,7 +396,7 @@ func (b *LetterBox) dropEnded(ctx context.Context, v values, now time.Time) erro
 	return nil
 }
 
-func (b *LetterBox) forgetJob(ctx context.Context, v values, head Record) error {
+func (b *LetterBox) dropJob(ctx context.Context, v values, head Record) error {
 	run, err := b.readJob(ctx, strings.TrimPrefix(head.Key, jobPrefix))
 	if err == nil && run.state().over() {
 		err = v.drop(ctx, head.Key, head.Version)
