@@ -353,7 +353,7 @@ func (b *LetterBox) writePlan(ctx context.Context, p *Plan, letters []plannedLet
 	if err != nil {
 		return err
 	}
-	if err := b.dropEnded(ctx, v, p.Made); err != nil {
+	if err := b.forgetPlans(ctx, v, p.Made); err != nil {
 		return fmt.Errorf("plan: %w", err)
 	}
 	kept := *p
@@ -375,8 +375,8 @@ func (b *LetterBox) writePlan(ctx context.Context, p *Plan, letters []plannedLet
 	return nil
 }
 
-// dropEnded drops plans that have ended, and jobs that ended long ago.
-func (b *LetterBox) dropEnded(ctx context.Context, v values, now time.Time) error {
+// forgetPlans drops plans that have ended, and jobs that ended long ago.
+func (b *LetterBox) forgetPlans(ctx context.Context, v values, now time.Time) error {
 	for head, err := range v.heads(ctx, planPrefix, "") {
 		if err == nil && head.At.Before(now.Add(-2*planValid)) {
 			err = v.drop(ctx, head.Key, head.Version)
@@ -387,7 +387,7 @@ func (b *LetterBox) dropEnded(ctx context.Context, v values, now time.Time) erro
 	}
 	for head, err := range v.heads(ctx, jobPrefix, "") {
 		if err == nil && head.At.Before(now.Add(-jobsKept)) {
-			err = b.dropJob(ctx, v, head)
+			err = b.forgetJob(ctx, v, head)
 		}
 		if err != nil {
 			return err
@@ -396,7 +396,7 @@ func (b *LetterBox) dropEnded(ctx context.Context, v values, now time.Time) erro
 	return nil
 }
 
-func (b *LetterBox) dropJob(ctx context.Context, v values, head Record) error {
+func (b *LetterBox) forgetJob(ctx context.Context, v values, head Record) error {
 	run, err := b.readJob(ctx, strings.TrimPrefix(head.Key, jobPrefix))
 	if err == nil && run.state().over() {
 		err = v.drop(ctx, head.Key, head.Version)
