@@ -48,6 +48,7 @@ type LetterBox struct {
 	held     map[string]bool // letters that OnExpire keeps until the next sweep
 	lost     int64
 	lostAt   time.Time
+	doubts   map[string]string // keys of letters of which the index may not be right, by id
 }
 
 // LetterSummary is what is known of a letter without reading it.
@@ -344,7 +345,7 @@ func (b *LetterBox) close(ctx context.Context) error {
 	b.gate.Lock()
 	defer b.gate.Unlock()
 	v, err := b.rt.values()
-	if err != nil || !b.loaded || b.indexed {
+	if err != nil || !b.loaded || b.indexed || len(b.takeDoubts()) > 0 { // the next one reads every letter
 		return nil
 	}
 	b.loaded = false
@@ -373,6 +374,9 @@ func (b *LetterBox) enter(ctx context.Context, s LetterSummary, died bool) {
 	defer b.mu.Unlock()
 	q := b.queue(s.Queue)
 	if old := b.letters[s.ID]; old != nil {
+		if old.Rev > s.Rev {
+			return // who read it was overtaken
+		}
 		b.patterns.tally(old, -1)
 		q.bytes += int64(s.Size - old.Size)
 		*old = s
@@ -469,10 +473,13 @@ func (b *LetterBox) change(ctx context.Context, l Letter, r letterRecord) (Lette
 	b.gate.RLock()
 	defer b.gate.RUnlock()
 	died := r.Letter != nil && l.Rev == 0 || r.Transition != nil && r.Transition.Failure != nil
-	version, err := v.urgent().append(ctx, letterKey(l.Queue, l.ID), l.Rev, body)
+	key := letterKey(l.Queue, l.ID)
+	version, err := v.urgent().append(ctx, key, l.Rev, body)
 	if err != nil {
+		b.doubt(l.ID, key, err)
 		return l, err
 	}
+	b.decide(ctx, v)
 	if err := l.fold(r, version); err != nil {
 		return l, err
 	}

@@ -153,6 +153,7 @@ func (b *LetterBox) claim(ctx context.Context, id string, rev Version, c LetterC
 	case err != nil:
 		return l, err
 	case l.State == LetterClaimed && l.Claim.Attempt == c.Attempt:
+		b.recalled(ctx, l)
 		return l, nil
 	case l.Rev != rev:
 		return l, fmt.Errorf("letter %s: %w", id, ErrLetterChanged)
@@ -168,6 +169,7 @@ func (b *LetterBox) settle(ctx context.Context, id string, c LetterClaim, t Lett
 	case err != nil:
 		return l, err
 	case l.State != LetterClaimed && l.settled(c, t.Replay):
+		b.recalled(ctx, l)
 		return l, nil
 	case l.State != LetterClaimed || l.Claim.Attempt != c.Attempt:
 		return l, fmt.Errorf("letter %s: %w", id, ErrLetterChanged)
