@@ -2,6 +2,7 @@ package generator
 
 import (
 	"fmt"
+	"go/ast"
 	"go/types"
 	"maps"
 	"slices"
@@ -397,7 +398,9 @@ func letterNames(m *templates.Method, fields map[string]bool) {
 	if m.Letters == nil {
 		return
 	}
-	m.Letters.Handle = choose(m.Name+"Letters", fields)
+	if ast.IsExported(m.Name) {
+		m.Letters.Handle = choose(m.Name+"Letters", fields)
+	}
 	m.Letters.Field = choose(m.Field+"Letters", fields)
 	if m.Letters.Under != "" {
 		m.Letters.Under = choose(m.Letters.Under, fields)

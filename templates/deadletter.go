@@ -11,7 +11,7 @@ import (
 // Letters is what a method needs to keep calls that finally failed.
 type Letters struct {
 	Field  string // of the letters
-	Handle string // name of the method that returns them
+	Handle string // name of the method that returns them, "" if the method is not exported
 	Queue  string // as the doc comment says it
 	Policy *Literal
 	Panics bool // a panic is kept, too
@@ -252,6 +252,9 @@ func letterTypes(f *jen.File, w *Wrapper, m *Method) {
 		if field.Codec != nil {
 			codecType(f, w, field)
 		}
+	}
+	if l.Handle == "" {
+		return
 	}
 	text := l.Handle + " returns the calls of " + m.Name + " that are kept in the queue " + strconv.Quote(l.Queue) + "."
 	if l.InspectOnly {
