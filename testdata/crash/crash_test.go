@@ -24,37 +24,49 @@ var (
 // its flags. Kills and cuts are shared among them.
 var programs = []program{
 	{name: "a line flushed for each step", pkg: "plain", want: "done"},
-	{name: "checkpointed steps", pkg: "steps", want: "285", step: 100_000},
-	{name: "checkpointed steps of two processes", pkg: "steps", flags: "-rival", want: "285", step: 100_000, every: 8},
-	{name: "letters kept and replayed", pkg: "letters", want: "6", step: 100_000, life: 250 * time.Millisecond},
+	{name: "checkpointed steps", pkg: "steps", want: "285", step: 20_000},
+	{name: "checkpointed steps of two processes", pkg: "steps", flags: "-rival", want: "285", step: 20_000, every: 8},
+	{name: "letters kept and replayed", pkg: "letters", want: "6", step: 20_000, life: 250 * time.Millisecond},
+	{name: "large checkpoints while files are rewritten", pkg: "compact", want: "2202711180", step: 100_000, life: 250 * time.Millisecond, every: 20, size: 96 << 20},
 }
 
 type program struct {
 	name, pkg, flags, want string
 	life                   time.Duration // of a process that is killed, at most; 0: that of the harness
-	step                   int           // bytes by which room on a full disk grows; 0: that of the harness, and its small disk
+	step                   int           // bytes by which room on a full disk grows, and each run has a store of its own; 0: that of the harness
 	every                  int           // of the failing events; 0: each
+	size                   int           // of the disk; 0: that of the harness
 }
 
 // args are the flags of the harness for a mode.
 func (p *program) args(mode string) (args []string) {
 	add := func(name string, value int) { args = append(args, "-"+name, strconv.Itoa(value)) }
+	mortal := func() {
+		if p.life > 0 {
+			args = append(args, "-kill-within", p.life.String())
+		}
+	}
 	share := func(n int) int { return (n + len(programs) - 1) / len(programs) }
 	switch mode {
 	case "kill":
 		add("kills", share(*kills))
-		if p.life > 0 {
-			args = append(args, "-kill-within", p.life.String())
-		}
+		mortal()
 	case "power":
-		add("cuts", share(*manyCuts))
+		add("cuts", share((*manyCuts+1)/2))
+	case "killed":
+		add("cuts", share(*manyCuts/2))
+		args = append(args, "-killed")
+		mortal()
 	case "eio":
 		add("every", max(p.every, 1))
 	case "full":
 		if p.step > 0 {
 			add("step", p.step)
-			add("size", 96<<20)
+			args = append(args, "-fresh")
 		}
+	}
+	if p.size > 0 && mode != "kill" {
+		add("size", p.size)
 	}
 	return args
 }
@@ -62,6 +74,10 @@ func (p *program) args(mode string) (args []string) {
 func TestKill(t *testing.T)  { each(t, "kill", nil) }
 func TestPower(t *testing.T) { each(t, "power", needsDisk) }
 func TestFull(t *testing.T)  { each(t, "full", needsDisk) }
+
+// TestPowerAfterKills cuts the power of a disk on which processes were killed: what
+// the next one found there, and called durable, must be.
+func TestPowerAfterKills(t *testing.T) { each(t, "killed", needsDisk) }
 
 func TestFailing(t *testing.T) {
 	if !*failing {
@@ -135,6 +151,10 @@ func build(t *testing.T, pkg string) string {
 // harness runs the command of this package, as a user would.
 func harness(mode, path string, p *program) (string, error) {
 	args := []string{"run", ".", "-cmd", strings.Join(strings.Fields(path+" "+p.flags+" {dir} {run}"), " "), "-want", p.want}
-	out, err := exec.Command("go", append(append(args, p.args(mode)...), mode)...).CombinedOutput()
+	args = append(args, p.args(mode)...)
+	if mode == "killed" {
+		mode = "power"
+	}
+	out, err := exec.Command("go", append(args, mode)...).CombinedOutput()
 	return string(out), err
 }
