@@ -152,9 +152,9 @@ func (j *Journal) cheap(seg *segment) bool { return seg.live < j.o.least()/8 }
 func (j *Journal) rewrite(ctx context.Context, seg *segment) error {
 	j.compacting.Lock()
 	j.mu.Lock()
-	there := j.x.segs[seg.number] == seg && seg.hold() // else somebody was faster
+	err := j.writable()
+	there := err == nil && j.x.segs[seg.number] == seg && seg.hold() // else somebody was faster
 	j.mu.Unlock()
-	var err error
 	if there {
 		r := rewriting{Journal: j, seg: seg, gone: removed{from: seg.number, through: seg.number}}
 		err = errors.Join(r.run(ctx), seg.release())

@@ -219,10 +219,10 @@ func (j *Journal) Close() error {
 	j.closed = true
 	j.mu.Unlock()
 	defer close(j.ended)
-	j.compacting.Lock() // nobody begins to rewrite a segment any more, and who does ends
-	defer j.compacting.Unlock()
 	var err error
+	j.compacting.Lock() // who rewrites a segment ends, and the next one finds it closed
 	j.inTurn(func() { err = j.finish() })
+	j.compacting.Unlock() // the compactor may want it before it ends
 	close(j.stop)
 	j.workers.Wait()
 	err = errors.Join(err, j.letGo())
