@@ -295,16 +295,21 @@ func (p *pattern) spikes(t time.Time) bool {
 func (p *pattern) snapshot(now time.Time) LetterPattern {
 	p.minutes.to(now, time.Minute)
 	p.hours.to(now, time.Hour)
-	out := p.LetterPattern
+	out := p.LetterPattern.clone()
 	if out.State == PatternNew && now.Sub(out.FirstSeen) >= newFor {
 		out.State = PatternOngoing
 	}
 	out.Minutes, out.Hours = p.minutes.list(), p.hours.list()
 	out.LastMinute = out.Minutes[len(out.Minutes)-1]
 	out.LastHour, out.LastDay = sum(out.Minutes), sum(out.Hours[len(out.Hours)-24:])
-	out.Versions, out.Hosts, out.Policies = maps.Clone(p.Versions), maps.Clone(p.Hosts), maps.Clone(p.Policies)
-	out.Samples, out.Notes = slices.Clone(p.Samples), slices.Clone(p.Notes)
 	return out
+}
+
+// clone returns p with nothing that goes on counting.
+func (p LetterPattern) clone() LetterPattern {
+	p.Versions, p.Hosts, p.Policies = maps.Clone(p.Versions), maps.Clone(p.Hosts), maps.Clone(p.Policies)
+	p.Samples, p.Notes = slices.Clone(p.Samples), slices.Clone(p.Notes)
+	return p
 }
 
 func sum(list []int) (n int) {
@@ -353,7 +358,7 @@ func (p *pattern) say(c patternChange) {
 	p.change = c
 	if n := c.Counted; n != nil && p.Total == 0 {
 		open := p.Open
-		p.LetterPattern, p.through = n.Pattern, n.Through
+		p.LetterPattern, p.through = n.Pattern.clone(), n.Through // n is written again as it is
 		p.ID, p.Open, p.Minutes, p.Hours = c.ID, open, nil, nil
 	}
 	if c.State != "" {

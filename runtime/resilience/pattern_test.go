@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -212,4 +213,50 @@ func TestPatternsMakeRoom(t *testing.T) {
 	if ps.tally(&gone, -1); ps.by[OtherPattern].Open != before-1 {
 		t.Errorf("other has %d open, want %d less one", ps.by[OtherPattern].Open, before)
 	}
+}
+
+// TestCountedPatternStandsStill has letters come while what was counted of others is
+// written: a record that goes on counting is written half, and its maps are changed
+// while they are read.
+func TestCountedPatternStandsStill(t *testing.T) {
+	rt := openLetters(t, Options{})
+	n := newNotifier(t, rt, Policy{}, DeadLetterPolicy{Queue: "q"}, LetterMethod[notifyArgs]{Sig: "s"})
+	box := rt.DeadLetters()
+	_ = n.call(t.Context(), notifyArgs{CustomerID: "c"})
+	if _, err := box.Erase(t.Context(), "queue:q"); err != nil {
+		t.Fatal(err)
+	}
+	written := func() string {
+		box.mu.Lock()
+		defer box.mu.Unlock()
+		for _, p := range box.patterns.by {
+			if p.change.Counted != nil {
+				return fmt.Sprintf("%+v", p.change.Counted.Pattern)
+			}
+		}
+		t.Fatal("nothing was counted for good")
+		return ""
+	}
+	before := written()
+	_ = n.call(t.Context(), notifyArgs{CustomerID: "c"})
+	if after := written(); after != before {
+		t.Errorf("the record became\n%s\nand was\n%s", after, before)
+	}
+
+	var group sync.WaitGroup
+	for range 2 {
+		group.Go(func() {
+			for range 20 {
+				_ = n.call(t.Context(), notifyArgs{CustomerID: "c"})
+			}
+		})
+	}
+	group.Go(func() {
+		for range 20 {
+			if _, err := box.Erase(t.Context(), "queue:q"); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	group.Wait()
 }

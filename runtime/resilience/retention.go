@@ -377,8 +377,8 @@ func (b *LetterBox) countForGood(ctx context.Context, v values, list []doomed) e
 		}
 		done[d.Group] = true
 		err := b.sayOf(ctx, v, d.Group, func(c patternChange) patternChange {
-			p := b.patterns.by[d.Group] // sayOf holds b.mu
-			c.ID, c.Counted = d.Group, &patternCount{p.through, p.LetterPattern}
+			p := b.patterns.by[d.Group]                                                  // sayOf holds b.mu
+			c.ID, c.Counted = d.Group, &patternCount{p.through, p.LetterPattern.clone()} // letters come while it is written
 			return c
 		})
 		if err != nil {
