@@ -256,3 +256,29 @@ func quarantined(t *testing.T, j *journal.Journal, all []wrote, what string) (us
 	}
 	return usable
 }
+
+// TestEverySegmentMissing takes all segments away: what has a journal no more must
+// not begin a new one beside an INDEX that knows the old one.
+func TestEverySegmentMissing(t *testing.T) {
+	d, _ := threeSegments(t, true)
+	for _, name := range d.Names() {
+		if strings.HasSuffix(name, ".rj") {
+			ok(t, d.Remove(name))
+		}
+	}
+	for _, readOnly := range []bool{false, true} {
+		o := small
+		o.ReadOnly = readOnly
+		var corrupt *journal.CorruptError
+		if j, err := journal.Open(d, o); !errors.As(err, &corrupt) {
+			t.Errorf("read-only %t: %v, want a *CorruptError", readOnly, err)
+			if err == nil {
+				ok(t, j.Close())
+			}
+		}
+	}
+	var corrupt *journal.CorruptError
+	if _, err := journal.Verify(d); !errors.Is(err, journal.ErrNoJournal) || !errors.As(err, &corrupt) {
+		t.Errorf("Verify: %v, want what is damaged", err)
+	}
+}

@@ -133,6 +133,9 @@ func (r *recovery) openOne(name string, mode Mode) error {
 // read reads all there is.
 func (r *recovery) read(index bool) error {
 	if len(r.segs) == 0 {
+		if index {
+			return r.bereft()
+		}
 		return nil
 	}
 	if index {
@@ -146,6 +149,25 @@ func (r *recovery) read(index bool) error {
 		}
 	}
 	return r.replay()
+}
+
+// bereft refuses to begin anew where INDEX tells of batches, and no segment is there.
+func (r *recovery) bereft() error {
+	b, err := r.readIndex()
+	if err != nil { // a leftover that says nothing
+		r.events = append(r.events, Event{Kind: IndexIgnored, File: indexName, Err: err})
+		return nil
+	}
+	return gone(b)
+}
+
+// gone says that the last segment is not there which an INDEX knows, if it knows one.
+func gone(index []byte) error {
+	le := binary.LittleEndian
+	if batch := le.Uint64(index[32:]); batch > 0 {
+		return &CorruptError{File: segmentName(le.Uint64(index[40:])), Why: fmt.Sprintf("it is not there, nor any other segment, and INDEX knows batch %d", batch)}
+	}
+	return nil
 }
 
 // again forgets what an INDEX said that turned out wrong.

@@ -45,6 +45,9 @@ type Damage struct {
 	After, Before uint64 // versions of the records around it; 0: there is none
 }
 
+// Unwrap returns what is damaged.
+func (d Damage) Unwrap() error { return d.CorruptError }
+
 func (d Damage) Error() string {
 	if d.First == 0 {
 		return d.CorruptError.Error()
@@ -65,6 +68,7 @@ type survey struct {
 	segs    []*segment
 	of      id
 	before  []Damage // found while opening
+	bereft  error    // what INDEX knows, if no segment is there
 	indexed uint64   // the last batch that INDEX knows
 
 	Report
@@ -139,7 +143,10 @@ func (s *survey) open(disk FS) error {
 		}
 	}
 	if len(s.segs) == 0 {
-		return errors.Join(ErrNoJournal, errors.Join(damages(s.before)...))
+		if len(s.before) > 0 {
+			s.bereft = nil // there are some, which cannot be read
+		}
+		return errors.Join(append(append([]error{ErrNoJournal}, damages(s.before)...), s.bereft)...)
 	}
 	if indexOf != s.of {
 		s.indexed = 0
@@ -172,7 +179,7 @@ func (s *survey) openIndex(disk FS) (of id, err error) {
 	switch {
 	case err == nil:
 		copy(of[:], b[12:])
-		s.indexed = binary.LittleEndian.Uint64(b[32:])
+		s.indexed, s.bereft = binary.LittleEndian.Uint64(b[32:]), gone(b)
 	case !errors.Is(err, fs.ErrNotExist):
 		s.before = append(s.before, Damage{CorruptError: &CorruptError{File: indexName, Why: err.Error()}})
 	}
