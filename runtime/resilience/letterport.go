@@ -117,6 +117,9 @@ func readExported(line json.RawMessage) (Letter, error) {
 	if len(line) > maxPayload {
 		return e.Letter, fmt.Errorf("%d bytes: %w", len(line), ErrTooLarge)
 	}
+	if err := checkLetterJSON(line); err != nil {
+		return e.Letter, err
+	}
 	if err := decodeStrict(line, &e); err != nil {
 		return e.Letter, err
 	}

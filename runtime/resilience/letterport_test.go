@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -86,6 +87,49 @@ func TestImportForeign(t *testing.T) {
 	got := summaries(t, there)
 	if len(got) != 1 || got[0].State != LetterQuarantined || !slices.Contains(got[0].Tags, foreignTag) {
 		t.Errorf("letters %+v", got)
+	}
+}
+
+// TestImportNeedsLittleMemory has lines come that would be large once they are read.
+// What a letter of ours lists comes in all the same.
+func TestImportNeedsLittleMemory(t *testing.T) {
+	rt := openLetters(t, Options{})
+	someLetters(t, rt, 1)
+	good := exportOf(t, rt.DeadLetters(), "")[0]
+	with := func(members string) json.RawMessage {
+		return json.RawMessage(strings.Replace(string(good), `"letter":{`, `"letter":{`+members+`,`, 1))
+	}
+	var names strings.Builder
+	for i := range 500_000 {
+		fmt.Fprintf(&names, `,"%x":""`, i)
+	}
+	for what, line := range map[string]json.RawMessage{
+		"notes":          with(`"notes":[{}` + strings.Repeat(",{}", 2<<20) + "]"),
+		"edits":          with(`"edits":[{}` + strings.Repeat(",{}", 2<<20) + "]"),
+		"tags":           with(`"tags":["a"` + strings.Repeat(`,"a"`, 1<<20) + "]"),
+		"tags of a note": with(`"notes":[{"tags":["a"` + strings.Repeat(`,"a"`, 1<<20) + "]}]"),
+		"context":        with(`"ctx":{` + names.String()[1:] + "}"),
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := readExported(line)
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; err == nil || !strings.Contains(err.Error(), "longer than those of a letter") || used > 2*uint64(len(line))+1<<20 {
+			t.Errorf("%s, %d bytes, took %d bytes, %.200v", what, len(line), used, err)
+		}
+		if _, err := decodeLetterRecord([]byte(strings.Replace(string(line), `"format":1`, `"kind":"letter"`, 1))); !errors.Is(err, errBadLetter) {
+			t.Errorf("%s in a record: %.200v", what, err)
+		}
+	}
+	note := `{"at":"2026-01-01T00:00:00Z","by":"ann","text":"seen"}`
+	for what, line := range map[string]json.RawMessage{
+		"notes":        with(`"notes":[` + note + strings.Repeat(","+note, 50_000) + "]"),
+		"an argument":  json.RawMessage(strings.Replace(string(good), `"json":"c0"`, `"json":[0`+strings.Repeat(",0", 1<<20)+"]", 1)),
+		"few and tiny": with(`"tags":["a"` + strings.Repeat(`,"a"`, 1000) + "]"),
+	} {
+		if _, err := readExported(line); err != nil {
+			t.Errorf("%s: %.200v", what, err)
+		}
 	}
 }
 

@@ -56,7 +56,7 @@ var errBadLetter = errors.New("letter cannot be read")
 // decodeLetterRecord reads a record of the key of a letter.
 func decodeLetterRecord(body []byte) (letterRecord, error) {
 	var r letterRecord
-	if err := checkJSON(body); err != nil {
+	if err := checkLetterJSON(body); err != nil {
 		return r, fmt.Errorf("%w: %w", errBadLetter, err)
 	}
 	if err := json.Unmarshal(body, &r); err != nil { // fields of newer programs are left alone
