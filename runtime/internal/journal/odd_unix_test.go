@@ -3,6 +3,7 @@
 package journal_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,5 +49,61 @@ func TestDirectoriesAreMade(t *testing.T) {
 	}
 	if _, err := journal.ExistingOS(filepath.Join(dir, "c")); !os.IsNotExist(err) {
 		t.Errorf("a directory that is not there: %v", err)
+	}
+}
+
+// TestLinksInPlaceOfFiles puts links to a file of somebody else's in the place of
+// each file of a journal, before it is opened and while it is used: that file is
+// neither read for one of ours nor written, and what was acknowledged is there when
+// the links are gone.
+func TestLinksInPlaceOfFiles(t *testing.T) {
+	const theirs = "not ours\n"
+	for _, name := range []string{"LOCK", "INDEX", "RESERVE", "TMP-RESERVE", "TMP-INDEX", "000000000001.rj", "000000000002.rj", "000000000003.rj"} {
+		for _, open := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, " while open: ", open), func(t *testing.T) {
+				dir, victim := filepath.Join(t.TempDir(), "journal"), filepath.Join(t.TempDir(), "victim")
+				ok(t, os.WriteFile(victim, []byte(theirs), 0o600))
+				j := must(journal.Open(must(journal.OS(dir)), small))
+				last := must(j.Append(background, "k", 0, []byte("kept")))
+				if !open {
+					ok(t, j.Close())
+				}
+				// The file goes aside, as who swaps it would do.
+				aside := os.Rename(filepath.Join(dir, name), filepath.Join(dir, "aside")) == nil
+				ok(t, os.Symlink(victim, filepath.Join(dir, name)))
+				var err error
+				if !open {
+					j, err = journal.Open(must(journal.OS(dir)), small)
+				}
+				for i := 0; err == nil && i < 20; i++ {
+					var v uint64
+					if v, err = j.Append(background, "k", last, make([]byte, 800)); err == nil {
+						last = v
+					}
+				}
+				if j != nil {
+					_ = j.Close()
+				}
+				if text := string(must(os.ReadFile(victim))); text != theirs {
+					t.Fatalf("the file behind the link has %d bytes of ours", len(text))
+				}
+				if info, e := os.Lstat(filepath.Join(dir, name)); e == nil && info.Mode()&os.ModeSymlink != 0 {
+					ok(t, os.Remove(filepath.Join(dir, name)))
+					if aside {
+						ok(t, os.Rename(filepath.Join(dir, "aside"), filepath.Join(dir, name)))
+					}
+				}
+				j = must(journal.Open(must(journal.OS(dir)), small))
+				defer func() { ok(t, j.Close()) }()
+				var found uint64
+				for r, err := range j.Scan(background, "k", 0) {
+					ok(t, err)
+					found = r.Version
+				}
+				if found < last {
+					t.Errorf("record %d is the last, %d was acknowledged", found, last)
+				}
+			})
+		}
 	}
 }
