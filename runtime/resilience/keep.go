@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // ErrDeadLettered is matched by the error of a call that was kept as a letter.
@@ -151,6 +152,12 @@ func (b *LetterBox) admit(m *letterMethod) error {
 	}
 	if b.broken != nil {
 		return b.broken
+	}
+	// JSON would change them, and the letter would say that it is another's.
+	for _, name := range []string{m.conf.Queue, m.iface, m.method, m.instance} {
+		if !utf8.ValidString(name) {
+			return fmt.Errorf("letters of %.100q: the name is not UTF-8", name)
+		}
 	}
 	b.mu.Lock()
 	b.methods[m.iface+"."+m.method+m.instance] = m

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -234,6 +236,59 @@ func TestLettersInFiles(t *testing.T) {
 	}
 	if len(want) != 15 {
 		t.Errorf("%d letters, want 15", len(want))
+	}
+}
+
+// TestNamesOfQueuesAreNoPaths keeps letters under names that a file must not have:
+// they are found again, each in its queue, and no file has such a name.
+func TestNamesOfQueuesAreNoPaths(t *testing.T) {
+	top := t.TempDir()
+	dir := filepath.Join(top, "a", "store")
+	queues := []string{"../../escaped", "/etc/escaped", "a/b", ".", "..", "\x00\n\x1b[2J", "a\u202eb", strings.Repeat("q", 10_000), strings.Repeat("q", 9_999) + "r"}
+	rt, err := Open(Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := rt.Wrap("payments.Gateway", rt)
+	w.Guard("Notify", Policy{})
+	NewDeadLetters(w, "Notify", DeadLetterPolicy{Queue: "q\xff"}, LetterMethod[notifyArgs]{Fields: notifyFields})
+	if err := w.Err(); err == nil || !strings.Contains(err.Error(), "not UTF-8") {
+		t.Errorf("a queue whose name JSON would change: %v", err)
+	}
+	ids := map[string]string{}
+	for _, queue := range queues {
+		n := newNotifier(t, rt, Policy{}, DeadLetterPolicy{Queue: queue}, LetterMethod[notifyArgs]{})
+		ids[queue] = keptLetter(t, n, n.call(t.Context(), notifyArgs{})).ID
+	}
+	for _, clean := range []bool{false, true} {
+		if !clean { // as after a crash
+			rt.closeLetters = nil
+		}
+		if err := rt.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if rt, err = Open(Options{Dir: dir}); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(summaries(t, rt.DeadLetters())); n != len(queues) {
+			t.Errorf("%d letters in %d queues", n, len(queues))
+		}
+		for _, queue := range queues {
+			if l, err := rt.DeadLetters().Get(t.Context(), ids[queue]); err != nil || l.Queue != queue || l.Reason != ReasonPermanent && l.Reason != ReasonExhausted {
+				t.Errorf("queue %.20q: %.20q, %s, %v", queue, l.Queue, l.Reason, err)
+			}
+		}
+	}
+	if err := rt.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+		if name := d.Name(); !d.IsDir() && (filepath.Dir(path) != dir || strings.Trim(name, "0123456789") != ".rj" && name != "LOCK" && name != "INDEX" && name != "RESERVE") {
+			t.Errorf("there is a file %q", path)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
 
