@@ -201,6 +201,54 @@ func TestFullStore(t *testing.T) {
 	})
 }
 
+// TestLettersOnAFullDisk fails calls on a disk without room: their letters use the
+// reserve and outlive a kill, and one that finds no room there either is told.
+func TestLettersOnAFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := faultfs.New(1)
+		rt, _ := onDisk(t, disk)
+		n := newNotifier(t, rt, Policy{}, DeadLetterPolicy{Queue: "q"}, LetterMethod[notifyArgs]{})
+		first := keptLetter(t, n, n.call(t.Context(), notifyArgs{}))
+		synctest.Wait() // a segment is made ahead
+		v, _ := rt.values()
+		disk.SetSize(disk.Used())
+		var err error
+		for last := Version(0); err == nil; {
+			last, err = v.append(t.Context(), "filler", last, make([]byte, 60_000))
+		}
+		if !errors.Is(err, ErrStoreFull) {
+			t.Fatal(err)
+		}
+		kept, lost := 1, false
+		for i := 0; i < 10_000 && !lost; i++ {
+			err := n.call(t.Context(), notifyArgs{CustomerID: strings.Repeat("c", 10_000)})
+			var failed *WriteError
+			switch {
+			case errors.Is(err, ErrDeadLettered):
+				kept++
+			case errors.Is(err, errDown) && errors.As(err, &failed) && errors.Is(err, ErrStoreFull):
+				lost = true
+			default:
+				t.Fatal(err)
+			}
+		}
+		if kept < 10 || !lost {
+			t.Errorf("%d letters are kept, one lost: %v; want as many as the reserve has room for", kept, lost)
+		}
+		if s, err := rt.DeadLetters().Stats(t.Context()); err != nil || s.Lost != 1 {
+			t.Errorf("stats %+v, %v", s, err)
+		}
+		disk = disk.Kill()
+		_ = rt.Close()
+		disk.SetSize(0)
+		again, _ := onDisk(t, disk)
+		if got := summaries(t, again.DeadLetters()); len(got) != kept || got[0].ID != first.ID && got[kept-1].ID != first.ID {
+			t.Errorf("%d letters after a kill, %d were kept", len(got), kept)
+		}
+		_ = again.Close()
+	})
+}
+
 // TestDirOfARuntime opens a directory, is refused it a second time, and finds in it
 // what was kept.
 func TestDirOfARuntime(t *testing.T) {
