@@ -198,10 +198,8 @@ func (b *LetterBox) get(ctx context.Context, id string) (Letter, error) {
 	if err != nil {
 		return Letter{}, err
 	}
-	b.mu.Lock()
-	s := b.letters[id]
-	b.mu.Unlock()
-	if s == nil {
+	s, ok := b.summaryOf(id) // a copy: it is written anew as the letter changes
+	if !ok {
 		return Letter{}, ErrNoLetter
 	}
 	l, err := readLetter(ctx, v, letterKey(s.Queue, id))

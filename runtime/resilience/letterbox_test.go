@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -412,4 +413,41 @@ func BenchmarkLetters100k(b *testing.B) {
 			b.StartTimer()
 		}
 	})
+}
+
+// TestGetWhileLettersChange is for the race detector: what the index says of a letter
+// is replaced while somebody reads it.
+func TestGetWhileLettersChange(t *testing.T) {
+	rt := openLetters(t, Options{})
+	n := newNotifier(t, rt, Policy{}, DeadLetterPolicy{Queue: "q"}, LetterMethod[notifyArgs]{Sig: "s"})
+	box := rt.DeadLetters()
+	var kept *KeptError
+	if err := n.call(t.Context(), notifyArgs{CustomerID: "c"}); !errors.As(err, &kept) {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	done := make(chan struct{})
+	group.Go(func() {
+		defer close(done)
+		for range 40 {
+			if _, err := box.Note(t.Context(), kept.ID, LetterNote{Text: "seen"}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for range 8 {
+		group.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if l, err := box.Get(t.Context(), kept.ID); err != nil || l.ID != kept.ID {
+					t.Errorf("%s, %v", l.ID, err)
+				}
+			}
+		})
+	}
+	group.Wait()
 }
