@@ -58,8 +58,8 @@ func (k *kept) with(ctx context.Context, changes bool, do func(*resilience.Check
 	if k.dir == "" {
 		return usageError{"give --dir, the directory of a store"}
 	}
-	if _, err := os.Stat(k.dir); err != nil {
-		return err // else opening it would make one
+	if err := existing(k.dir, changes); err != nil {
+		return err
 	}
 	store, err := resilience.OpenStore(k.dir, resilience.StoreOptions{ReadOnly: !changes})
 	if err != nil {

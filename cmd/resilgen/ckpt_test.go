@@ -181,6 +181,28 @@ func TestCkptUsage(t *testing.T) {
 	}
 }
 
+// TestCkptOfAnotherUser holds that root leaves no files in a directory whose owner
+// could not read them.
+func TestCkptOfAnotherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root gives files to others")
+	}
+	dir := filepath.Join(t.TempDir(), "store")
+	keepIn(t, dir, 0, "a")
+	_, out, _ := ckpt(t, dir, "ls", "--json")
+	id := jsonLines[resilience.Checkpoint](t, out)[0].ID()
+	require.NoError(t, os.Chown(dir, 65534, 65534))
+	before := contents(t, dir)
+	for _, args := range [][]string{{"prune"}, {"rm", "--yes", id}, {"import", "--trust", "/dev/null"}} {
+		code, _, errs := ckpt(t, dir, args...)
+		require.Equal(t, exitRefused, code, errs)
+		require.Contains(t, errs, "belongs to user 65534")
+	}
+	require.Equal(t, before, contents(t, dir))
+	code, _, errs := ckpt(t, dir, "show", id)
+	require.Equal(t, 0, code, errs)
+}
+
 // TestCkptBesideAService holds that a store is read while a service owns it, and not
 // changed.
 func TestCkptBesideAService(t *testing.T) {
