@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check nested cover fuzz bench docs simulate-check conformance corpus peers genspeed soak rewrites size crash bench-store
+.PHONY: help demo test check nested cover fuzz fuzz-durable bench docs simulate-check conformance corpus peers genspeed soak rewrites size crash bench-store
 
 FUZZTIME ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -53,13 +53,22 @@ cover: ## statement coverage of the rooms that have a goal
 # CI has ten seconds for each.
 HISTORIES ?= $(if $(filter 10s,$(FUZZTIME)),2000,100000)
 
-fuzz: ## fuzz what reads policies, and names and expressions in generated code, FUZZTIME each; 100,000 random histories
+fuzz: ## fuzz what reads policies, names and expressions in generated code, and what is on disk, FUZZTIME each; 100,000 random histories
 	go test -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZTIME) ./generator/policy
 	go test -run '^$$' -fuzz FuzzAnnotations -fuzztime $(FUZZTIME) ./generator
 	go test -run '^$$' -fuzz FuzzNames -fuzztime $(FUZZTIME) ./generator
 	go test -run '^$$' -fuzz FuzzExpressions -fuzztime $(FUZZTIME) ./generator
 	go test -run '^$$' -fuzz FuzzFile -fuzztime $(FUZZTIME) ./runtime/overrides
 	go test -run TestHistories -count=1 -timeout 0 ./testdata/histories -first 10000 -pairs $(HISTORIES)
+	go test -run '^$$' -fuzz FuzzOpen -fuzztime $(FUZZTIME) ./runtime/internal/journal
+	go test -run '^$$' -fuzz FuzzLetterRecord -fuzztime $(FUZZTIME) ./runtime/resilience
+
+fuzz-durable: fuzz ## and everything else that reads what somebody else may have written
+	for f in StrictJSON Filter Patch Scrub Index CheckpointRecord UnpackCell UnpackEntry StoreKey; do \
+		go test -run '^$$' -fuzz Fuzz$$f -fuzztime $(FUZZTIME) ./runtime/resilience || exit 1; \
+	done
+	go test -run '^$$' -fuzz FuzzQuery -fuzztime $(FUZZTIME) ./runtime/ops
+	go test -run '^$$' -fuzz FuzzClean -fuzztime $(FUZZTIME) ./cmd/resilgen
 
 bench: ## benchmarks of the runtime
 	go test -run '^$$' -bench . -benchmem ./runtime/...
