@@ -702,3 +702,21 @@ func TestPlansAndJobsAreForgotten(t *testing.T) {
 		}
 	})
 }
+
+// TestSamePlanAtOnce has several ask for the same plan: each gets it, with one token.
+func TestSamePlanAtOnce(t *testing.T) {
+	rt := openLetters(t, Options{})
+	n := newNotifier(t, rt, Policy{}, DeadLetterPolicy{Queue: "q"}, LetterMethod[notifyArgs]{Sig: "s"})
+	_ = n.call(t.Context(), notifyArgs{CustomerID: "c"})
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			for range 10 {
+				if _, err := rt.DeadLetters().Plan(t.Context(), "queue:q", ReplayOptions{}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+}

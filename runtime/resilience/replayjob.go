@@ -158,11 +158,15 @@ func (b *LetterBox) markApplied(ctx context.Context, token string, last Version)
 	}
 	job = newLetterID(time.Now())
 	body, err := json.Marshal(planRecord{Job: job})
-	if err == nil {
+	for err == nil {
 		_, err = v.append(ctx, StoreKey("plan", token), last, body)
-	}
-	if errors.Is(err, ErrConflict) {
-		err = ErrPlanApplied
+		if !errors.Is(err, ErrConflict) {
+			break
+		}
+		var r planRecord
+		if r, last, err = b.readPlan(ctx, token); err == nil && r.Job != "" { // else the same plan was made again
+			err = ErrPlanApplied
+		}
 	}
 	if err != nil {
 		err = fmt.Errorf("plan %s: %w", token, err)

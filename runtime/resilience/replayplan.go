@@ -361,18 +361,23 @@ func (b *LetterBox) writePlan(ctx context.Context, p *Plan, letters []plannedLet
 	for i := range kept.ByGroup {
 		kept.ByGroup[i].Changes = nil // they show arguments
 	}
-	_, last, err := b.readPlan(ctx, p.Token)
-	if err != nil && !errors.Is(err, ErrNoPlan) {
-		return err
-	}
 	body, err := json.Marshal(planRecord{Plan: &kept, Letters: letters})
 	if err != nil {
 		return err
 	}
-	if _, err = v.append(ctx, StoreKey("plan", p.Token), last, body); err != nil {
-		return fmt.Errorf("plan: %w", err)
+	for {
+		_, last, err := b.readPlan(ctx, p.Token)
+		if err != nil && !errors.Is(err, ErrNoPlan) {
+			return err
+		}
+		_, err = v.append(ctx, StoreKey("plan", p.Token), last, body)
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, ErrConflict) || ctx.Err() != nil: // a conflict: somebody made the same plan meanwhile
+			return fmt.Errorf("plan: %w", err)
+		}
 	}
-	return nil
 }
 
 // forgetPlans drops plans that have ended, and jobs that ended long ago.
