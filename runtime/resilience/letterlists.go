@@ -1,5 +1,7 @@
 package resilience
 
+import "bytes"
+
 // A letter that was forged may have a million empty notes in three bytes each, of
 // which every one takes a hundred in memory. What a letter of ours lists takes
 // more than listBytes in a text, but for a few.
@@ -39,8 +41,7 @@ func (r *letterReader) skip(depth int) error {
 			if n++; n > fewMembers {
 				return r.element(depth + 1)
 			}
-			switch string(r.name(name)) {
-			case "json", "patch":
+			if text := r.data[name:]; bytes.HasPrefix(text, []byte(`"json"`)) || bytes.HasPrefix(text, []byte(`"patch"`)) {
 				return r.jsonReader.skip(depth + 1)
 			}
 			return r.skip(depth + 1)
