@@ -37,7 +37,9 @@ func TestInPart(t *testing.T) {
 	if _, ok := reflect.TypeFor[resilience.BulkheadSnapshot]().FieldByName("Waited"); ok {
 		t.Error("BulkheadSnapshot.Waited is there now: play MP-MX-09")
 	}
-	if _, err := os.Stat("../../runtime/ops"); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("runtime/ops is there now (%v): play MP-MX-13", err)
+	for _, exporter := range []string{"resilienceprom", "resilienceotel"} {
+		if _, err := os.Stat("../../runtime/" + exporter); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("runtime/%s is there now (%v): play MP-MX-13", exporter, err)
+		}
 	}
 }

@@ -259,6 +259,13 @@ var narrow = map[string]string{
 	"plan.learned":      "ends at 64",
 	"plan.attempts":     "of the policy",
 	"latencies.buckets": "halved before they are many",
+	"place.seg":         "of the files that are there, which are 4 MiB and more",
+	"place.off":         "in a file, which is 1 GiB at most",
+	"place.size":        "of a record, which is 512 KiB at most",
+	"removed.crc":       "a checksum",
+	"segment.sum":       "a checksum",
+	"chain.crc":         "a checksum",
+	"segment.refs":      "of those who read at this moment",
 }
 
 // beyond32Bits looks at every number that a generated wrapper keeps: what counts
