@@ -21,7 +21,7 @@ type Outcome struct {
 
 // Outcome returns how the call ended.
 func (c *Call) Outcome() Outcome {
-	falls := (c.last != nil || c.reason != nil) && c.plan != nil && c.fallbackApplies()
+	falls := (c.last != nil || c.reason != nil) && c.plan != nil && c.plan.mayFall && c.fallbackApplies()
 	return c.noted(Outcome{plan: c.plan, caller: c.caller, err: c.Err(), kinds: c.kinds, falls: falls, poor: c.poor, again: c.MayRepeat(), tries: c.attempts})
 }
 

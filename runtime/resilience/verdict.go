@@ -288,7 +288,12 @@ func (c *Call) stop(by part, reason error) {
 func (c *Call) WantsFallback() bool { return (c.last != nil || c.reason != nil) && c.wantsFallback() }
 
 func (c *Call) wantsFallback() bool {
-	if c.plan == nil || !c.plan.mayFall || !c.fallbackApplies() {
+	return c.plan != nil && c.plan.mayFall && c.fallsBack()
+}
+
+// fallsBack counts and tells of a fallback that is to answer.
+func (c *Call) fallsBack() bool {
+	if !c.fallbackApplies() {
 		return false
 	}
 	c.plan.countFallback()
@@ -313,14 +318,17 @@ func (c *Call) fallbackApplies() bool {
 	if err == nil || c.kinds&(KindCircuitOpen|KindBulkheadFull|KindRateLimited) != 0 {
 		err = c.reason // of the rejection that ended the call
 	}
-	return c.plan.falls(err, c.kinds)
+	return c.plan.handsOver(err, c.kinds)
 }
 
 // falls reports whether the fallback answers for a failure.
-func (p *plan) falls(err error, kinds Kind) bool {
+func (p *plan) falls(err error, kinds Kind) bool { return p.mayFall && p.handsOver(err, kinds) }
+
+// handsOver is falls where there is a fallback.
+func (p *plan) handsOver(err error, kinds Kind) bool {
 	f := &p.Fallback
 	switch {
-	case !p.mayFall || err != nil && f.SkipOn.matches(err, kinds):
+	case err != nil && f.SkipOn.matches(err, kinds):
 		return false
 	case err != nil && f.ApplyOn.names(err, kinds):
 		return true
