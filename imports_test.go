@@ -32,6 +32,8 @@ var rooms = map[string]struct {
 		[]string{"net/http", "expvar", "log", "reflect"}, true},
 	"runtime/overrides": {[]string{module + "/runtime/resilience", module + "/runtime/internal/clock", module + "/runtime/internal/journal", module + "/generator/policy", "gopkg.in/yaml.v3"},
 		[]string{"net/http", "expvar"}, true},
+	"runtime/workflow": {[]string{module + "/runtime/resilience", module + "/runtime/internal/clock", module + "/runtime/internal/journal", module + "/runtime/internal/typename"},
+		[]string{"net/http", "expvar", "log", "reflect"}, true},
 	"runtime/ops":            {[]string{module + "/runtime/resilience", module + "/runtime/internal/clock", module + "/runtime/internal/journal", module + "/runtime/internal/typename"}, []string{"expvar"}, true},
 	"generator/policy":       {[]string{"gopkg.in/yaml.v3"}, []string{"go/types", "os"}, false},
 	"generator/lint":         {[]string{module + "/generator/policy"}, nil, false},
