@@ -34,7 +34,7 @@ type Event struct {
 	HealthFrom, HealthTo HealthState
 	Flapping, Quiet      bool // as in a [HealthChange]
 
-	Key, Value string // of an override, as in an [Override]; of a store a file, and how many bytes; of a letter or a pattern its id and the queue
+	Key, Value string // of an override, as in an [Override]; of a store a file, and how many bytes; of a letter or a pattern its id and the queue; of a run its id and a message
 }
 
 // Counts are what a breaker had counted: of a closed one the calls in its
@@ -127,6 +127,30 @@ const (
 	// PatternChanged: the pattern Key of letters, of which one has come to the queue
 	// Value, is "new", has "regressed", or there is a "spike".
 	PatternChanged
+	// RunStarted: the run Key of the workflow Name began. Reason is "forked" where it
+	// goes on from a checkpoint of another one.
+	RunStarted
+	// RunResumed: the run Key goes on from what its records say. Reason is "graph
+	// changed" where the workflow is another one than before.
+	RunResumed
+	// RunPaused: the run Key does not go on for now. Reason is "waits" (for a time or a
+	// signal), "parked" (letters stand between it and its output), "stopped" (its
+	// context ended), "fenced" (somebody else runs it), "refused" (the graph does not
+	// fit) or "failed" (the store), with Err.
+	RunPaused
+	// RunEnded: the run Key is over. Reason is its status: "completed",
+	// "completed_with_dead_letters", "failed", "cancelled" or "limit_exceeded".
+	RunEnded
+	// StepDone: the node Name has done the message Value of the run Key, in Attempt
+	// executions. Reason is "fallback", "skipped" or "routed" where that is so.
+	StepDone
+	// StepFailed: likewise it has failed, with Err. Reason is "letter" where the
+	// message was kept.
+	StepFailed
+	// MessageNoted: something happened to the message Value of the run Key on its way
+	// to the node Name. Reason is "scheduled" (for Delay from now), "signal",
+	// "dropped", "superseded" or "abandoned".
+	MessageNoted
 )
 
 // eventNames has a name for each kind. Who adds a kind adds its name here, its
@@ -155,6 +179,13 @@ var eventNames = [...]string{
 	LetterLost:        "letter lost",
 	LetterDropped:     "letter dropped",
 	PatternChanged:    "pattern changed",
+	RunStarted:        "run started",
+	RunResumed:        "run resumed",
+	RunPaused:         "run paused",
+	RunEnded:          "run ended",
+	StepDone:          "step done",
+	StepFailed:        "step failed",
+	MessageNoted:      "message noted",
 }
 
 // String returns the kind in words: "attempt failed".
@@ -204,6 +235,9 @@ func (e *Event) words(say func(format string, args ...any)) {
 	if e.Kind >= LetterKept && e.Kind <= PatternChanged {
 		say(", %s of %s", e.Key, e.Value)
 	}
+	if e.Kind >= RunStarted && e.Kind <= MessageNoted {
+		e.wordsOfRun(say)
+	}
 	if e.LimitTo != 0 {
 		say(", %d to %d", e.LimitFrom, e.LimitTo)
 	}
@@ -222,6 +256,20 @@ func (e *Event) words(say func(format string, args ...any)) {
 	if e.Err != nil {
 		text, _, _ := strings.Cut(e.Err.Error(), "\n") // a *PanicError has its stack behind it
 		say(": %s", text)
+	}
+}
+
+// wordsOfRun is words for what happens in runs of workflows.
+func (e *Event) wordsOfRun(say func(format string, args ...any)) {
+	say(", %s", e.Key)
+	if e.Value != "" {
+		say(", message %s", e.Value)
+	}
+	if e.Attempt > 1 {
+		say(", attempt %d", e.Attempt)
+	}
+	if e.Delay > 0 {
+		say(", in %v", rounded(e.Delay))
 	}
 }
 

@@ -328,6 +328,22 @@ var eventCases = []eventCase{
 		"pattern changed, fp1:52a4b02dee3c of q, new", "letter kept, 7g000000000000000000000001 of q, exhausted",
 		"letter kept, 7g000000000000000000000002 of q, exhausted", "letter dropped, 7g000000000000000000000001 of q, maxCount",
 		"letter lost, 7g000000000000000000000003 of q, exhausted: append to dlq/q/7g000000000000000000000003: store full"}},
+	{RunStarted, "and ended", Policy{}, func(t *testing.T, rt *Runtime, _ *Guard) {
+		for _, e := range []Event{
+			{Kind: RunStarted, Key: "r"},
+			{Kind: StepDone, Key: "r", Value: "0", Attempt: 2},
+			{Kind: MessageNoted, Key: "r", Value: "1", Reason: "scheduled", Delay: time.Hour},
+			{Kind: RunPaused, Key: "r", Reason: "waits"},
+			{Kind: RunResumed, Key: "r"},
+			{Kind: StepFailed, Key: "r", Value: "1", Attempt: 1, Reason: "letter", Err: errPeer},
+			{Kind: RunEnded, Key: "r", Reason: "failed"},
+		} {
+			e.Name = "workflow/Research"
+			rt.Tell(t.Context(), e)
+		}
+	}, []string{
+		"run started, r", "step done, r, message 0, attempt 2", "message noted, r, message 1, in 1h0m0s, scheduled", "run paused, r, waits", "run resumed, r",
+		"step failed, r, message 1, letter: gateway: 503", "run ended, r, failed"}},
 	{HealthChanged, "snapshot", Policy{Breaker: Breaker{ConsecutiveFailures: 1}, Health: Health{Register: true}}, func(t *testing.T, rt *Runtime, g *Guard) {
 		rt.Health().Snapshot()
 		fallible(t.Context(), g, errPeer)

@@ -27,13 +27,14 @@ func LogHandler(l *slog.Logger) func(context.Context, Event) {
 
 func (e *Event) level() slog.Level {
 	switch {
-	case e.Kind == LetterLost:
+	case e.Kind == LetterLost, e.Kind == RunPaused && e.Reason == "failed":
 		return slog.LevelError
 	case e.Kind == GaveUp, e.Kind == BreakerTransition && e.From == StateClosed, e.Kind == OverrideRefused, e.worse() && !e.Quiet,
-		e.Kind == CheckpointNotKept, e.Kind == CheckpointRefused, e.Kind == LetterKept, e.Kind == LetterDropped, e.Kind == PatternChanged:
+		e.Kind == CheckpointNotKept, e.Kind == CheckpointRefused, e.Kind == LetterKept, e.Kind == LetterDropped, e.Kind == PatternChanged,
+		e.Kind == StepFailed, e.Kind == RunPaused && (e.Err != nil || e.Reason == "parked"), e.Kind == RunEnded && e.Reason != "completed":
 		return slog.LevelWarn
 	case e.Kind == LimitChanged, e.Kind == AttemptFailed, e.Kind == RetryScheduled, e.Kind == Rejected, e.Kind == HedgeStarted, e.Kind == HedgeWon,
-		e.Kind == CheckpointUsed, e.Kind == CheckpointKept:
+		e.Kind == CheckpointUsed, e.Kind == CheckpointKept, e.Kind == StepDone, e.Kind == MessageNoted:
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo
@@ -62,7 +63,7 @@ func (e *Event) attributes(add func(slog.Attr)) {
 	if e.Elapsed != 0 {
 		add(slog.Duration("elapsed", e.Elapsed))
 	}
-	if e.Kind == RetryScheduled {
+	if e.Kind == RetryScheduled || e.Delay != 0 {
 		add(slog.Duration("delay", e.Delay))
 	}
 	text("by", e.By)

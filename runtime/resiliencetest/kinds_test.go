@@ -202,6 +202,11 @@ var scenes = []func(t *testing.T, h *heard){
 		_, _ = kept.Do(t.Context(), "order-8", 0, charge)
 		_ = rt.Close()
 	},
+	func(t *testing.T, h *heard) { // a run as package workflow tells of it
+		for kind := resilience.RunStarted; kind <= resilience.MessageNoted; kind++ {
+			h.rt.Tell(t.Context(), resilience.Event{Kind: kind, Name: "workflow/Research", Key: "run-7", Value: "0", Reason: "scheduled", Delay: time.Hour})
+		}
+	},
 }
 
 // filling is a log that takes nothing once it is full.
