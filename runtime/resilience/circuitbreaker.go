@@ -193,6 +193,13 @@ func (rt *Runtime) Breakers() []*CircuitBreaker {
 	return list
 }
 
+// ResetBreakers is [CircuitBreaker.Reset] of every breaker.
+func (rt *Runtime) ResetBreakers() {
+	for _, b := range rt.Breakers() {
+		b.Reset()
+	}
+}
+
 // allBreakers returns every breaker, in no order.
 func (rt *Runtime) allBreakers() (list []*breaker) {
 	rt.mu.Lock()

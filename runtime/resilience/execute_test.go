@@ -45,6 +45,10 @@ func TestExecute(t *testing.T) {
 		if n := g.stats.fallbacks.Load(); n != 1 {
 			t.Errorf("%d fallbacks counted", n)
 		}
+		rt.ResetBreakers()
+		if e := Execute(t.Context(), g, wobbly(0), nil); e.Err != nil || e.Breaker != StateClosed {
+			t.Errorf("after a reset %+v", e)
+		}
 	})
 }
 
