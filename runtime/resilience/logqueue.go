@@ -56,7 +56,7 @@ func (q *logQueue) Put(ctx context.Context, queue, id string, body []byte, delay
 	case err == nil:
 		q.add(queue, &queueEntry{key: key, id: id, version: v, due: due})
 	case errors.Is(err, ErrConflict):
-		q.known.forgetUnless(q.has(queue, id))
+		q.known.forgetUnless(q.hasten(queue, id, due))
 		return nil
 	default:
 		q.known.forgetUnless(knownOutcome(err))
@@ -101,10 +101,29 @@ func (q *logQueue) of(queue string) *waiting {
 	return w
 }
 
-func (q *logQueue) has(queue, id string) bool {
+// hasten makes an entry that nobody has claimed due at an instant, if that is earlier.
+// It reports false if the entry is not known. A process that ends takes the earlier
+// instant with it: the log has the first one.
+func (q *logQueue) hasten(queue, id string, due time.Time) (known bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.of(queue).byID[id] != nil
+	w := q.of(queue)
+	e := w.byID[id]
+	if e == nil || e.holder != nil || !due.Before(e.due) {
+		return e != nil
+	}
+	e.due = due
+	heap.Fix(w.heapOf(e), e.place)
+	w.wake()
+	return true
+}
+
+// heapOf is the heap that e is in.
+func (w *waiting) heapOf(e *queueEntry) *entryHeap {
+	if e.deliveries > 0 {
+		return &w.again
+	}
+	return &w.fresh
 }
 
 func (q *logQueue) add(queue string, e *queueEntry) {
@@ -129,11 +148,7 @@ func (w *waiting) forget(e *queueEntry) {
 	}
 	delete(w.byID, e.id)
 	e.holder = nil
-	if e.deliveries > 0 {
-		heap.Remove(&w.again, e.place)
-	} else {
-		heap.Remove(&w.fresh, e.place)
-	}
+	heap.Remove(w.heapOf(e), e.place)
 }
 
 // Claim implements [Queue].

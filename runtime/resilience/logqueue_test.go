@@ -181,8 +181,11 @@ func playQueue(t *testing.T, random *rand.Rand) {
 		}
 		switch kind := random.IntN(6); {
 		case kind < 2:
-			if number++; model[id] == nil {
-				model[id] = &slowEntry{id: id, due: time.Now().Add(delay), order: number}
+			number++
+			if e, due := model[id], time.Now().Add(delay); e == nil {
+				model[id] = &slowEntry{id: id, due: due, order: number}
+			} else if e.held == 0 && due.Before(e.due) {
+				e.due = due
 			}
 			if err := q.Put(ctx, "q", id, nil, delay); err != nil {
 				t.Fatal(err)

@@ -54,7 +54,8 @@ type Log interface {
 // concurrent use.
 type Queue interface {
 	// Put adds an entry that is claimed after a delay. The same id twice is one entry
-	// as long as the first was not acknowledged.
+	// as long as the first was not acknowledged; while nobody has it, it is claimed
+	// after the delay that ends first.
 	Put(ctx context.Context, queue, id string, body []byte, delay time.Duration) error
 	// Claim takes an entry for the length of a lease. Without one it waits, and
 	// returns [ErrEmpty] after wait.

@@ -487,16 +487,8 @@ var brokenQueues = map[string]func(q resilience.Queue) queueWith{
 			return claimWith{entry: func(e resilience.Entry) resilience.Entry { e.ID = strings.TrimSpace(e.ID); return e }}
 		}).claim}
 	},
-	"put after ack is another entry": func(q resilience.Queue) queueWith {
-		seen := map[string]bool{}
-		return queueWith{put: func(c ctx, queue, id string, body []byte, delay time.Duration) error {
-			if seen[id] {
-				return nil
-			}
-			seen[id] = true
-			return q.Put(c, queue, id, body, delay)
-		}}
-	},
+	"put after ack is another entry": putsOnce,
+	"put again hastens":              putsOnce,
 	"queues are apart": func(q resilience.Queue) queueWith {
 		return queueWith{put: func(c ctx, _, id string, body []byte, delay time.Duration) error {
 			return q.Put(c, "q", id, body, delay)
@@ -905,4 +897,16 @@ func TestPlanted(t *testing.T) {
 	e := resiliencetest.Engine{Volatile: !strings.HasPrefix(name, "place"), Bubble: true}
 	e.Place = func(*testing.T) resiliencetest.Place { return f.place() }
 	resiliencetest.Stores(t, e)
+}
+
+// putsOnce forgets what is put under an id that it knows.
+func putsOnce(q resilience.Queue) queueWith {
+	seen := map[string]bool{}
+	return queueWith{put: func(c ctx, queue, id string, body []byte, delay time.Duration) error {
+		if seen[id] {
+			return nil
+		}
+		seen[id] = true
+		return q.Put(c, queue, id, body, delay)
+	}}
 }

@@ -79,6 +79,21 @@ var queueRules = []rule{
 		s.outlast(s.engine.Lease)
 		s.claim("a", 1)
 	}},
+	{name: "put again hastens", test: func(s *stores) {
+		s.put("a", 4*s.engine.Lease)
+		s.put("a", s.engine.Lease)
+		s.put("a", 8*s.engine.Lease) // nor does it delay
+		s.empty()
+		s.outlast(s.engine.Lease)
+		c := s.claim("a", 1)
+		s.put("a", 0) // while it is claimed
+		s.empty()
+		s.done("Nack", c.Nack(s.ctx, 4*s.engine.Lease))
+		s.empty()
+		s.put("a", 0)
+		s.done("Ack", s.claim("a", 2).Ack(s.ctx))
+		s.empty()
+	}},
 	{name: "claim order", test: func(s *stores) {
 		s.put("first", 0)
 		c := s.claim("first", 1)
