@@ -15,6 +15,9 @@ type File struct {
 	Imports []Import
 	// Wrappers are in the order of the policy file.
 	Wrappers []*Wrapper
+	// Workflows and Pipelines are too. What guards their handlers is in Wrappers.
+	Workflows []*Workflow
+	Pipelines []*Pipeline
 	// Permanent is what the file's policies call permanent; nil if nothing.
 	Permanent *Matcher
 	// GRPCCode finds the gRPC code of an error; nil where gRPC is not imported.
@@ -45,8 +48,11 @@ type Wrapper struct {
 	Summary   []string // one line a method
 	Source    string   // resilience.yaml
 	Unwrap    bool
-	Recv      string // name of the receiver
-	Methods   []*Method
+	// Nodes says that it guards the nodes of a workflow or the stages of a pipeline,
+	// and nobody else uses it.
+	Nodes   bool
+	Recv    string // name of the receiver
+	Methods []*Method
 	// Fields are the names of the struct's fields, Vars of the constructor's
 	// variables.
 	Fields, Vars Names
