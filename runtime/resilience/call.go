@@ -55,6 +55,7 @@ type Call struct {
 	poor     bool    // the result is judged bad
 	heard    outcome // what a breaker around all attempts is to hear of the last one
 	seen     outcome // and an adaptive part
+	fell     bool    // the fallback was asked
 }
 
 type phase uint8

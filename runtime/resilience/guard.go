@@ -57,9 +57,18 @@ func splitPath(text string) (dir, name string) {
 	return text[:end], text[end:]
 }
 
+// below is the full name of a method of what is called name. One with a slash is
+// a path: of the nodes of a workflow, "workflow/Research/Plan".
+func below(name, method string) string {
+	if strings.Contains(name, "/") {
+		return name + "/" + method
+	}
+	return name + "." + method
+}
+
 // Guard returns the guard of a method under p.
 func (w *Wrapper) Guard(method string, p Policy) *Guard {
-	full := w.name + "." + method
+	full := below(w.name, method)
 	g := &Guard{rt: w.rt, name: full + w.instance, method: full, iface: w.name, wrapper: w.name + w.instance, pkg: w.pkg, policy: p, stats: newMethodStats(w.rt)}
 	if err := p.check(); err != nil {
 		w.errs = append(w.errs, fmt.Errorf("%s: %w", g.name, err))

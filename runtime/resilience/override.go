@@ -448,7 +448,7 @@ func (g *Guard) rank(name string) int {
 	switch dir, _ := splitPath(name); {
 	case name == "":
 		return everything
-	case dir != "":
+	case dir != "" && !strings.Contains(g.iface, "/"): // else the guard's own name has slashes
 		if name = strings.TrimPrefix(name, dir); g.pkg == "" || !strings.HasPrefix(g.pkg, dir) {
 			return -1
 		}

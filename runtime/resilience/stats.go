@@ -107,7 +107,7 @@ func (rt *Runtime) Stats() Stats {
 }
 
 func (s *methodStats) snapshot(g *Guard) MethodStats {
-	m := MethodStats{Name: g.name, Interface: g.iface, Method: strings.TrimPrefix(strings.TrimPrefix(g.method, g.iface), ".")}
+	m := MethodStats{Name: g.name, Interface: g.iface, Method: strings.TrimLeft(strings.TrimPrefix(g.method, g.iface), "./")}
 	now, wall := sinceEpoch(), time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -296,6 +296,7 @@ func (c *Call) fallsBack() bool {
 	if !c.fallbackApplies() {
 		return false
 	}
+	c.fell = true
 	c.plan.countFallback()
 	if c.plan.letters {
 		c.plan.notesFallback(c.caller, c.why())
