@@ -35,8 +35,6 @@ var (
 	// ErrLogWentBack says that the log of a run is shorter than it was, or that
 	// something of it is missing.
 	ErrLogWentBack = errors.New("the log of the run went back")
-	// ErrFenced says that somebody else has taken the run.
-	ErrFenced = errors.New("somebody else has taken the run")
 )
 
 // RunError says how a run ended that has no output, or why it did not go on.

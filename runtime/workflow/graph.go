@@ -38,7 +38,7 @@ type Graph struct {
 	Nodes         []Node
 }
 
-// Limits bound one run. A run that passes one ends as [StatusLimit]; 0 is no
+// Limits bound one run. A run that passes one ends as [LimitExceeded]; 0 is no
 // limit.
 type Limits struct {
 	Invocations int           // of nodes, however they ended
@@ -53,8 +53,10 @@ type CheckpointPolicy struct {
 	NoResume bool          // a known id that has not ended is ErrRunExists, unless Options say otherwise
 }
 
-// Retention is how long ended runs are kept, 0 for the default, negative for
-// ever.
+// Forever is a [Retention] that never ends.
+const Forever time.Duration = -1
+
+// Retention is how long ended runs are kept; 0 is the default.
 type Retention struct {
 	Completed time.Duration // default 7 days
 	Failed    time.Duration // failed, cancelled and out of limits; default 30 days
@@ -81,7 +83,7 @@ type Schedule struct {
 	TimeZone string        // "" is UTC
 	CatchUp  string        // skip, one or all ticks that were missed
 	Overlap  string        // skip, queue or allow a run while the one before lives
-	Input    func() Value
+	Input    func() (Value, error)
 }
 
 // Node is a node of a [Graph].

@@ -37,6 +37,9 @@ type record struct {
 	At   time.Time          `json:"at"`
 	// Snap is the version of the last snapshot, from which the run can be read.
 	Snap resilience.Version `json:"snap,omitempty"`
+	// Queue is the one that Start put the run into; who tells the run something puts
+	// it there again.
+	Queue string `json:"queue,omitempty"`
 
 	Start    *startRecord   `json:"start,omitempty"`
 	Own      *ownRecord     `json:"own,omitempty"`
@@ -74,7 +77,8 @@ type ForkInfo struct {
 
 // ownRecord says that the run goes on under another owner.
 type ownRecord struct {
-	Process string `json:"process,omitempty"` // for people
+	// Released: nobody runs it any more, though it may go on. It undoes one taking.
+	Released bool `json:"released,omitempty"`
 }
 
 // stepRecord is what an invocation came to.

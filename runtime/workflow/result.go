@@ -2,31 +2,6 @@ package workflow
 
 import "time"
 
-// Status is how a run stands.
-type Status string
-
-// Statuses. A run that is pending, running, waiting or parked has not ended.
-const (
-	StatusPending   Status = "pending" // nobody has begun it yet
-	StatusRunning   Status = "running"
-	StatusWaiting   Status = "waiting" // for a time, a signal or a child
-	StatusParked    Status = "parked"  // letters stand between it and its output
-	StatusCompleted Status = "completed"
-	StatusLetters   Status = "completed_with_dead_letters" // an output, in spite of them
-	StatusFailed    Status = "failed"                      // no way to an output is left
-	StatusCancelled Status = "cancelled"
-	StatusLimit     Status = "limit_exceeded"
-)
-
-// Ended reports whether a run with this status is over.
-func (s Status) Ended() bool {
-	switch s {
-	case StatusCompleted, StatusLetters, StatusFailed, StatusCancelled, StatusLimit:
-		return true
-	}
-	return false
-}
-
 // How a step ended, see [Step].Outcome.
 const (
 	OutcomeDone     = "done"

@@ -7,9 +7,14 @@ import (
 	"time"
 )
 
-// Target is the name of a node that messages can be sent to. Generated code has a
-// constant for each.
-type Target string
+// Target is the name of a node that takes an In. Generated code has a constant for
+// each; that of a join, whose parameter depends on who sends, is a Target[any].
+type Target[In any] string
+
+func (t Target[In]) target() string { return string(t) }
+
+// Targeted is a [Target] of any type.
+type Targeted interface{ target() string }
 
 // Route says where a node that picks its successors sends what. The zero Route is
 // all of its next.
@@ -27,17 +32,16 @@ type hop struct {
 }
 
 // To sends what the node returned to each of targets.
-func To(targets ...Target) Route {
+func To(targets ...Targeted) Route {
 	r := Route{hops: make([]hop, len(targets)), ends: len(targets) == 0}
 	for i, t := range targets {
-		r.hops[i].to = string(t)
+		r.hops[i].to = t.target()
 	}
 	return r
 }
 
-// Send sends v to a node, in place of what the sending node returned. It must be of
-// the type of that node's parameter.
-func Send[T any](t Target, v T) Route {
+// Send sends v to a node, in place of what the sending node returned.
+func Send[In any](t Target[In], v In) Route {
 	return Route{hops: []hop{{to: string(t), value: Of(v), own: true}}}
 }
 

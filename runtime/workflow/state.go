@@ -18,6 +18,7 @@ type state struct {
 	Graph    *GraphInfo `json:"graph"`
 	Input    Value      `json:"input,omitzero"`
 	Priority string     `json:"priority,omitempty"`
+	Queue    string     `json:"queue,omitempty"` // that Start put it into
 	PerKey   string     `json:"perKey,omitempty"`
 	Parent   string     `json:"parent,omitempty"`
 	Fork     *ForkInfo  `json:"fork,omitempty"`
@@ -89,8 +90,7 @@ func (s *state) apply(r *record) error {
 	case kindStart:
 		err = s.begin(r)
 	case kindOwn:
-		s.Owner = r.By
-		s.Owns++
+		s.own(r)
 	case kindStep:
 		err = s.step(r)
 	case kindSave:
@@ -103,6 +103,16 @@ func (s *state) apply(r *record) error {
 	}
 	s.ride(r)
 	return nil
+}
+
+// own applies what says who runs it.
+func (s *state) own(r *record) {
+	if r.Own.Released {
+		s.Owns = max(s.Owns-1, 0)
+		return
+	}
+	s.Owner = r.By
+	s.Owns++
 }
 
 // begin applies a start.
@@ -118,8 +128,8 @@ func (s *state) begin(r *record) error {
 		s.send(r.At, &message{ID: firstMessage, To: b.Graph.Entry, Value: b.Input})
 	}
 	s.ID, s.Graph, s.Input, s.Fork = b.ID, b.Graph, b.Input, b.Fork
-	s.Priority, s.PerKey, s.Parent = b.Priority, b.PerKey, b.Parent
-	s.Status, s.Started, s.Owner = StatusRunning, r.At, r.By
+	s.Priority, s.Queue, s.PerKey, s.Parent = b.Priority, r.Queue, b.PerKey, b.Parent
+	s.Status, s.Started, s.Owner = Running, r.At, r.By
 	return nil
 }
 
@@ -138,7 +148,7 @@ func (s *state) send(at time.Time, m *message) {
 func (s *state) step(r *record) error {
 	step := r.Step
 	s.Owns = 0
-	s.Status = StatusRunning
+	s.Status = Running
 	if err := s.consume(r); err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ func history() []*record {
 		{V: 1, Kind: kindStep, By: "y", At: at, Step: &stepRecord{Step: Step{Node: "Analyse", Message: a, Outcome: OutcomeDone, Cost: 1}, Value: Raw([]byte(`4`)),
 			Sends: []*message{{ID: ra, To: "Review", Line: "0"}}}},
 		{V: 1, Kind: kindStep, By: "y", At: at, Step: &stepRecord{Step: Step{Node: "Review", Message: "j", Outcome: OutcomeDone}, Consumed: []string{ra, rb}, Join: true,
-			Value: Raw([]byte(`5`)), Sends: []*message{{ID: messageID("j", 0, end), To: end, Line: "0"}}}, End: &endRecord{Status: StatusCompleted}},
+			Value: Raw([]byte(`5`)), Sends: []*message{{ID: messageID("j", 0, end), To: end, Line: "0"}}}, End: &endRecord{Status: Completed}},
 	}
 }
 
@@ -34,7 +34,7 @@ func TestStateIsTheFoldOfItsRecords(t *testing.T) {
 			t.Fatalf("record %d: %v", i, err)
 		}
 	}
-	if len(s.Pending) != 0 || len(s.Outputs) != 1 || s.Status != StatusCompleted || s.Owner != "y" || s.Count != 4 || s.Cost != 3 {
+	if len(s.Pending) != 0 || len(s.Outputs) != 1 || s.Status != Completed || s.Owner != "y" || s.Count != 4 || s.Cost != 3 {
 		t.Errorf("%+v", s)
 	}
 	if s.Joins["Review"].Fired != 1 || s.Memory["Plan"]["k"] != "v" || string(s.Outputs[0].Value.raw) != "5" {

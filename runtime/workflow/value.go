@@ -146,7 +146,21 @@ type Args []Value
 
 // Arg returns argument i, or the zero T where a join goes on without it. The runner
 // has made it a T.
-func Arg[T any](in Args, i int) T {
-	t, _ := in[i].v.(T)
+func Arg[T any](in Args, i int) T { return Get[T](in[i]) }
+
+// Maybe returns argument i of a join that may go on without it: nil then.
+func Maybe[T any](in Args, i int) *T {
+	switch v := in[i].v.(type) {
+	case *T:
+		return v
+	case T:
+		return &v
+	}
+	return nil
+}
+
+// Get returns v, which is a T in memory, or the zero T.
+func Get[T any](v Value) T {
+	t, _ := v.v.(T)
 	return t
 }
