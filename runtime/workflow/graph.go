@@ -75,17 +75,6 @@ type Edge struct {
 	To   string `json:"to"`
 }
 
-// Schedule starts runs at times.
-type Schedule struct {
-	Name     string
-	Every    time.Duration // or
-	Cron     string        // five fields
-	TimeZone string        // "" is UTC
-	CatchUp  string        // skip, one or all ticks that were missed
-	Overlap  string        // skip, queue or allow a run while the one before lives
-	Input    func() (Value, error)
-}
-
 // Node is a node of a [Graph].
 type Node struct {
 	Name   string
