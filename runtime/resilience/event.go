@@ -261,9 +261,7 @@ func (e *Event) words(say func(format string, args ...any)) {
 
 // wordsOfRun is words for what happens in runs of workflows.
 func (e *Event) wordsOfRun(say func(format string, args ...any)) {
-	if e.Key != "" { // else it is of a pipeline
-		say(", %s", e.Key)
-	}
+	say(", %s", e.Key)
 	if e.Value != "" {
 		say(", message %s", e.Value)
 	}

@@ -22,6 +22,7 @@ type Letter struct {
 	Reason Reason      `json:"reason"`
 
 	Call   LetterCall   `json:"call"`
+	Run    *LetterRun   `json:"run,omitempty"` // that it is a message of
 	Policy LetterPolicy `json:"policy"`
 
 	Errors   []ErrNode       `json:"errors,omitempty"` // of the last error, outermost first, each before what it wraps

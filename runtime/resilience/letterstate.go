@@ -123,7 +123,7 @@ func (b *LetterBox) Discard(ctx context.Context, id string, rev Version, by, why
 	if err != nil {
 		return l, err
 	}
-	return b.move(ctx, l, LetterTransition{To: LetterDiscarded, By: by, Why: why})
+	return b.settleFor(ctx, l, LetterTransition{To: LetterDiscarded, By: by, Why: why})
 }
 
 // Resolve says what has become of a letter: [LetterReplayed] where somebody knows
@@ -141,7 +141,18 @@ func (b *LetterBox) Resolve(ctx context.Context, id string, rev Version, as Lett
 	if err != nil {
 		return l, err
 	}
-	return b.move(ctx, l, LetterTransition{To: as, By: by, Why: why})
+	return b.settleFor(ctx, l, LetterTransition{To: as, By: by, Why: why})
+}
+
+// settleFor is move for what somebody has decided. A run that waits for the letter
+// hears of it first.
+func (b *LetterBox) settleFor(ctx context.Context, l Letter, t LetterTransition) (Letter, error) {
+	if t.To != LetterDead && slices.Contains(letterMoves[l.State], t.To) {
+		if err := b.tellRun(ctx, &l, t.By, t.Why); err != nil {
+			return l, err
+		}
+	}
+	return b.move(ctx, l, t)
 }
 
 // claim makes it durable that a replay of a letter begins, before the call: else one

@@ -221,6 +221,10 @@ func (r *jobRun) outcome(w *replayed, l *Letter, run *replaying, err error, obje
 	if err == nil {
 		err = run.fellBack() // a fallback's answer is no success
 	}
+	if errors.Is(err, ErrHandedOver) {
+		w.result.Outcome, w.result.Why = ReplaySucceeded, err.Error()
+		return LetterTransition{To: LetterReplayed, Why: err.Error(), Replay: &LetterReplay{Outcome: replayHandedOver}}
+	}
 	switch {
 	case err == nil:
 		w.result.Outcome = ReplaySucceeded

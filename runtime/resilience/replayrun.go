@@ -23,6 +23,7 @@ type jobBoard struct {
 	mu       sync.Mutex
 	attempts map[string]bool // ids of claims whose end is ours to write
 	jobs     map[string]*jobRun
+	answers  map[string]chan struct{} // of runs, by the letter that is replayed
 	closed   bool
 	resume   *time.Timer    // nil until a wrapper was made
 	resuming sync.WaitGroup // the func of the timer

@@ -276,6 +276,9 @@ func (b *LetterBox) dropAll(ctx context.Context, list []doomed) error {
 	if len(list) == 0 {
 		return nil
 	}
+	if err := b.tellRuns(ctx, v, list); err != nil {
+		return err
+	}
 	if err := b.bury(ctx, v, list); err != nil {
 		return err
 	}
