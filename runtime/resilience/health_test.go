@@ -225,11 +225,11 @@ func okCheck(context.Context) error { return nil }
 func TestCloseLeavesBehindWhatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p, q, r patient
+		releaseP, releaseQ := p.hang(), q.hang() // before the first run, which begins at once
 		h := registry(t, &Runtime{},
 			Component{Name: "a", Check: p.check},
 			Component{Name: "b", Check: q.check, InitialDelay: 5 * time.Second, Timeout: 4 * time.Second},
 			Component{Name: "c", Check: r.check})
-		releaseP, releaseQ := p.hang(), q.hang()
 		observer := make(chan struct{})
 		h.OnChange(func(HealthChange) { <-observer })
 		time.Sleep(6 * time.Second)
