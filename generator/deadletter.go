@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/resilgen/resilgen/generator/lint"
 	"github.com/resilgen/resilgen/generator/policy"
 	"github.com/resilgen/resilgen/templates"
 )
@@ -30,6 +31,7 @@ func (r *resolver) letters(i *policy.Interface, w *templates.Wrapper, m *types.F
 	l.InspectOnly = len(left) > 0
 	l.Fields = letterFields(sig, out, left)
 	r.codecs(base, l, sig, out, e)
+	r.references(l, sig, out, e)
 	var places []LetterField
 	l.Redact, places = r.redactions(key, l, e)
 	l.Sig = letterSig(m, l)
@@ -131,39 +133,71 @@ func (r *resolver) param(sig *types.Signature, m *templates.Method, n policy.Nam
 
 // codecs gives the fields their codecs.
 func (r *resolver) codecs(base string, l *templates.Letters, sig *types.Signature, m *templates.Method, e *policy.Effective) {
-	v, ok := e.Given("deadLetter.codec")
-	if !ok {
-		return
-	}
-	for _, p := range v.V.(policy.Pairing) {
-		at := r.param(sig, m, p.Param, "deadLetter.codec", e)
-		n := slices.IndexFunc(l.Fields, func(f templates.LetterField) bool { return f.Param == at })
-		switch {
-		case at < 0:
-		case n < 0:
-			r.complain(p.Param.Pos, "RG075", e.Method+".deadLetter.codec", p.Param.Text+": it is excluded, and needs no codec")
-		default:
-			l.Fields[n].Codec = r.codec(base, l.Fields[n], p.Name, e)
+	for f, name := range r.paired("deadLetter.codec", l, sig, m, e) {
+		if obj := r.carrier(f, name, "deadLetter.codec", codecMethods, e); obj != nil {
+			f.Codec = &templates.Codec{Type: r.names.declare(base + f.Name), Func: obj}
 		}
 	}
 }
 
-// codec resolves a codec: a variable, or a struct type without fields that matter,
-// with the methods Encode and Decode.
-func (r *resolver) codec(base string, f templates.LetterField, name policy.Name, e *policy.Effective) *templates.Codec {
-	obj, why := r.pkg.lookup(name)
-	if why == "" {
-		why = r.codes(obj, f.Type)
+// references gives the fields what keeps them outside of letters.
+func (r *resolver) references(l *templates.Letters, sig *types.Signature, m *templates.Method, e *policy.Effective) {
+	for f, name := range r.paired("deadLetter.ref", l, sig, m, e) {
+		if f.Codec != nil {
+			r.complain(name.Pos, "RG075", e.Method+".deadLetter.ref", f.JSON+": it has a codec, which would not be asked")
+			continue
+		}
+		if obj := r.carrier(f, name, "deadLetter.ref", storeMethods, e); obj != nil {
+			f.Store = obj
+		}
 	}
-	if why != "" {
-		r.complain(name.Pos, "RG092", e.Method+".deadLetter.codec", name.Text+": "+why)
-		return nil
-	}
-	return &templates.Codec{Type: r.names.declare(base + f.Name), Func: r.use(obj)}
 }
 
-// codes says why obj is no codec for values of t.
-func (r *resolver) codes(obj types.Object, t types.Type) string {
+// paired yields the fields that key names, each with the Go name that it gives them.
+func (r *resolver) paired(key string, l *templates.Letters, sig *types.Signature, m *templates.Method, e *policy.Effective) func(func(*templates.LetterField, policy.Name) bool) {
+	return func(yield func(*templates.LetterField, policy.Name) bool) {
+		v, _ := e.Given(key)
+		pairing, _ := v.V.(policy.Pairing)
+		for _, p := range pairing {
+			at := r.param(sig, m, p.Param, key, e)
+			n := slices.IndexFunc(l.Fields, func(f templates.LetterField) bool { return f.Param == at })
+			switch {
+			case at < 0:
+			case n < 0:
+				r.complain(p.Param.Pos, "RG075", e.Method+"."+key, p.Param.Text+": it is excluded, and needs no "+strings.TrimPrefix(key, "deadLetter."))
+			default:
+				if !yield(&l.Fields[n], p.Name) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// carrierMethod is a method that carries values of a type, which %s stands for.
+type carrierMethod struct{ name, signature string }
+
+var (
+	codecMethods = []carrierMethod{{"Encode", "func(%s) ([]byte, error)"}, {"Decode", "func([]byte) (%s, error)"}}
+	storeMethods = []carrierMethod{{"Put", "func(context.Context, %s) (string, error)"}, {"Get", "func(context.Context, string) (%s, error)"}}
+)
+
+// carrier resolves what carries a field: a variable, or a struct type without
+// fields that matter, that has the methods. It is nil if there is none.
+func (r *resolver) carrier(f *templates.LetterField, name policy.Name, key string, needs []carrierMethod, e *policy.Effective) types.Object {
+	obj, why := r.pkg.lookup(name)
+	if why == "" {
+		why = r.carries(obj, f.Type, needs)
+	}
+	if why != "" {
+		r.complain(name.Pos, "RG092", e.Method+"."+key, name.Text+": "+why)
+		return nil
+	}
+	return r.use(obj)
+}
+
+// carries says why obj does not carry values of t by the methods.
+func (r *resolver) carries(obj types.Object, t types.Type, needs []carrierMethod) string {
 	switch obj.(type) {
 	case *types.Var, *types.TypeName:
 	default:
@@ -174,16 +208,15 @@ func (r *resolver) codes(obj types.Object, t types.Type) string {
 			return "want a variable, or a struct type"
 		}
 	}
-	text := r.text(t)
-	for _, need := range [][2]string{{"Encode", "func(" + text + ") ([]byte, error)"}, {"Decode", "func([]byte) (" + text + ", error)"}} {
-		method, want := need[0], need[1]
-		have, _, _ := types.LookupFieldOrMethod(obj.Type(), false, r.pkg.types, method)
+	for _, need := range needs {
+		want := fmt.Sprintf(need.signature, r.text(t))
+		have, _, _ := types.LookupFieldOrMethod(obj.Type(), false, r.pkg.types, need.name)
 		f, ok := have.(*types.Func)
 		if !ok {
-			return "has no method " + method + ", want " + want
+			return "has no method " + need.name + ", want " + want
 		}
 		if got := strings.ReplaceAll(r.text(unnamedSignature(f.Signature())), "[]uint8", "[]byte"); got != strings.ReplaceAll(want, "[]uint8", "[]byte") {
-			return method + " is " + got + ", want " + want
+			return need.name + " is " + got + ", want " + want
 		}
 	}
 	return ""
@@ -205,24 +238,39 @@ func unnamedSignature(sig *types.Signature) *types.Signature {
 // could be kept all the same; "" for none.
 func (p *goPackage) uncarried(m *types.Func, e *policy.Effective) (what, do string) {
 	sig := m.Signature()
-	codecs, _ := e.Given("deadLetter.codec")
-	coded, _ := codecs.V.(policy.Pairing)
+	at := m.Name()
+	if place := p.place(m.Pos()); place != "" {
+		at += ", declared at " + place + ","
+	}
 	for i, name := range paramNames(sig) {
-		if i == contextIndex(sig) || e.List("deadLetter.exclude").Has(name) || slices.ContainsFunc(coded, func(c policy.Pair) bool { return c.Param.Text == name }) {
+		t := sig.Params().At(i).Type()
+		path, reason, ok := carry(t, name, leftOut)
+		elsewhere := carriedElsewhere(name, e)
+		switch {
+		case i == contextIndex(sig) || e.List("deadLetter.exclude").Has(name) || ok && !elsewhere:
 			continue
-		}
-		path, reason, ok := carry(sig.Params().At(i).Type(), name, leftOut)
-		if ok {
+		case lint.Spent(t):
+			path, reason, do = name, "a reader has been read when the call has failed", "a func that opens it in its place, or exclude: [%s], which keeps the rest, to be read only"
+		case elsewhere:
 			continue
-		}
-		at := m.Name()
-		if place := p.place(m.Pos()); place != "" {
-			at += ", declared at " + place + ","
+		default:
+			do = "exclude: [%s], which keeps the rest, to be read only, codec: {%[1]s: …}, which says how it is written, or ref: {%[1]s: …}, which keeps it elsewhere"
 		}
 		return fmt.Sprintf("the argument %s would not come back from a letter as it was: %s: %s", name, path, reason),
-			fmt.Sprintf("%s needs exclude: [%s], which keeps the rest, to be read only, or codec: {%[2]s: …}, which says how it is written; else ", at, name)
+			fmt.Sprintf("%s needs "+do+"; else ", at, name)
 	}
 	return "", ""
+}
+
+// carriedElsewhere reports whether a parameter has a codec, or is referred to.
+func carriedElsewhere(name string, e *policy.Effective) bool {
+	for _, key := range []string{"deadLetter.codec", "deadLetter.ref"} {
+		v, _ := e.Given(key)
+		if pairing, _ := v.V.(policy.Pairing); slices.ContainsFunc(pairing, func(p policy.Pair) bool { return p.Param.Text == name }) {
+			return true
+		}
+	}
+	return false
 }
 
 // leftOut reports whether a field is meant to be lost: it is not in the JSON, and
@@ -236,10 +284,13 @@ func leftOut(f *types.Var, tag string) bool {
 func (r *resolver) redactions(key string, l *templates.Letters, e *policy.Effective) ([]templates.Redaction, []LetterField) {
 	x := &redactor{r: r, redact: rules(e.List("deadLetter.redact")), allow: rules(e.List("deadLetter.allow"))}
 	for _, f := range l.Fields {
-		if f.Codec == nil {
+		switch {
+		case f.Codec != nil:
+			x.carried(f, types.Universe.Lookup("any").Type(), x.r.text(f.Type)+", by "+f.Codec.Func.Name())
+		case f.Store != nil:
+			x.carried(f, types.Typ[types.String], "reference to "+x.r.text(f.Type)+", by "+f.Store.Name())
+		default:
 			x.place(f.Type, []string{f.JSON}, []string{f.JSON}, "")
-		} else {
-			x.coded(f)
 		}
 	}
 	x.unused(func(n policy.Name, path, msg string) { r.complain(n.Pos, "RG075", key+"."+path, msg) })
@@ -260,12 +311,13 @@ func (r *resolver) redactions(key string, l *templates.Letters, e *policy.Effect
 	return list, x.fields
 }
 
-// coded is a place that a codec writes.
-func (x *redactor) coded(f templates.LetterField) {
+// carried is a place for which the policy says what a letter holds: a t. said is
+// what reports call it.
+func (x *redactor) carried(f templates.LetterField, t types.Type, said string) {
 	before := len(x.fields)
-	x.place(types.Universe.Lookup("any").Type(), []string{f.JSON}, []string{f.JSON}, "")
+	x.place(t, []string{f.JSON}, []string{f.JSON}, "")
 	for i := range x.fields[before:] {
-		x.fields[before+i].Type = x.r.text(f.Type) + ", by " + f.Codec.Func.Name()
+		x.fields[before+i].Type = said
 	}
 }
 
@@ -276,11 +328,14 @@ func letterSig(m *types.Func, l *templates.Letters) string {
 	b.WriteString(m.Name() + "(")
 	for _, f := range l.Fields {
 		b.WriteString(f.JSON + " ")
-		if f.Codec != nil {
+		switch {
+		case f.Codec != nil:
 			b.WriteString(f.Codec.Func.Pkg().Path() + "." + f.Codec.Func.Name() + ", ")
-			continue
+		case f.Store != nil:
+			b.WriteString("ref " + f.Store.Pkg().Path() + "." + f.Store.Name() + ", ")
+		default:
+			b.WriteString(expansion(f.Type) + ", ")
 		}
-		b.WriteString(expansion(f.Type) + ", ")
 	}
 	b.WriteString(")")
 	for v := range m.Signature().Results().Variables() {
@@ -296,7 +351,7 @@ func (r *resolver) orderKey(sig *types.Signature, l *templates.Letters, e *polic
 		return nil
 	}
 	for _, at := range x.Params {
-		if !slices.ContainsFunc(l.Fields, func(f templates.LetterField) bool { return f.Param == at }) {
+		if !slices.ContainsFunc(l.Fields, func(f templates.LetterField) bool { return f.Param == at && f.Store == nil }) {
 			v, _ := e.Given("deadLetter.orderKey")
 			r.complain(v.Pos, "RG075", e.Method+".deadLetter.orderKey", fmt.Sprintf("%q: %s is not kept in a letter", x.Text, paramNames(sig)[at]))
 			return nil
@@ -383,8 +438,12 @@ func (r *resolver) letterBuiltins(l *templates.Letters, e *policy.Effective) {
 func (r *resolver) hiding(l *templates.Letters, taken map[string]bool) {
 	taken[l.Args] = true
 	for _, f := range l.Fields {
-		if f.Codec != nil {
+		switch {
+		case f.Codec != nil:
 			taken[f.Codec.Type] = true
+		case f.Store != nil:
+			taken[r.names.imports[runtimePath]] = true
+			visit(f.Type, func(obj *types.TypeName, _ bool) { taken[r.spelled(obj)] = true })
 		}
 	}
 	if l.Panics {

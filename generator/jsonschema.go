@@ -37,7 +37,10 @@ func letterSchema(l *templates.Letters) string {
 	var names []string
 	for _, f := range l.Fields {
 		var is schemaNode // whatever a codec writes
-		if f.Codec == nil {
+		switch {
+		case f.Store != nil:
+			is = schemaNode{{"type", "string"}, {"minLength", 1}}
+		case f.Codec == nil:
 			is = s.describe(f.Type)
 		}
 		properties, names = append(properties, schemaMember{f.JSON, is}), append(names, f.JSON)

@@ -45,6 +45,9 @@ type LetterField struct {
 	Type  types.Type
 	Said  string // the type, as a letter tells it
 	Codec *Codec // nil: JSON carries the type
+	// Store is the variable or type that keeps the value, of which a letter holds the
+	// reference; nil: the letter holds the value.
+	Store types.Object
 }
 
 // Codec turns a value that JSON does not carry into JSON and back.
@@ -85,6 +88,10 @@ func letterMethod(w *Wrapper, m *Method) *jen.Statement {
 	if len(l.Redact) > 0 {
 		fields = append(fields, jen.Id("Redact").Op(":").Add(redactions(l.Redact)))
 	}
+	if refs := references(w, l); len(refs) > 0 {
+		fields = append(fields, jen.Id("Refs").Op(":").Index().Add(rt("LetterRef").Types(instance(w, l.Args))).
+			Custom(jen.Options{Open: "{", Close: "}", Separator: ",", Multi: true}, refs...))
+	}
 	if l.Idempotent {
 		fields = append(fields, jen.Id("Idempotent").Op(":").True())
 	}
@@ -103,6 +110,30 @@ func letterMethod(w *Wrapper, m *Method) *jen.Statement {
 			jen.Id("Direct").Op(":").Add(replay(w, m, jen.Id(w.Vars.Next), "")))
 	}
 	return lettersType(w, m, "LetterMethod").Custom(jen.Options{Open: "{", Close: "}", Separator: ",", Multi: true}, fields...)
+}
+
+// references says who keeps the arguments that letters refer to.
+func references(w *Wrapper, l *Letters) []jen.Code {
+	var list []jen.Code
+	for _, f := range l.Fields {
+		if f.Store != nil {
+			at := jen.Func().Params(jen.Id(l.ReplayArgs).Op("*").Add(instance(w, l.Args))).Op("*").Add(f.referenced()).
+				Block(jen.Return(jen.Op("&").Id(l.ReplayArgs).Dot(f.Name)))
+			list = append(list, rt("NewLetterRef").Call(jen.Lit(f.JSON), instanceOf(f.Store), at))
+		}
+	}
+	return list
+}
+
+// referenced is the type of a field that holds a reference.
+func (f *LetterField) referenced() *jen.Statement { return rt("Referenced").Types(typeOf(f.Type)) }
+
+// instanceOf is a variable, or a value of a struct type without fields.
+func instanceOf(obj types.Object) *jen.Statement {
+	if _, is := obj.(*types.TypeName); is {
+		return value(obj).Values()
+	}
+	return value(obj)
 }
 
 // redactions prints one in a line, several below each other.
@@ -127,7 +158,7 @@ func (m *Method) kept() *Method {
 
 // field is the value of a field of the arguments.
 func (l *Letters) field(f LetterField) string {
-	if f.Codec != nil {
+	if f.Codec != nil || f.Store != nil {
 		return l.ReplayArgs + "." + f.Name + ".Value"
 	}
 	return l.ReplayArgs + "." + f.Name
@@ -168,8 +199,11 @@ func arguments(w *Wrapper, m *Method) *jen.Statement {
 	list := make([]jen.Code, len(m.Letters.Fields))
 	for i, f := range m.Letters.Fields {
 		list[i] = jen.Id(m.Params[f.Param].Name)
-		if f.Codec != nil {
+		switch {
+		case f.Codec != nil:
 			list[i] = instance(w, f.Codec.Type).Values(list[i])
+		case f.Store != nil:
+			list[i] = f.referenced().Values(jen.Id("Value").Op(":").Add(list[i]))
 		}
 	}
 	return instance(w, m.Letters.Args).Values(list...)
@@ -241,8 +275,11 @@ func letterTypes(f *jen.File, w *Wrapper, m *Method) {
 	declare(f, w, l.Args).StructFunc(func(g *jen.Group) {
 		for _, field := range l.Fields {
 			t := typeOf(field.Type)
-			if field.Codec != nil {
+			switch {
+			case field.Codec != nil:
 				t = instance(w, field.Codec.Type)
+			case field.Store != nil:
+				t = field.referenced()
 			}
 			g.Id(field.Name).Add(t).Tag(map[string]string{"json": field.JSON})
 		}
@@ -269,12 +306,7 @@ func letterTypes(f *jen.File, w *Wrapper, m *Method) {
 // codecType declares the type of a field that has a codec.
 func codecType(f *jen.File, w *Wrapper, field LetterField) {
 	c := field.Codec
-	codec := func() *jen.Statement {
-		if _, is := c.Func.(*types.TypeName); is {
-			return value(c.Func).Values()
-		}
-		return value(c.Func)
-	}
+	codec := func() *jen.Statement { return instanceOf(c.Func) }
 	inside := func() *jen.Statement { return jen.Id(w.Recv).Dot("Value") }
 	comment(f, c.Type+" is written and read by "+c.Func.Name()+".")
 	declare(f, w, c.Type).Struct(jen.Id("Value").Add(typeOf(field.Type)))

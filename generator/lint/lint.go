@@ -290,6 +290,14 @@ func Rewindable(t types.Type) bool {
 	return ok && types.TypeString(bare(seek.Signature()), nil) == "func(int64, int) (int64, error)"
 }
 
+// Spent reports whether a parameter of type t is a reader that a call uses up:
+// one that cannot be rewound.
+func Spent(t types.Type) bool {
+	obj, _, _ := types.LookupFieldOrMethod(t, false, nil, "Read")
+	read, ok := obj.(*types.Func)
+	return ok && !Rewindable(t) && types.TypeString(bare(read.Signature()), nil) == "func([]byte) (int, error)"
+}
+
 // bare is sig without a receiver and without names.
 func bare(sig *types.Signature) *types.Signature {
 	unnamed := func(t *types.Tuple) *types.Tuple {

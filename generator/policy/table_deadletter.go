@@ -36,6 +36,8 @@ func carryingKeys() []*Key {
 			Doc: "Parameters that are not kept. The letters can be read then, and never replayed.", Example: "exclude: [body]"},
 		{Path: "deadLetter.codec", Type: Pairs, Since: first, Unset: none,
 			Doc: "For parameters whose types JSON cannot carry, the Go variable or type whose methods `Encode(T) ([]byte, error)` and `Decode([]byte) (T, error)` turn them into JSON and back.", Example: "codec: {shape: shapeCodec}"},
+		{Path: "deadLetter.ref", Type: Pairs, Since: first, Unset: none,
+			Doc: "For parameters that are large, or that JSON cannot carry, the Go variable or type that keeps them elsewhere: by its methods `Put(context.Context, T) (string, error)`, whose reference the letter holds, and `Get(context.Context, string) (T, error)`, which a replay calls.", Example: "ref: {body: blobs}"},
 		{Path: "deadLetter.orderKey", Type: Expression, Since: first, Unset: none,
 			Doc: "Letters with one key are replayed one after the other, the oldest first: a Go expression of a string type over the parameters that are kept.", Example: "orderKey: \"customerID\""},
 		{Path: "deadLetter.fingerprint", Type: Section, Since: first, Unset: none,

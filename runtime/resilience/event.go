@@ -261,7 +261,9 @@ func (e *Event) words(say func(format string, args ...any)) {
 
 // wordsOfRun is words for what happens in runs of workflows.
 func (e *Event) wordsOfRun(say func(format string, args ...any)) {
-	say(", %s", e.Key)
+	if e.Key != "" { // else it is of a pipeline
+		say(", %s", e.Key)
+	}
 	if e.Value != "" {
 		say(", message %s", e.Value)
 	}

@@ -68,6 +68,8 @@ type letterMethod struct {
 	// loosely is again for arguments of other types: what there is no field for is lost.
 	loosely func(args json.RawMessage) (json.RawMessage, error)
 	order   func(args json.RawMessage) (string, error)
+	// store has those arguments kept that letters refer to; nil: there are none.
+	store func(ctx context.Context, args any) []unstored
 }
 
 // NewDeadLetters has the failed calls of a method of w kept. Its guard must be
@@ -98,6 +100,9 @@ func newLetterMethod[A any](w *Wrapper, method string, p DeadLetterPolicy, m Let
 		if err := decodeArgs(args, &a); err != nil {
 			return err
 		}
+		if err := getRefs(ctx, m.Refs, &a); err != nil {
+			return err
+		}
 		if direct {
 			return m.Direct(ctx, a)
 		}
@@ -116,6 +121,9 @@ func newLetterMethod[A any](w *Wrapper, method string, p DeadLetterPolicy, m Let
 			return nil, fmt.Errorf("arguments: %w", err)
 		}
 		return json.Marshal(&a)
+	}
+	if len(m.Refs) > 0 {
+		kept.store = func(ctx context.Context, args any) []unstored { return putRefs(ctx, m.Refs, args.(*A)) }
 	}
 	if m.OrderKey != nil {
 		kept.order = func(args json.RawMessage) (string, error) {
@@ -234,7 +242,12 @@ func (b *LetterBox) keep(m *letterMethod, c *Call, args any, reason Reason, err 
 	if !m.conf.When.has(reason) || !m.guard.durable() {
 		return err
 	}
+	var missing []unstored
+	if m.store != nil {
+		missing = m.store(c.caller, args) // before they are written
+	}
 	l, failed := b.letterOf(m, c, args, reason, err)
+	l.without(missing, &b.scrubber)
 	if failed == nil {
 		failed = b.write(c.caller, m, l)
 	}

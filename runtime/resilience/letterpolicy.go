@@ -71,9 +71,10 @@ type LetterMethod[A any] struct {
 	Sig         string
 	Fields      []LetterField // in the order of the fields of A
 	Redact      []Redaction
-	InspectOnly bool   // arguments are missing: letters are read and never replayed
-	Idempotent  bool   // executing a call twice does no more than once
-	Schema      string // JSON Schema of A
+	InspectOnly bool           // arguments are missing: letters are read and never replayed
+	Idempotent  bool           // executing a call twice does no more than once
+	Schema      string         // JSON Schema of A
+	Refs        []LetterRef[A] // arguments that are kept elsewhere
 	// Replay makes the call again under the policy, Direct without it.
 	Replay, Direct func(ctx context.Context, args A) error
 	// OrderKey names what is replayed one after the other; nil: nothing is.

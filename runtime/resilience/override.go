@@ -325,7 +325,7 @@ var inCode = [...]string{
 	"retry.retryOnResult", "circuitBreaker.recordOnResult", "rateLimit.cost", "cache.key",
 	"checkpoint, checkpoint.key, checkpoint.ttl, checkpoint.onMismatch",
 	"fallback.func", "fallback.to", "fallback.value", "idempotent", "idempotent.key", "idempotent.into",
-	"deadLetter, deadLetter.queue, deadLetter.when, deadLetter.afterFallback, deadLetter.exclude, deadLetter.codec, deadLetter.orderKey, deadLetter.fingerprint",
+	"deadLetter, deadLetter.queue, deadLetter.when, deadLetter.afterFallback, deadLetter.exclude, deadLetter.codec, deadLetter.ref, deadLetter.orderKey, deadLetter.fingerprint",
 	"deadLetter.fingerprint.extra, deadLetter.redact, deadLetter.allow, deadLetter.maxReplays, deadLetter.maxAge, deadLetter.keepReplayed",
 	"deadLetter.maxCount, deadLetter.maxBytes, deadLetter.overflow, deadLetter.maxWait",
 	"health", "extends", "use", "leaveOut", "expectedRate", "p99", "upstream", "lease",

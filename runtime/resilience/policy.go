@@ -286,8 +286,8 @@ const (
 	StateOpen
 	StateHalfOpen
 
-	StateForcedOpen // by an operator; like the next one only in an [Event]
-	StateDisabled
+	StateForcedOpen // by an operator; only in an [Event] and in [Taken]
+	StateDisabled   // only in an [Event]
 )
 
 // BreakerMode is what a breaker does with its verdicts.

@@ -7,7 +7,7 @@ type Taken struct {
 	Attempts     int   // executions of the delegate
 	FallbackUsed bool  // the fallback was asked for an answer
 	Cause        error // that it was asked for
-	Breaker      State // as the next caller would find it; 0 without a breaker
+	Breaker      State // as the next caller would find it, closed where it enforces nothing; 0 without one
 
 	failed *Call // of a guard that keeps letters
 }
@@ -38,5 +38,14 @@ func (c *Call) Taken() Taken {
 func (b *breaker) next(clock func() time.Duration) State {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.mode == ForcedOpen {
+		return StateForcedOpen
+	}
 	return b.present(clock())
+}
+
+// Breaker returns the breaker of g, nil if it has none or one for each key.
+func (g *Guard) Breaker() *CircuitBreaker {
+	name, _ := g.breakerName()
+	return g.rt.Breaker(name)
 }

@@ -38,6 +38,14 @@ func TestTaken(t *testing.T) {
 			t.Errorf("%s: took %+v, want %+v", test.name, got, test.want)
 		}
 	}
+	rt.Breaker("taken").ForceOpen()
+	if got := takenBy(g, 0, false); got != (Taken{Breaker: StateForcedOpen}) {
+		t.Errorf("forced open: took %+v", got)
+	}
+	rt.Breaker("taken").Disable()
+	if got := takenBy(g, 0, false); got != (Taken{Attempts: 1, Breaker: StateClosed}) || g.Breaker().Name() != "taken" {
+		t.Errorf("disabled: took %+v", got)
+	}
 	rt.SetEnabled(false)
 	if got := takenBy(g, 1, true); got != (Taken{Attempts: 1}) {
 		t.Errorf("switched off: took %+v", got)

@@ -4,10 +4,13 @@
 package letters
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"sync"
 )
 
 //go:generate go run ../../cmd/resilgen generate
@@ -23,6 +26,7 @@ type Gateway interface {
 	Stop(ctx context.Context, id string) error
 	Draw(ctx context.Context, shape Shape, size int) error
 	Upload(ctx context.Context, name string, body io.Reader) error
+	Large(ctx context.Context, name string, body []byte, open func() (io.ReadCloser, error)) error
 	Keyed(ctx context.Context, id string) error
 	Paid(ctx context.Context, id string, amount int) (Receipt, error)
 }
@@ -83,3 +87,65 @@ func lastQuote(_ context.Context, id string, cause error) (int, error) {
 }
 
 func cancelled(context.Context, string) (bool, error) { return true, nil }
+
+// blobs keeps what is too large for letters.
+var blobs = blobStore{&blobShelf{}}
+
+// blobStore keeps texts by their numbers, until it is down.
+type blobStore struct{ kept *blobShelf }
+
+type blobShelf struct {
+	mu         sync.Mutex
+	texts      []string
+	down       error
+	puts, gets int
+}
+
+func (b blobStore) Put(ctx context.Context, text []byte) (string, error) {
+	b.kept.mu.Lock()
+	defer b.kept.mu.Unlock()
+	if b.kept.puts++; b.kept.down != nil {
+		return "", b.kept.down
+	}
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	b.kept.texts = append(b.kept.texts, string(text))
+	return fmt.Sprint("blob-", len(b.kept.texts)), nil
+}
+
+func (b blobStore) Get(_ context.Context, ref string) ([]byte, error) {
+	b.kept.mu.Lock()
+	defer b.kept.mu.Unlock()
+	b.kept.gets++
+	var n int
+	if _, err := fmt.Sscanf(ref, "blob-%d", &n); err != nil || n < 1 || n > len(b.kept.texts) {
+		return nil, fmt.Errorf("no blob of this name: %w", errGone)
+	}
+	return []byte(b.kept.texts[n-1]), b.kept.down
+}
+
+var errGone = errors.New("gone")
+
+// Files keeps what funcs open.
+type Files struct{}
+
+// Put keeps what open opens.
+func (Files) Put(ctx context.Context, open func() (io.ReadCloser, error)) (string, error) {
+	r, err := open()
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return "", err
+	}
+	return blobs.Put(ctx, text)
+}
+
+// Get returns a func that opens what was kept.
+func (Files) Get(ctx context.Context, ref string) (func() (io.ReadCloser, error), error) {
+	text, err := blobs.Get(ctx, ref)
+	return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil }, err
+}

@@ -77,6 +77,19 @@ func (p *peer) Draw(ctx context.Context, shape Shape, size int) error {
 func (p *peer) Upload(ctx context.Context, name string, _ io.Reader) error {
 	return p.run(ctx, "upload", name)
 }
+
+func (p *peer) Large(ctx context.Context, name string, body []byte, open func() (io.ReadCloser, error)) error {
+	r, err := open()
+	if err != nil {
+		return err
+	}
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	return p.run(ctx, "large", name, string(body), string(text))
+}
+
 func (p *peer) Keyed(ctx context.Context, id string) error { return p.run(ctx, "keyed", id) }
 
 func (p *peer) Paid(ctx context.Context, id string, amount int) (Receipt, error) {

@@ -26,6 +26,7 @@ const _ = resilience.Version1
 //	Stop    breaker, dead letters in "letters.Gateway.Stop"; at worst unbounded: no timeout
 //	Draw    3 attempts of 1s each, dead letters in "letters.Gateway.Draw"; at worst 3.03s, with Retry-After 1m3s
 //	Upload  timeout 1s, dead letters in "letters.Gateway.Upload", to be read only; at worst 1s
+//	Large   3 attempts of 1s each, dead letters in "letters.Gateway.Large"; at worst 3.03s, with Retry-After 1m3s
 //	Keyed   3 attempts of 1s each, an idempotency key, dead letters in "letters.Gateway.Keyed"; at worst 3.03s, with Retry-After 1m3s
 //	Paid    3 attempts of 1s each, an idempotency key, recorded for 24h by id, dead letters in "letters.Gateway.Paid"; at worst 3.03s, with Retry-After 1m3s
 //
@@ -51,6 +52,8 @@ type ResilientGateway struct {
 	drawLetters     *resilience.DeadLetters[gatewayDrawArgs]
 	upload          *resilience.Guard
 	uploadLetters   *resilience.DeadLetters[gatewayUploadArgs]
+	large           *resilience.Guard
+	largeLetters    *resilience.DeadLetters[gatewayLargeArgs]
 	keyed           *resilience.Guard
 	keyedLetters    *resilience.DeadLetters[gatewayKeyedArgs]
 	paid            *resilience.Guard
@@ -217,6 +220,30 @@ func NewResilientGateway(rt *resilience.Runtime, next Gateway) (*ResilientGatewa
 		Idempotent:  true,
 		Schema:      gatewayUploadSchema,
 		InspectOnly: true,
+	})
+	g.large = w.Guard("Large", resilience.Policy{
+		Timeout: resilience.Timeout{Attempt: time.Second},
+		Retry:   resilience.Retry{MaxAttempts: 3, Backoff: resilience.Backoff{InitialDelay: 10 * time.Millisecond}},
+	})
+	g.largeLetters = resilience.NewDeadLetters(w, "Large", resilience.DeadLetterPolicy{Overflow: resilience.OverflowReject}, resilience.LetterMethod[gatewayLargeArgs]{
+		Sig:    "e5c5b00018f0ac88",
+		Fields: []resilience.LetterField{{Name: "name", Type: "string"}, {Name: "body", Type: "[]byte"}, {Name: "open", Type: "func() (io.ReadCloser, error)"}},
+		Refs: []resilience.LetterRef[gatewayLargeArgs]{
+			resilience.NewLetterRef("body", blobs, func(args *gatewayLargeArgs) *resilience.Referenced[[]byte] {
+				return &args.Body
+			}),
+			resilience.NewLetterRef("open", Files{}, func(args *gatewayLargeArgs) *resilience.Referenced[func() (io.ReadCloser, error)] {
+				return &args.Open
+			}),
+		},
+		Idempotent: true,
+		Schema:     gatewayLargeSchema,
+		Replay: func(ctx context.Context, args gatewayLargeArgs) error {
+			return g.Large(ctx, args.Name, args.Body.Value, args.Open.Value)
+		},
+		Direct: func(ctx context.Context, args gatewayLargeArgs) error {
+			return next.Large(ctx, args.Name, args.Body.Value, args.Open.Value)
+		},
 	})
 	g.keyed = w.Guard("Keyed", resilience.Policy{
 		Timeout: resilience.Timeout{Attempt: time.Second},
@@ -607,6 +634,42 @@ func (g *ResilientGateway) UploadLetters() *resilience.DeadLetters[gatewayUpload
 	return g.uploadLetters
 }
 
+// Large calls the wrapped Gateway, up to 3 times and for 1s each time. If that
+// fails, the call is kept in the queue "letters.Gateway.Large", and its error
+// matches [resilience.ErrDeadLettered]. Nesting, outermost first: deadLetter,
+// retry, timeout.attempt.
+func (g *ResilientGateway) Large(ctx context.Context, name string, body []byte, open func() (io.ReadCloser, error)) (err error) {
+	call := g.large.Begin(ctx)
+	defer func() {
+		if value := recover(); value != nil {
+			g.largeLetters.Panicked(&call, gatewayLargeArgs{name, resilience.Referenced[[]byte]{Value: body}, resilience.Referenced[func() (io.ReadCloser, error)]{Value: open}}, value)
+			panic(value)
+		}
+	}()
+	defer call.End()
+	for call.Next() {
+		err = g.next.Large(call.Context(), name, body, open)
+		call.Record(err)
+	}
+	if err = call.Err(); err != nil {
+		err = g.largeLetters.Keep(&call, gatewayLargeArgs{name, resilience.Referenced[[]byte]{Value: body}, resilience.Referenced[func() (io.ReadCloser, error)]{Value: open}}, err)
+	}
+	return err
+}
+
+// gatewayLargeArgs are the arguments of Large that a letter holds.
+type gatewayLargeArgs struct {
+	Name string                                               `json:"name"`
+	Body resilience.Referenced[[]byte]                        `json:"body"`
+	Open resilience.Referenced[func() (io.ReadCloser, error)] `json:"open"`
+}
+
+// LargeLetters returns the calls of Large that are kept in the queue
+// "letters.Gateway.Large".
+func (g *ResilientGateway) LargeLetters() *resilience.DeadLetters[gatewayLargeArgs] {
+	return g.largeLetters
+}
+
 // Keyed calls the wrapped Gateway, up to 3 times and for 1s each time. A call
 // carries an idempotency key. If that fails, the call is kept in the queue
 // "letters.Gateway.Keyed", and its error matches [resilience.ErrDeadLettered].
@@ -712,6 +775,7 @@ func (g *ResilientGateway) Unwrap() Gateway {
 //	Stop    3 attempts of 1s each; at worst 3.03s, with Retry-After 1m3s
 //	Draw    3 attempts of 1s each; at worst 3.03s, with Retry-After 1m3s
 //	Upload  timeout 1s; at worst 1s
+//	Large   3 attempts of 1s each; at worst 3.03s, with Retry-After 1m3s
 //	Keyed   3 attempts of 1s each; at worst 3.03s, with Retry-After 1m3s
 //	Paid    3 attempts of 1s each; at worst 3.03s, with Retry-After 1m3s
 //
@@ -727,6 +791,7 @@ type ResilientBare struct {
 	stop   *resilience.Guard
 	draw   *resilience.Guard
 	upload *resilience.Guard
+	large  *resilience.Guard
 	keyed  *resilience.Guard
 	paid   *resilience.Guard
 }
@@ -767,6 +832,10 @@ func NewResilientBare(rt *resilience.Runtime, next Gateway) (*ResilientBare, err
 	})
 	g.upload = w.Guard("Upload", resilience.Policy{
 		Timeout: resilience.Timeout{Attempt: time.Second},
+	})
+	g.large = w.Guard("Large", resilience.Policy{
+		Timeout: resilience.Timeout{Attempt: time.Second},
+		Retry:   resilience.Retry{MaxAttempts: 3, Backoff: resilience.Backoff{InitialDelay: 10 * time.Millisecond}},
 	})
 	g.keyed = w.Guard("Keyed", resilience.Policy{
 		Timeout: resilience.Timeout{Attempt: time.Second},
@@ -874,6 +943,18 @@ func (g *ResilientBare) Upload(ctx context.Context, name string, body io.Reader)
 	defer call.End()
 	if call.Next() {
 		err = g.next.Upload(call.Context(), name, body)
+		call.Record(err)
+	}
+	return call.Err()
+}
+
+// Large calls the wrapped Gateway, up to 3 times and for 1s each time. Nesting,
+// outermost first: retry, timeout.attempt.
+func (g *ResilientBare) Large(ctx context.Context, name string, body []byte, open func() (io.ReadCloser, error)) (err error) {
+	call := g.large.Begin(ctx)
+	defer call.End()
+	for call.Next() {
+		err = g.next.Large(call.Context(), name, body, open)
 		call.Record(err)
 	}
 	return call.Err()
@@ -1009,6 +1090,19 @@ const gatewayUploadSchema = `{
   "properties": {"name": {"type": "string"}},
   "additionalProperties": false,
   "required": ["name"]
+}`
+
+// gatewayLargeSchema describes gatewayLargeArgs as a JSON Schema.
+const gatewayLargeSchema = `{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "type": "object",
+  "properties": {
+    "name": {"type": "string"},
+    "body": {"type": "string", "minLength": 1},
+    "open": {"type": "string", "minLength": 1}
+  },
+  "additionalProperties": false,
+  "required": ["name", "body", "open"]
 }`
 
 // gatewayKeyedSchema describes gatewayKeyedArgs as a JSON Schema.

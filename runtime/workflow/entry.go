@@ -1,0 +1,52 @@
+package workflow
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/resilgen/resilgen/runtime/resilience"
+)
+
+// entry is what stands in a queue for a run, under the id of the run. A run exists
+// once its entry is put: the entry carries the input, and who claims it writes the
+// first record of the run's log.
+type entry struct {
+	ID       string `json:"id"`
+	New      bool   `json:"new,omitempty"` // Input is there: the run need not be in the log
+	Input    Value  `json:"input,omitzero"`
+	Priority string `json:"priority,omitempty"`
+	Key      string `json:"key,omitempty"`    // whose runs take turns
+	Parent   string `json:"parent,omitempty"` // of a child: key of the inbox that waits for it
+}
+
+// queueOf is the queue of the runs of g with a priority.
+func (g *Graph) queueOf(priority string) string {
+	name := g.Queue
+	if name == "" {
+		name = "runs/" + g.storeName()
+	}
+	if priority != "" {
+		name += "/" + priority
+	}
+	return name
+}
+
+// put adds the entry of a run to the queue of its priority; where it is there already,
+// it comes at once.
+func (g *Graph) put(ctx context.Context, q resilience.Queue, e entry) error {
+	if q == nil {
+		return fmt.Errorf("put run %s: %w: the stores have no queue", e.ID, resilience.ErrNoStore)
+	}
+	body, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("put run %s: %w", e.ID, err)
+	}
+	return q.Put(ctx, g.queueOf(e.Priority), e.ID, body, 0)
+}
+
+// nudge has a run of a worker looked at soon: there is something in its inbox. Where
+// that fails it is seen all the same, when the run is looked at next.
+func (g *Graph) nudge(ctx context.Context, q resilience.Queue, s *state) error {
+	return g.put(ctx, q, entry{ID: s.ID, Priority: s.Priority, Key: s.PerKey})
+}

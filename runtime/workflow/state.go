@@ -1,0 +1,320 @@
+package workflow
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/resilgen/resilgen/runtime/resilience"
+)
+
+// maxSteps is how many steps a state remembers one by one.
+const maxSteps = 1000
+
+// state is how a run stands: the fold of its records by apply, which alone changes
+// it. It is what a snapshot holds. One goroutine uses it at a time.
+type state struct {
+	ID       string     `json:"id"`
+	Graph    *GraphInfo `json:"graph"`
+	Input    Value      `json:"input,omitzero"`
+	Priority string     `json:"priority,omitempty"`
+	Queue    string     `json:"queue,omitempty"` // that Start put it into
+	PerKey   string     `json:"perKey,omitempty"`
+	Parent   string     `json:"parent,omitempty"`
+	Fork     *ForkInfo  `json:"fork,omitempty"`
+
+	Status  Status    `json:"status"`
+	Err     string    `json:"err,omitempty"`
+	Started time.Time `json:"started"`
+	Updated time.Time `json:"updated"` // time of the last record
+	Owner   string    `json:"owner"`
+	// Owns is how often somebody took the run since its last step.
+	Owns int `json:"owns,omitempty"`
+
+	Seq     uint64                `json:"seq"`               // of the last message
+	Pending map[string]*message   `json:"pending,omitempty"` // that are not done, by id
+	Again   map[string]*held      `json:"again,omitempty"`   // letters that are to run again, by invocation
+	Joins   map[string]*joinCount `json:"joins,omitempty"`
+	Outputs []*message            `json:"outputs,omitempty"`
+	Letters map[string]*held      `json:"letters,omitempty"` // that are open, by invocation
+
+	Memory map[string]map[string]string `json:"memory,omitempty"` // by node
+	Saved  map[string]Value             `json:"saved,omitempty"`  // by invocation
+
+	Steps    []Step         `json:"steps,omitempty"` // the last ones
+	Count    int            `json:"count"`           // of all steps
+	Failures map[string]int `json:"failures,omitempty"`
+	Cost     float64        `json:"cost,omitempty"`
+	Busy     time.Duration  `json:"busy,omitempty"`
+
+	Inbox resilience.Version `json:"inbox,omitempty"` // up to which the inbox is taken
+	mailbox
+
+	// Where the log stands; not in a snapshot.
+	version  resilience.Version // of the last record
+	crc      uint32             // of its bytes
+	epoch    resilience.Version // of the record with which the owner took the run
+	snap     resilience.Version // of the last snapshot
+	snapStep int                // Count at it
+}
+
+// joinCount counts what came to a join. The messages of each edge are paired by the
+// order in which they arrive: the n-th of each make the n-th set.
+type joinCount struct {
+	Fired int            `json:"fired"`          // sets that were consumed
+	Came  map[string]int `json:"came,omitempty"` // by node they came from: messages consumed or dropped
+}
+
+// held is an invocation that finally failed, with all that is needed to run it
+// again.
+type held struct {
+	Node     string     `json:"node"`
+	Letter   string     `json:"letter,omitempty"` // id
+	Err      string     `json:"err,omitempty"`
+	At       time.Time  `json:"at"`
+	Messages []*message `json:"messages"`
+}
+
+// newState returns the state before the first record.
+func newState() *state {
+	return &state{Pending: map[string]*message{}, Joins: map[string]*joinCount{}}
+}
+
+// apply makes s the state after r. It is pure: the same records make the same
+// state, whoever applies them and when. An error says that r does not belong there,
+// and then s must not be used any more.
+func (s *state) apply(r *record) error {
+	s.Updated = r.At
+	var err error
+	switch r.Kind {
+	case kindStart:
+		err = s.begin(r)
+	case kindOwn:
+		s.own(r)
+	case kindStep:
+		err = s.step(r)
+	case kindSave:
+		err = s.save(r.Save)
+	case kindMigrate:
+		s.migrate(r.Migrate)
+	}
+	if err != nil {
+		return err
+	}
+	s.ride(r)
+	return nil
+}
+
+// own applies what says who runs it.
+func (s *state) own(r *record) {
+	if r.Own.Released {
+		s.Owns = max(s.Owns-1, 0)
+		return
+	}
+	s.Owner = r.By
+	s.Owns++
+}
+
+// begin applies a start.
+func (s *state) begin(r *record) error {
+	if s.Graph != nil {
+		return fmt.Errorf("%w: a second start", errDamaged)
+	}
+	b := r.Start
+	if b.State != nil {
+		*s = *b.State
+		s.Updated = r.At
+	} else {
+		s.send(r.At, &message{ID: firstMessage, To: b.Graph.Entry, Value: b.Input})
+	}
+	s.ID, s.Graph, s.Input, s.Fork = b.ID, b.Graph, b.Input, b.Fork
+	s.Priority, s.Queue, s.PerKey, s.Parent = b.Priority, r.Queue, b.PerKey, b.Parent
+	s.Status, s.Started, s.Owner = Running, r.At, r.By
+	return nil
+}
+
+// send puts m into the queue, or among the outputs.
+func (s *state) send(at time.Time, m *message) {
+	s.Seq++
+	m.Seq, m.At = s.Seq, at
+	if m.To == end {
+		s.Outputs = append(s.Outputs, m)
+		return
+	}
+	s.Pending[m.ID] = m
+}
+
+// step applies a step: its messages are done, and what it sent is there.
+func (s *state) step(r *record) error {
+	step := r.Step
+	s.Owns = 0
+	s.Status = Running
+	if err := s.consume(r); err != nil {
+		return err
+	}
+	for _, m := range step.Sends {
+		m.From = step.Node
+		if m.Value.IsZero() {
+			m.Value = step.Value
+		}
+		s.send(r.At, m)
+	}
+	s.remember(step.Node, step.Memory, step.Forgot)
+	if s.Saved != nil {
+		delete(s.Saved, step.Message)
+	}
+	s.count(&step.Step)
+	return nil
+}
+
+// consume takes the messages of a step out of the queue; those of one that failed
+// are held.
+func (s *state) consume(r *record) error {
+	step := r.Step
+	if step.Again {
+		h := s.Again[step.Message]
+		if h == nil {
+			return fmt.Errorf("%w: a step of invocation %s, which is not pending", errDamaged, step.Message)
+		}
+		delete(s.Again, step.Message)
+		s.hold(r, h.Messages)
+		return nil
+	}
+	if len(step.Consumed) == 0 {
+		m := s.Pending[step.Message]
+		if m == nil {
+			return fmt.Errorf("%w: a step of message %s, which is not pending", errDamaged, step.Message)
+		}
+		s.drop(m, step.Join)
+		if step.Outcome == OutcomeFailed {
+			s.hold(r, []*message{m})
+		}
+		return nil
+	}
+	list := make([]*message, len(step.Consumed))
+	for i, id := range step.Consumed {
+		if list[i] = s.Pending[id]; list[i] == nil {
+			return fmt.Errorf("%w: a step of message %s, which is not pending", errDamaged, id)
+		}
+		s.drop(list[i], step.Join)
+	}
+	if step.Join {
+		s.joined(step.Node).Fired++
+	}
+	s.hold(r, list)
+	return nil
+}
+
+// drop takes m out of the queue; at a join it has come.
+func (s *state) drop(m *message, join bool) {
+	delete(s.Pending, m.ID)
+	if join {
+		s.joined(m.To).Came[m.From]++
+	}
+}
+
+// joined returns the counts of a join.
+func (s *state) joined(node string) *joinCount {
+	c := s.Joins[node]
+	if c == nil {
+		c = &joinCount{}
+		s.Joins[node] = c
+	}
+	if c.Came == nil {
+		c.Came = map[string]int{}
+	}
+	return c
+}
+
+// hold keeps the messages of an invocation that finally failed.
+func (s *state) hold(r *record, messages []*message) {
+	step := r.Step
+	if step.Outcome != OutcomeFailed {
+		return
+	}
+	if s.Letters == nil {
+		s.Letters = map[string]*held{}
+	}
+	s.Letters[step.Message] = &held{Node: step.Node, Letter: step.Letter, Err: step.Err, At: r.At, Messages: messages}
+}
+
+// remember changes the memory of a node.
+func (s *state) remember(node string, set map[string]string, forgot []string) {
+	if len(set) == 0 && len(forgot) == 0 {
+		return
+	}
+	if s.Memory == nil {
+		s.Memory = map[string]map[string]string{}
+	}
+	if s.Memory[node] == nil {
+		s.Memory[node] = map[string]string{}
+	}
+	for _, key := range forgot {
+		delete(s.Memory[node], key)
+	}
+	for key, value := range set {
+		s.Memory[node][key] = value
+	}
+}
+
+// count counts a step.
+func (s *state) count(step *Step) {
+	s.Count++
+	s.Cost += step.Cost
+	if step.Outcome == OutcomeFailed {
+		if s.Failures == nil {
+			s.Failures = map[string]int{}
+		}
+		s.Failures[step.Node]++
+	}
+	if len(s.Steps) == maxSteps {
+		s.Steps = slices.Delete(s.Steps, 0, maxSteps/4)
+	}
+	s.Steps = append(s.Steps, *step)
+}
+
+func (s *state) save(r *saveRecord) error {
+	if s.Saved == nil {
+		s.Saved = map[string]Value{}
+	}
+	s.Saved[r.Message] = r.Value
+	return nil
+}
+
+func (s *state) migrate(r *migrateRecord) {
+	s.Graph = r.Graph
+	for _, m := range r.Replace {
+		s.Pending[m.ID] = m
+	}
+	for _, id := range r.Drop {
+		delete(s.Pending, id)
+	}
+}
+
+// ride applies what may be on every record.
+func (s *state) ride(r *record) {
+	for i := range r.Taken {
+		s.take(&r.Taken[i])
+	}
+	if r.Inbox > 0 {
+		s.Inbox = r.Inbox
+	}
+	for _, id := range r.Dropped {
+		if m := s.Pending[id]; m != nil {
+			s.drop(m, true)
+		}
+	}
+	s.Busy += r.Busy
+	if r.End != nil {
+		s.Status, s.Err = r.End.Status, r.End.Err
+	}
+}
+
+// failures is how many invocations finally failed.
+func (s *state) failures() int {
+	n := 0
+	for _, k := range s.Failures {
+		n += k
+	}
+	return n
+}
