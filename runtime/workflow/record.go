@@ -59,6 +59,7 @@ type record struct {
 // startRecord says what a run is to do.
 type startRecord struct {
 	ID       string     `json:"id"`
+	Owner    string     `json:"owner,omitempty"` // for people: host, process and worker
 	Graph    *GraphInfo `json:"graph"`
 	Input    Value      `json:"input,omitzero"`
 	Priority string     `json:"priority,omitempty"`
@@ -77,6 +78,7 @@ type ForkInfo struct {
 
 // ownRecord says that the run goes on under another owner.
 type ownRecord struct {
+	Owner string `json:"owner,omitempty"` // for people: host, process and worker
 	// Released: nobody runs it any more, though it may go on. It undoes one taking.
 	Released bool `json:"released,omitempty"`
 }

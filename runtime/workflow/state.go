@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -26,10 +27,13 @@ type state struct {
 	Status  Status    `json:"status"`
 	Err     string    `json:"err,omitempty"`
 	Started time.Time `json:"started"`
-	Updated time.Time `json:"updated"` // time of the last record
-	Owner   string    `json:"owner"`
+	Updated time.Time `json:"updated"`         // time of the last record
+	Owner   string    `json:"owner,omitempty"` // for people: who has the run, or had it last
+	Token   string    `json:"token"`           // of the owner, one for each time that it is taken
 	// Owns is how often somebody took the run since its last step.
 	Owns int `json:"owns,omitempty"`
+	// Epoch is the version of the record with which the owner took the run.
+	Epoch resilience.Version `json:"epoch,omitempty"`
 
 	Seq     uint64                `json:"seq"`               // of the last message
 	Pending map[string]*message   `json:"pending,omitempty"` // that are not done, by id
@@ -53,7 +57,6 @@ type state struct {
 	// Where the log stands; not in a snapshot.
 	version  resilience.Version // of the last record
 	crc      uint32             // of its bytes
-	epoch    resilience.Version // of the record with which the owner took the run
 	snap     resilience.Version // of the last snapshot
 	snapStep int                // Count at it
 }
@@ -78,6 +81,16 @@ type held struct {
 // newState returns the state before the first record.
 func newState() *state {
 	return &state{Pending: map[string]*message{}, Joins: map[string]*joinCount{}}
+}
+
+// fill makes the maps that JSON leaves out.
+func (s *state) fill() {
+	if s.Pending == nil {
+		s.Pending = map[string]*message{}
+	}
+	if s.Joins == nil {
+		s.Joins = map[string]*joinCount{}
+	}
 }
 
 // apply makes s the state after r. It is pure: the same records make the same
@@ -111,7 +124,7 @@ func (s *state) own(r *record) {
 		s.Owns = max(s.Owns-1, 0)
 		return
 	}
-	s.Owner = r.By
+	s.Owner, s.Token = r.Own.Owner, r.By
 	s.Owns++
 }
 
@@ -123,13 +136,14 @@ func (s *state) begin(r *record) error {
 	b := r.Start
 	if b.State != nil {
 		*s = *b.State
+		s.fill()
 		s.Updated = r.At
 	} else {
 		s.send(r.At, &message{ID: firstMessage, To: b.Graph.Entry, Value: b.Input})
 	}
 	s.ID, s.Graph, s.Input, s.Fork = b.ID, b.Graph, b.Input, b.Fork
 	s.Priority, s.Queue, s.PerKey, s.Parent = b.Priority, r.Queue, b.PerKey, b.Parent
-	s.Status, s.Started, s.Owner = Running, r.At, r.By
+	s.Status, s.Started, s.Owner, s.Token = Running, r.At, b.Owner, r.By
 	return nil
 }
 
@@ -238,23 +252,24 @@ func (s *state) hold(r *record, messages []*message) {
 	s.Letters[step.Message] = &held{Node: step.Node, Letter: step.Letter, Err: step.Err, At: r.At, Messages: messages}
 }
 
-// remember changes the memory of a node.
+// remember changes the memory of a node. The map that was there stays as it is:
+// nodes that run read it.
 func (s *state) remember(node string, set map[string]string, forgot []string) {
 	if len(set) == 0 && len(forgot) == 0 {
 		return
 	}
+	next := maps.Clone(s.Memory[node])
+	if next == nil {
+		next = map[string]string{}
+	}
+	for _, key := range forgot {
+		delete(next, key)
+	}
+	maps.Copy(next, set)
 	if s.Memory == nil {
 		s.Memory = map[string]map[string]string{}
 	}
-	if s.Memory[node] == nil {
-		s.Memory[node] = map[string]string{}
-	}
-	for _, key := range forgot {
-		delete(s.Memory[node], key)
-	}
-	for key, value := range set {
-		s.Memory[node][key] = value
-	}
+	s.Memory[node] = next
 }
 
 // count counts a step.

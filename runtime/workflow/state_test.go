@@ -34,7 +34,7 @@ func TestStateIsTheFoldOfItsRecords(t *testing.T) {
 			t.Fatalf("record %d: %v", i, err)
 		}
 	}
-	if len(s.Pending) != 0 || len(s.Outputs) != 1 || s.Status != Completed || s.Owner != "y" || s.Count != 4 || s.Cost != 3 {
+	if len(s.Pending) != 0 || len(s.Outputs) != 1 || s.Status != Completed || s.Token != "y" || s.Count != 4 || s.Cost != 3 {
 		t.Errorf("%+v", s)
 	}
 	if s.Joins["Review"].Fired != 1 || s.Memory["Plan"]["k"] != "v" || string(s.Outputs[0].Value.raw) != "5" {

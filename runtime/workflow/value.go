@@ -121,6 +121,17 @@ func (c *Codec) take(v Value) (Value, error) {
 	return Value{v: t, has: true}, nil
 }
 
+// fits says what is wrong with v, a value in memory, as one of the type of c.
+func (c *Codec) fits(v Value) error {
+	if c.none() || !v.has {
+		return nil
+	}
+	if _, ok := c.assign(v.v); !ok {
+		return fmt.Errorf("a %T where a %s is wanted", v.v, c.typed)
+	}
+	return nil
+}
+
 // give returns v as JSON of the type of c, and nothing else, so that whoever gets
 // it has one of its own.
 func (c *Codec) give(v Value) (Value, error) {

@@ -1,0 +1,232 @@
+package workflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/resilgen/resilgen/runtime/resilience"
+)
+
+// Engine runs a [Graph] that takes an In and comes to an Out. It is safe for
+// concurrent use if the nodes are.
+type Engine[In, Out any] struct{ e *engine }
+
+// engine is an Engine without its types.
+type engine struct {
+	rt    *resilience.Runtime
+	g     *Graph
+	name  string // in events and switches
+	nodes map[string]*node
+}
+
+// node is a node of an engine's graph.
+type node struct {
+	*Node
+	event string         // its name in events
+	slots map[string]int // of a join: which of WaitFor a sender is
+}
+
+// New returns an engine for g. What is wrong with g is said all at once.
+func New[In, Out any](rt *resilience.Runtime, g Graph) (*Engine[In, Out], error) {
+	e, err := newEngine(rt, &g)
+	if err != nil {
+		return nil, err
+	}
+	return &Engine[In, Out]{e}, nil
+}
+
+func newEngine(rt *resilience.Runtime, g *Graph) (*engine, error) {
+	e := &engine{rt: rt, g: g, name: g.eventName(), nodes: map[string]*node{}}
+	for i := range g.Nodes {
+		n := &node{Node: &g.Nodes[i]}
+		n.event = e.name + "/" + n.Name
+		for slot, from := range n.WaitFor {
+			if n.slots == nil {
+				n.slots = map[string]int{}
+			}
+			n.slots[from] = slot
+		}
+		e.nodes[n.Name] = n
+	}
+	return e, e.check()
+}
+
+// check refuses a graph that the generator would not have let pass.
+func (e *engine) check() error {
+	var errs []error
+	refuse := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: "+format, slices.Concat([]any{e.name}, args)...))
+	}
+	if e.g.Name == "" || e.g.Package == "" {
+		refuse("a graph without a name or a package")
+	}
+	if e.nodes[e.g.Entry] == nil {
+		refuse("its entry %q is none of its nodes", e.g.Entry)
+	}
+	if len(e.nodes) != len(e.g.Nodes) {
+		refuse("two nodes have one name")
+	}
+	for i := range e.g.Nodes {
+		e.checkNode(&e.g.Nodes[i], refuse)
+	}
+	return errors.Join(errs...)
+}
+
+func (e *engine) checkNode(n *Node, refuse func(format string, args ...any)) {
+	if n.Name == "" || n.Name == end {
+		refuse("a node cannot be called %q", n.Name)
+	}
+	if n.Call == nil {
+		refuse("%s: there is nothing to call", n.Name)
+	}
+	if n.isJoin() && len(n.In) != len(n.WaitFor) {
+		refuse("%s: it waits for %d and takes %d", n.Name, len(n.WaitFor), len(n.In))
+	}
+	for _, next := range slices.Concat(n.Next, n.WaitFor) {
+		if e.nodes[next] == nil && next != end {
+			refuse("%s: %q is none of the nodes", n.Name, next)
+		}
+	}
+}
+
+// Run starts a run with an input and does it here, until it ends or parks. An
+// output comes without an error. A run that is known by o.ID is not done again: its
+// result is returned if it has ended, else it goes on where it stopped, if that is
+// wanted. When ctx ends, no message is taken any more, nodes that run are waited for
+// (10 s at most) and recorded; the run can be resumed.
+//
+// Without a store, with NoCheckpoint and while what is durable is switched off a run
+// is in memory: it ends with its process.
+func (e *Engine[In, Out]) Run(ctx context.Context, in In, o Options) (Result[Out], error) {
+	return resultOf[Out](e.e.run(ctx, Of(in), o))
+}
+
+// Resume goes on with a run that stopped, and returns what it comes to; of one that
+// has ended, the result.
+func (e *Engine[In, Out]) Resume(ctx context.Context, id string) (Result[Out], error) {
+	return resultOf[Out](e.e.resume(ctx, id, Options{}))
+}
+
+// run is Run without types. It returns the run, which is never nil, as far as it
+// came.
+func (e *engine) run(ctx context.Context, in Value, o Options) (*run, error) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	r := e.newRun(o)
+	if o.ID != "" {
+		if err := checkID(o.ID); err != nil {
+			return r, r.wrap(err)
+		}
+		r.id = o.ID
+	}
+	log, err := e.logOf(r.id, o)
+	if err != nil {
+		return r, r.wrap(err)
+	}
+	if log == nil {
+		return r, r.wrap(r.begin(ctx, in))
+	}
+	r.log = log
+	raw, err := e.g.Input.give(in)
+	if err != nil {
+		return r, r.wrap(err)
+	}
+	err = r.begin(ctx, raw)
+	if errors.Is(err, errKnown) {
+		err = r.known(ctx, raw)
+	}
+	return r, r.wrap(err)
+}
+
+// resume is Resume without types.
+func (e *engine) resume(ctx context.Context, id string, o Options) (*run, error) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	r := e.newRun(o)
+	r.id = id
+	if err := checkID(id); err != nil {
+		return r, r.wrap(err)
+	}
+	if !e.rt.Durable(e.name) {
+		return r, r.wrap(ErrDisabled)
+	}
+	stores, err := e.rt.Stores()
+	if err != nil {
+		return r, r.wrap(err)
+	}
+	r.log = newRunLog(stores.Log, e.g.runKey(id))
+	if err := r.load(ctx); err != nil {
+		return r, r.wrap(err)
+	}
+	return r, r.wrap(r.goOn(ctx))
+}
+
+// logOf returns the log of a run, nil if it is to be in memory.
+func (e *engine) logOf(id string, o Options) (*runLog, error) {
+	if o.NoCheckpoint || !e.rt.Durable(e.name) {
+		return nil, nil
+	}
+	stores, err := e.rt.Stores()
+	switch {
+	case errors.Is(err, resilience.ErrNoStore):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return newRunLog(stores.Log, e.g.runKey(id)), nil
+}
+
+// known goes on with a run whose id is known, or returns its result.
+func (r *run) known(ctx context.Context, input Value) error {
+	if err := r.load(ctx); err != nil {
+		return err
+	}
+	if !r.e.sameInput(r.s.Input, input) {
+		return ErrRunInput
+	}
+	on := !r.e.g.Checkpoint.NoResume
+	if r.o.Resume != ResumeDefault {
+		on = r.o.Resume == ResumeYes
+	}
+	if !on && !r.s.Status.Ended() {
+		return ErrRunExists
+	}
+	return r.goOn(ctx)
+}
+
+// sameInput reports whether two inputs are one. The type may have changed meanwhile,
+// so that its JSON did.
+func (e *engine) sameInput(stored, given Value) bool {
+	if string(stored.raw) == string(given.raw) {
+		return true
+	}
+	v, err := e.g.Input.take(stored)
+	if err != nil {
+		return false
+	}
+	again, err := e.g.Input.give(v)
+	return err == nil && string(again.raw) == string(given.raw)
+}
+
+// maxID is how many bytes the id of a run may have.
+const maxID = 500
+
+// checkID refuses what cannot be an id. Separators of paths are nothing special.
+func checkID(id string) error {
+	switch {
+	case id == "":
+		return fmt.Errorf("%w: it is empty", ErrRunID)
+	case len(id) > maxID:
+		return fmt.Errorf("%w: %d bytes, at most %d", ErrRunID, len(id), maxID)
+	case slices.ContainsFunc([]rune(id), notPrinted):
+		return fmt.Errorf("%w: %.100q has what cannot be printed", ErrRunID, id)
+	}
+	return nil
+}
+
+// notPrinted reports whether c is a control character, or no character at all.
+func notPrinted(c rune) bool { return c < ' ' || c >= 0x7f && c < 0xa0 || c == '\ufffd' }

@@ -1,0 +1,162 @@
+package workflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/resilgen/resilgen/runtime/resilience"
+)
+
+// invocation is a node that is called with the messages that it takes: one, or those
+// of a join. It is the context of that call, too.
+type invocation struct {
+	context.Context
+
+	r    *run
+	id   string
+	key  string // its idempotency key
+	node *node
+	msgs []*message // by slot where the node is a join; nil where it goes on without one
+	one  [1]*message
+	args Args
+	arg  [2]Value
+	// again: it was a letter before.
+	again bool
+	wrong error // why it cannot be called at all
+	epoch uint64
+	// memory is that of the node as it was when the call began. It is not changed.
+	memory map[string]string
+
+	// What its call came to; written by the goroutine of the call before it lands.
+	value    Value
+	route    Route
+	err      error
+	returned bool
+	taken    resilience.Taken
+	begun    time.Time
+	took     time.Duration
+
+	// What the node told meanwhile.
+	mu     sync.Mutex
+	over   bool // the step is recorded, or given up: nothing counts any more
+	cost   float64
+	set    map[string]string
+	forgot map[string]bool
+}
+
+// scopeKey is the key of a context's invocation.
+type scopeKey struct{}
+
+// Value answers for what a node may ask of its run.
+func (inv *invocation) Value(key any) any {
+	switch key.(type) {
+	case scopeKey:
+		return inv
+	case tellKey:
+		return &inv.taken
+	}
+	return inv.Context.Value(key)
+}
+
+// invocationOf returns the invocation that ctx belongs to, or nil.
+func invocationOf(ctx context.Context) *invocation {
+	if ctx == nil {
+		return nil
+	}
+	inv, _ := ctx.Value(scopeKey{}).(*invocation)
+	return inv
+}
+
+// call calls the node, on a goroutine of its own: it may panic, end the goroutine,
+// or never return.
+func (inv *invocation) call(ctx context.Context) {
+	defer inv.land()
+	inv.Context = resilience.WithIdempotencyKey(ctx, inv.key)
+	inv.begun = time.Now()
+	inv.value, inv.route, inv.err = inv.node.Call(inv, inv.args)
+	inv.returned = true
+}
+
+// land hands the invocation back to its run. It is deferred.
+func (inv *invocation) land() {
+	if !inv.returned {
+		if v := recover(); v != nil {
+			inv.err = panicOf(v)
+		} else {
+			inv.err = errGoexit
+		}
+	}
+	inv.took = time.Since(inv.begun)
+	inv.r.landed <- inv
+}
+
+// panicOf returns a panic as an error. One that a goroutine of the runtime has
+// carried stays what it is.
+func panicOf(v any) error {
+	if e, ok := v.(*resilience.PanicError); ok {
+		return e
+	}
+	return &resilience.PanicError{Value: v, Stack: debug.Stack()}
+}
+
+var errGoexit = errors.New("the node ended its goroutine")
+
+// take makes the arguments of the call out of the messages: each a value of its own
+// where the run is durable.
+func (inv *invocation) take() error {
+	n := inv.node
+	if len(n.In) <= len(inv.arg) {
+		inv.args = inv.arg[:len(n.In)]
+	} else {
+		inv.args = make(Args, len(n.In))
+	}
+	for i := range n.In {
+		if i >= len(inv.msgs) || inv.msgs[i] == nil {
+			continue
+		}
+		v, err := n.In[i].take(inv.msgs[i].Value)
+		if err != nil {
+			return fmt.Errorf("message %s from %s: %w", inv.msgs[i].ID, inv.msgs[i].From, err)
+		}
+		inv.args[i] = v
+	}
+	return nil
+}
+
+// first returns the first message that is there.
+func (inv *invocation) first() *message {
+	for _, m := range inv.msgs {
+		if m != nil {
+			return m
+		}
+	}
+	return nil
+}
+
+// depth is how many steps are before the messages that it sends.
+func (inv *invocation) depth() int {
+	depth := 0
+	for _, m := range inv.msgs {
+		if m != nil {
+			depth = max(depth, m.Depth)
+		}
+	}
+	return depth + 1
+}
+
+// close ends what the node may tell, and returns what it told.
+func (inv *invocation) close() (cost float64, set map[string]string, forgot []string) {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	inv.over = true
+	for key := range inv.forgot {
+		forgot = append(forgot, key)
+	}
+	slices.Sort(forgot)
+	return inv.cost, inv.set, forgot
+}

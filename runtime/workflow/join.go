@@ -1,0 +1,94 @@
+package workflow
+
+import (
+	"slices"
+	"time"
+)
+
+// join are the messages that have come to a node that waits for several. The n-th
+// message of each sender make the n-th set, and the sets fire in turn: with one of
+// each, with the first one where any will do, or with what is there after the node's
+// timeout. What comes later for a set that has fired is dropped.
+//
+// It runs ahead of the state: a set that fires here is taken out of the state by the
+// record of its step.
+type join struct {
+	node  *node
+	fired int
+	came  []int // by sender: messages of sets that have fired, or dropped
+	slots [][]*message
+	alarm time.Time // of the set that waits
+}
+
+// newJoin returns the join as a state has it, without the messages that are pending.
+func newJoin(n *node, c *joinCount) *join {
+	j := &join{node: n, came: make([]int, len(n.WaitFor)), slots: make([][]*message, len(n.WaitFor))}
+	if c != nil {
+		j.fired = c.Fired
+		for i, from := range n.WaitFor {
+			j.came[i] = c.Came[from]
+		}
+	}
+	return j
+}
+
+// arrive takes m in. It reports false if m is too late.
+func (j *join) arrive(m *message) bool {
+	slot := j.node.slots[m.From]
+	if j.came[slot]+len(j.slots[slot]) < j.fired {
+		j.came[slot]++
+		return false
+	}
+	j.slots[slot] = append(j.slots[slot], m)
+	return true
+}
+
+// ready returns the messages of the next set if it fires now, by slot, else nil.
+func (j *join) ready(now time.Time) []*message {
+	there := 0
+	for _, list := range j.slots {
+		if len(list) > 0 {
+			there++
+		}
+	}
+	whole := there == len(j.slots) || j.node.Any && there > 0
+	if !whole && !j.timedOut(now) {
+		return nil
+	}
+	set := make([]*message, len(j.slots))
+	for i, list := range j.slots {
+		if len(list) == 0 {
+			continue
+		}
+		set[i] = list[0]
+		j.slots[i] = slices.Delete(list, 0, 1)
+		j.came[i]++
+	}
+	j.fired++
+	return set
+}
+
+// due is when the set that waits goes on without the rest, zero for never.
+func (j *join) due() time.Time {
+	var first time.Time
+	if j.node.WaitTimeout <= 0 {
+		return first
+	}
+	for _, list := range j.slots {
+		if len(list) == 0 {
+			continue
+		}
+		if at := list[0].arrives(); first.IsZero() || at.Before(first) {
+			first = at
+		}
+	}
+	if first.IsZero() {
+		return first
+	}
+	return first.Add(j.node.WaitTimeout)
+}
+
+func (j *join) timedOut(now time.Time) bool {
+	due := j.due()
+	return !due.IsZero() && !now.Before(due)
+}

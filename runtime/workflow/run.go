@@ -1,0 +1,484 @@
+package workflow
+
+import (
+	"container/heap"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/resilgen/resilgen/runtime/resilience"
+)
+
+// grace is how long nodes that run are waited for when their run stops.
+const grace = 10 * time.Second
+
+// run is a run in the hands of its owner. One goroutine drives it; nodes run on
+// others, and tell it what they came to.
+type run struct {
+	e       *engine
+	o       Options
+	id      string
+	owner   string // for people
+	token   string // of this owner
+	log     *runLog
+	s       *state
+	resumed bool // it was begun before
+	used    bool // of what was recorded before
+
+	caller    context.Context
+	nodes     context.Context // of the nodes
+	stopNodes context.CancelCauseFunc
+
+	ready   []*invocation // in turn
+	head    int           // of ready
+	joins   map[string]*join
+	timers  timerHeap
+	dropped []string // came too late, and no record says so yet
+	flying  map[string]*invocation
+	landed  chan *invocation
+	wake    chan struct{} // something else happened
+
+	mu     sync.Mutex
+	asked  []*ask // what nodes want of the run
+	closed bool   // nobody answers any more
+
+	linger   time.Duration // how long it waits in place; negative: as long as it takes
+	limit    error         // which one it has passed
+	stopping bool          // no message is taken any more
+	why      error         // why it stops without an end
+	busy     time.Duration // in which a message could run, and no record says so yet
+	busyFrom time.Time     // since when one can; zero: none can
+	alarm    *time.Timer   // of what is due next
+	undone   int           // invocations that were begun here and are to be done again
+	errs     []error       // of invocations that finally failed here
+
+	// Used again for each record.
+	rec  record
+	step stepRecord
+	last endRecord
+}
+
+// ask is something that a node wants of its run.
+type ask struct {
+	inv  *invocation
+	do   func() error
+	done chan error
+}
+
+func (e *engine) newRun(o Options) *run {
+	return &run{
+		e: e, o: o, id: strings.ToLower(rand.Text()), token: rand.Text()[:16], s: newState(), linger: -1,
+		joins: map[string]*join{}, flying: map[string]*invocation{},
+		landed: make(chan *invocation, e.g.concurrency()), wake: make(chan struct{}, 1),
+	}
+}
+
+// begin starts the run with an input, and drives it.
+func (r *run) begin(ctx context.Context, input Value) error {
+	rec := r.record(kindStart)
+	rec.Start = &startRecord{ID: r.id, Owner: r.owner, Graph: r.e.g.describe(), Input: input, Priority: r.o.Priority}
+	r.caller = ctx
+	live.add(r.token)
+	defer live.remove(r.token)
+	if err := r.commit(rec); err != nil {
+		return err
+	}
+	r.tell(resilience.Event{Kind: resilience.RunStarted})
+	return r.drive(ctx)
+}
+
+// load reads the run out of its log.
+func (r *run) load(ctx context.Context) (err error) {
+	if r.s, err = r.log.read(ctx); err != nil {
+		r.s = newState()
+		return err
+	}
+	r.resumed = true
+	if r.s.ID != r.id {
+		return fmt.Errorf("%w: the log of %q holds run %q", errDamaged, r.id, r.s.ID)
+	}
+	return nil
+}
+
+// goOn takes the run that was loaded, and drives it. One that has ended stays as it
+// is.
+func (r *run) goOn(ctx context.Context) error {
+	r.caller = ctx
+	r.used = true
+	switch {
+	case r.s.Status.Ended():
+		return r.endError()
+	case live.has(r.s.Token):
+		return ErrRunBusy
+	case r.s.Status == Parked && !r.hasNews(ctx):
+		return r.endError()
+	}
+	live.add(r.token)
+	defer live.remove(r.token)
+	if err := r.judge(); err != nil {
+		return err
+	}
+	rec := r.record(kindOwn)
+	rec.Own = &ownRecord{Owner: r.owner}
+	if err := r.commit(rec); err != nil {
+		return err
+	}
+	r.tell(resilience.Event{Kind: resilience.RunResumed})
+	return r.drive(ctx)
+}
+
+// live are the owners that drive a run in this process.
+var live owners
+
+type owners struct{ tokens sync.Map }
+
+func (o *owners) add(token string)    { o.tokens.Store(token, true) }
+func (o *owners) remove(token string) { o.tokens.Delete(token) }
+func (o *owners) has(token string) bool {
+	_, ok := o.tokens.Load(token)
+	return ok
+}
+
+// drive runs what can run until the run ends, parks, waits too long or has to stop.
+func (r *run) drive(ctx context.Context) error {
+	r.nodes, r.stopNodes = context.WithCancelCause(ctx)
+	defer r.stopNodes(nil)
+	defer context.AfterFunc(ctx, r.poke)()
+	defer r.quiet()
+	r.rebuild()
+	for {
+		r.attend()
+		r.dispatch()
+		if len(r.flying) == 0 {
+			if rested, err := r.rest(); rested || err != nil {
+				return err
+			}
+		}
+		if err := r.await(); err != nil {
+			return err
+		}
+	}
+}
+
+// quiet ends what may still poke the run, and answers nodes that still ask.
+func (r *run) quiet() {
+	if r.alarm != nil {
+		r.alarm.Stop()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	for _, a := range r.asked {
+		a.done <- errOver
+	}
+	r.asked = nil
+}
+
+// poke has the run look around.
+func (r *run) poke() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// await waits until something happens, and takes in what a node came to.
+func (r *run) await() error {
+	r.setAlarm()
+	select {
+	case inv := <-r.landed:
+		return r.land(inv)
+	case <-r.wake:
+	}
+	r.attend()
+	if r.nodes.Err() != nil && len(r.flying) > 0 {
+		return r.lastWait()
+	}
+	return nil
+}
+
+// attend looks at what may have happened besides nodes that landed.
+func (r *run) attend() {
+	if r.caller.Err() != nil && !r.stopping {
+		r.stop(context.Cause(r.caller))
+	}
+	r.answer()
+	if len(r.timers) > 0 || r.e.g.Limits.Duration > 0 {
+		now := r.now()
+		r.due(now)
+		r.checkDuration()
+	}
+}
+
+// stop has no message taken any more, and ends the contexts of nodes.
+func (r *run) stop(why error) {
+	r.stopping = true
+	if r.why == nil {
+		r.why = why
+	}
+	r.stopNodes(why)
+}
+
+// lastWait waits for nodes that run when the run stops, and records what they come
+// to; but not for ever.
+func (r *run) lastWait() error {
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	for len(r.flying) > 0 {
+		select {
+		case inv := <-r.landed:
+			if err := r.land(inv); err != nil {
+				return err
+			}
+		case <-r.wake:
+			r.answer()
+		case <-timer.C:
+			r.abandon()
+		}
+	}
+	return nil
+}
+
+// abandon leaves the nodes behind that did not return. What they come to is lost:
+// they run again when the run is resumed.
+func (r *run) abandon() {
+	for _, id := range slices.Sorted(maps.Keys(r.flying)) {
+		inv := r.flying[id]
+		inv.close()
+		r.undone++
+		r.tellOf(inv, resilience.Event{Kind: resilience.MessageNoted, Reason: "abandoned"})
+	}
+	clear(r.flying)
+	r.landed = make(chan *invocation, cap(r.landed))
+}
+
+// rest decides what becomes of a run when none of its nodes runs: it goes on, waits
+// or is over.
+func (r *run) rest() (rested bool, err error) {
+	for !r.resting() {
+		end := r.verdict(nil)
+		if end == nil {
+			break
+		}
+		rec := r.record(kindNote)
+		rec.End = end
+		if err := r.commit(rec); err != nil {
+			return true, r.fail(err)
+		}
+	}
+	switch {
+	case r.resting():
+		r.tellEnd()
+		return true, r.endError()
+	case r.stopping:
+		return true, r.interrupted()
+	case r.queued() > 0 || r.linger < 0 || r.dueWithin(r.linger):
+		return false, nil
+	}
+	r.s.Status = Waiting
+	r.tell(resilience.Event{Kind: resilience.RunPaused, Reason: "waits"})
+	return true, nil
+}
+
+// resting reports whether the records say that nothing follows for now.
+func (r *run) resting() bool { return r.s.Status.Ended() || r.s.Status == Parked }
+
+// interrupted is the end of a run that can be resumed.
+func (r *run) interrupted() error {
+	r.tell(resilience.Event{Kind: resilience.RunPaused, Reason: "stopped", Err: r.why})
+	return r.why
+}
+
+// now is the time of the next record: it never goes back.
+func (r *run) now() time.Time {
+	now := time.Now()
+	if r.log != nil {
+		now = r.e.rt.Now()
+	}
+	if now.Before(r.s.Updated) {
+		return r.s.Updated
+	}
+	return now
+}
+
+// queued is how many invocations wait for their turn.
+func (r *run) queued() int { return len(r.ready) - r.head }
+
+// rebuild makes the queue out of the state.
+func (r *run) rebuild() {
+	for name, n := range r.e.nodes {
+		if n.isJoin() {
+			r.joins[name] = newJoin(n, r.s.Joins[name])
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(r.s.Again)) {
+		r.queueAgain(id, r.s.Again[id])
+	}
+	for _, m := range slices.SortedFunc(maps.Values(r.s.Pending), byArrival) {
+		r.place(m, r.now())
+	}
+}
+
+// queueAgain queues an invocation that was a letter.
+func (r *run) queueAgain(id string, h *held) {
+	n := r.e.nodes[h.Node]
+	inv := &invocation{r: r, id: id, node: n, msgs: h.Messages, again: true}
+	if n == nil {
+		inv.node = &node{Node: &Node{Name: h.Node}, event: r.e.name + "/" + h.Node}
+		inv.wrong = fmt.Errorf("there is no node %s any more", h.Node)
+	} else if n.isJoin() {
+		inv.msgs = make([]*message, len(n.WaitFor))
+		for _, m := range h.Messages {
+			if slot, ok := n.slots[m.From]; ok {
+				inv.msgs[slot] = m
+			}
+		}
+	}
+	r.push(inv)
+}
+
+func (r *run) push(inv *invocation) {
+	if r.head == len(r.ready) {
+		r.ready, r.head = r.ready[:0], 0
+	}
+	r.ready = append(r.ready, inv)
+}
+
+// pop takes the next invocation out of the queue.
+func (r *run) pop() *invocation {
+	inv := r.ready[r.head]
+	r.ready[r.head] = nil
+	r.head++
+	if r.head >= 256 && r.head > len(r.ready)/2 {
+		r.ready = slices.Delete(r.ready, 0, r.head)
+		r.head = 0
+	}
+	return inv
+}
+
+// place puts a message where it belongs: among those that are due later, to its
+// join, or into the queue.
+func (r *run) place(m *message, now time.Time) {
+	if m.Due.After(now) {
+		heap.Push(&r.timers, timer{at: m.Due, seq: m.Seq, m: m})
+		return
+	}
+	if j := r.joins[m.To]; j != nil {
+		if _, ok := j.node.slots[m.From]; ok {
+			r.gather(j, m, now)
+			return
+		}
+	}
+	inv := &invocation{r: r, id: m.ID, node: r.e.nodes[m.To]}
+	inv.one[0] = m
+	inv.msgs = inv.one[:]
+	switch {
+	case inv.node == nil:
+		inv.node = &node{Node: &Node{Name: m.To}, event: r.e.name + "/" + m.To}
+		inv.wrong = fmt.Errorf("message %s from %s: there is no node %s", m.ID, m.From, m.To)
+	case inv.node.isJoin():
+		inv.wrong = fmt.Errorf("message %s from %s: %s does not wait for it", m.ID, m.From, m.To)
+	}
+	r.push(inv)
+}
+
+// gather takes a message in at a join, which may fire.
+func (r *run) gather(j *join, m *message, now time.Time) {
+	if !j.arrive(m) {
+		r.dropped = append(r.dropped, m.ID)
+		r.tell(resilience.Event{Kind: resilience.MessageNoted, Name: j.node.event, Value: m.ID, Reason: "dropped"})
+		return
+	}
+	r.fire(j, now)
+}
+
+// fire queues the sets of a join that are ready.
+func (r *run) fire(j *join, now time.Time) {
+	for set := j.ready(now); set != nil; set = j.ready(now) {
+		inv := &invocation{r: r, node: j.node, msgs: set}
+		there := slices.DeleteFunc(slices.Clone(set), func(m *message) bool { return m == nil })
+		inv.id = joinID(j.node.Name, there)
+		r.push(inv)
+	}
+	r.schedule(j)
+}
+
+// dispatch begins the invocations whose turn it is.
+func (r *run) dispatch() {
+	for !r.stopping && r.queued() > 0 && len(r.flying) < r.atOnce() {
+		if r.limit = r.passed(); r.limit != nil {
+			r.stopping = true // those that run may end as they will
+			break
+		}
+		r.launch(r.pop())
+	}
+	r.clockBusy()
+}
+
+// atOnce is how many nodes may run at a time.
+func (r *run) atOnce() int { return r.e.g.concurrency() }
+
+// launch begins an invocation.
+func (r *run) launch(inv *invocation) {
+	r.flying[inv.id] = inv
+	inv.key = messageKey(r.e.g.storeName(), r.id, inv.id)
+	inv.epoch, inv.memory = uint64(r.s.Epoch), r.s.Memory[inv.node.Name]
+	if inv.wrong == nil {
+		inv.wrong = inv.take()
+	}
+	if inv.wrong != nil {
+		inv.begun, inv.err, inv.returned = time.Now(), inv.wrong, true
+		r.landed <- inv
+		return
+	}
+	go inv.call(r.nodes)
+}
+
+// land takes in what an invocation came to, and records it.
+func (r *run) land(inv *invocation) error {
+	if r.flying[inv.id] != inv {
+		return nil
+	}
+	delete(r.flying, inv.id)
+	if inv.err != nil && inv.wrong == nil && r.nodes.Err() != nil {
+		inv.close() // its run stops: it is not done
+		r.undone++
+		return nil
+	}
+	rec := r.stepOf(inv)
+	err := r.commit(rec)
+	if errors.Is(err, resilience.ErrTooLarge) {
+		rec = r.failure(inv, fmt.Errorf("what it sends is too large: %w", err))
+		err = r.commit(rec)
+	}
+	if err != nil {
+		return r.fail(err)
+	}
+	r.tellStep(inv, rec.Step)
+	now := r.s.Updated
+	for _, m := range rec.Step.Sends {
+		if m.To != end {
+			r.place(m, now)
+		}
+	}
+	return nil
+}
+
+// fail ends the run's stay here, since nothing can be recorded any more. It returns
+// err.
+func (r *run) fail(err error) error {
+	reason := "failed"
+	if errors.Is(err, resilience.ErrFenced) {
+		reason = "fenced"
+	}
+	r.stopping = true
+	r.stopNodes(err)
+	r.tell(resilience.Event{Kind: resilience.RunPaused, Reason: reason, Err: err})
+	return err
+}

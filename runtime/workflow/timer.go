@@ -1,0 +1,97 @@
+package workflow
+
+import (
+	"cmp"
+	"container/heap"
+	"time"
+)
+
+// timer is something that is due at a time: a message, or the end of a join's wait.
+type timer struct {
+	at  time.Time
+	seq uint64
+	m   *message
+	j   *join
+}
+
+// timerHeap is a heap of timers, the next one first.
+type timerHeap []timer
+
+// Len implements [heap.Interface].
+func (h timerHeap) Len() int { return len(h) }
+
+// Less implements [heap.Interface].
+func (h timerHeap) Less(i, k int) bool {
+	return cmp.Or(h[i].at.Compare(h[k].at), cmp.Compare(h[i].seq, h[k].seq)) < 0
+}
+
+// Swap implements [heap.Interface].
+func (h timerHeap) Swap(i, k int) { h[i], h[k] = h[k], h[i] }
+
+// Push implements [heap.Interface].
+func (h *timerHeap) Push(t any) { *h = append(*h, t.(timer)) }
+
+// Pop implements [heap.Interface].
+func (h *timerHeap) Pop() any {
+	old := *h
+	t := old[len(old)-1]
+	old[len(old)-1] = timer{}
+	*h = old[:len(old)-1]
+	return t
+}
+
+// schedule has a join looked at when its wait ends.
+func (r *run) schedule(j *join) {
+	due := j.due()
+	if due.IsZero() || due.Equal(j.alarm) {
+		return
+	}
+	j.alarm = due
+	heap.Push(&r.timers, timer{at: due, j: j})
+}
+
+// due takes in what is due.
+func (r *run) due(now time.Time) {
+	for len(r.timers) > 0 && !r.timers[0].at.After(now) {
+		t := heap.Pop(&r.timers).(timer)
+		if t.m != nil {
+			r.place(t.m, now)
+			continue
+		}
+		r.fire(t.j, now)
+	}
+	r.forgetTimers()
+}
+
+// forgetTimers takes away what joins do not wait for any more: nothing is to wait
+// for it.
+func (r *run) forgetTimers() {
+	for len(r.timers) > 0 && r.timers[0].j != nil && !r.timers[0].at.Equal(r.timers[0].j.due()) {
+		heap.Pop(&r.timers)
+	}
+}
+
+// dueWithin reports whether something is due within a time.
+func (r *run) dueWithin(d time.Duration) bool {
+	return len(r.timers) > 0 && !r.timers[0].at.After(r.now().Add(d))
+}
+
+// setAlarm has the run look around when the next thing is due.
+func (r *run) setAlarm() {
+	var next time.Duration = -1
+	if len(r.timers) > 0 {
+		next = max(r.timers[0].at.Sub(r.now()), 0)
+	}
+	if r.e.g.Limits.Duration > 0 && !r.busyFrom.IsZero() && !r.stopping {
+		if left := max(r.left(), 0); next < 0 || left < next {
+			next = left
+		}
+	}
+	switch {
+	case next < 0:
+	case r.alarm == nil:
+		r.alarm = time.AfterFunc(next, r.poke)
+	default:
+		r.alarm.Reset(next)
+	}
+}
