@@ -18,6 +18,8 @@ type engine struct {
 	rt    *resilience.Runtime
 	g     *Graph
 	name  string // in events and switches
+	owner string // of its runs, for people
+	shape *GraphInfo
 	nodes map[string]*node
 }
 
@@ -38,7 +40,7 @@ func New[In, Out any](rt *resilience.Runtime, g Graph) (*Engine[In, Out], error)
 }
 
 func newEngine(rt *resilience.Runtime, g *Graph) (*engine, error) {
-	e := &engine{rt: rt, g: g, name: g.eventName(), nodes: map[string]*node{}}
+	e := &engine{rt: rt, g: g, name: g.eventName(), owner: newOwner(), shape: g.describe(), nodes: map[string]*node{}}
 	for i := range g.Nodes {
 		n := &node{Node: &g.Nodes[i]}
 		n.event = e.name + "/" + n.Name
@@ -127,14 +129,14 @@ func (e *engine) run(ctx context.Context, in Value, o Options) (*run, error) {
 		return r, r.wrap(err)
 	}
 	if log == nil {
-		return r, r.wrap(r.begin(ctx, in))
+		return r, r.wrap(r.begin(ctx, &startRecord{Input: in}))
 	}
 	r.log = log
 	raw, err := e.g.Input.give(in)
 	if err != nil {
 		return r, r.wrap(err)
 	}
-	err = r.begin(ctx, raw)
+	err = r.begin(ctx, &startRecord{Input: raw, Priority: o.Priority})
 	if errors.Is(err, errKnown) {
 		err = r.known(ctx, raw)
 	}

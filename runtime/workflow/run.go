@@ -48,15 +48,19 @@ type run struct {
 	asked  []*ask // what nodes want of the run
 	closed bool   // nobody answers any more
 
-	linger   time.Duration // how long it waits in place; negative: as long as it takes
-	limit    error         // which one it has passed
-	stopping bool          // no message is taken any more
-	why      error         // why it stops without an end
-	busy     time.Duration // in which a message could run, and no record says so yet
-	busyFrom time.Time     // since when one can; zero: none can
-	alarm    *time.Timer   // of what is due next
-	undone   int           // invocations that were begun here and are to be done again
-	errs     []error       // of invocations that finally failed here
+	linger   time.Duration   // how long it waits in place; negative: as long as it takes
+	halt     <-chan struct{} // closed: no message is to be taken any more
+	late     func() bool     // likewise; nil: never
+	poisoned bool            // its first message is to become a letter
+	owned    bool            // no step was recorded since it was taken
+	limit    error           // which one it has passed
+	stopping bool            // no message is taken any more
+	why      error           // why it stops without an end
+	busy     time.Duration   // in which a message could run, and no record says so yet
+	busyFrom time.Time       // since when one can; zero: none can
+	alarm    *time.Timer     // of what is due next
+	undone   int             // invocations that were begun here and are to be done again
+	errs     []error         // of invocations that finally failed here
 
 	// Used again for each record.
 	rec  record
@@ -73,16 +77,17 @@ type ask struct {
 
 func (e *engine) newRun(o Options) *run {
 	return &run{
-		e: e, o: o, id: strings.ToLower(rand.Text()), token: rand.Text()[:16], s: newState(), linger: -1,
+		e: e, o: o, owner: e.owner, id: strings.ToLower(rand.Text()), token: rand.Text()[:16], s: newState(), linger: -1,
 		joins: map[string]*join{}, flying: map[string]*invocation{},
 		landed: make(chan *invocation, e.g.concurrency()), wake: make(chan struct{}, 1),
 	}
 }
 
-// begin starts the run with an input, and drives it.
-func (r *run) begin(ctx context.Context, input Value) error {
+// begin starts the run that a record describes, and drives it.
+func (r *run) begin(ctx context.Context, start *startRecord) error {
 	rec := r.record(kindStart)
-	rec.Start = &startRecord{ID: r.id, Owner: r.owner, Graph: r.e.g.describe(), Input: input, Priority: r.o.Priority}
+	start.ID, start.Owner, start.Graph = r.id, r.owner, r.e.shape
+	rec.Start = start
 	r.caller = ctx
 	live.add(r.token)
 	defer live.remove(r.token)
@@ -90,6 +95,7 @@ func (r *run) begin(ctx context.Context, input Value) error {
 		return err
 	}
 	r.tell(resilience.Event{Kind: resilience.RunStarted})
+	r.rebuild()
 	return r.drive(ctx)
 }
 
@@ -124,11 +130,17 @@ func (r *run) goOn(ctx context.Context) error {
 	if err := r.judge(); err != nil {
 		return err
 	}
+	r.rebuild()
+	if r.linger >= 0 && r.queued() == 0 && !r.dueWithin(r.linger) && !r.hasNews(ctx) {
+		r.s.Status = Waiting // nobody need take it for that
+		return nil
+	}
 	rec := r.record(kindOwn)
 	rec.Own = &ownRecord{Owner: r.owner}
 	if err := r.commit(rec); err != nil {
 		return err
 	}
+	r.owned = true
 	r.tell(resilience.Event{Kind: resilience.RunResumed})
 	return r.drive(ctx)
 }
@@ -151,7 +163,6 @@ func (r *run) drive(ctx context.Context) error {
 	defer r.stopNodes(nil)
 	defer context.AfterFunc(ctx, r.poke)()
 	defer r.quiet()
-	r.rebuild()
 	for {
 		r.attend()
 		r.dispatch()
@@ -195,6 +206,9 @@ func (r *run) await() error {
 	case inv := <-r.landed:
 		return r.land(inv)
 	case <-r.wake:
+	case <-r.halt:
+		r.halt = nil
+		r.stopping = true
 	}
 	r.attend()
 	if r.nodes.Err() != nil && len(r.flying) > 0 {
@@ -281,9 +295,26 @@ func (r *run) rest() (rested bool, err error) {
 	case r.queued() > 0 || r.linger < 0 || r.dueWithin(r.linger):
 		return false, nil
 	}
+	if err := r.giveBack(); err != nil {
+		return true, err
+	}
 	r.s.Status = Waiting
 	r.tell(resilience.Event{Kind: resilience.RunPaused, Reason: "waits"})
 	return true, nil
+}
+
+// giveBack records that the run was taken and given back in peace, without a step:
+// that is no sign of a node that kills its process.
+func (r *run) giveBack() error {
+	if !r.owned {
+		return nil
+	}
+	rec := r.record(kindOwn)
+	rec.Own = &ownRecord{Released: true}
+	if err := r.commit(rec); err != nil {
+		return r.fail(err)
+	}
+	return nil
 }
 
 // resting reports whether the records say that nothing follows for now.
@@ -291,6 +322,9 @@ func (r *run) resting() bool { return r.s.Status.Ended() || r.s.Status == Parked
 
 // interrupted is the end of a run that can be resumed.
 func (r *run) interrupted() error {
+	if err := r.giveBack(); err != nil {
+		return err
+	}
 	r.tell(resilience.Event{Kind: resilience.RunPaused, Reason: "stopped", Err: r.why})
 	return r.why
 }
@@ -412,6 +446,10 @@ func (r *run) fire(j *join, now time.Time) {
 // dispatch begins the invocations whose turn it is.
 func (r *run) dispatch() {
 	for !r.stopping && r.queued() > 0 && len(r.flying) < r.atOnce() {
+		if r.late != nil && r.late() {
+			r.stopping = true
+			break
+		}
 		if r.limit = r.passed(); r.limit != nil {
 			r.stopping = true // those that run may end as they will
 			break
@@ -422,11 +460,19 @@ func (r *run) dispatch() {
 }
 
 // atOnce is how many nodes may run at a time.
-func (r *run) atOnce() int { return r.e.g.concurrency() }
+func (r *run) atOnce() int {
+	if r.s.goesAlone() {
+		return 1
+	}
+	return r.e.g.concurrency()
+}
 
 // launch begins an invocation.
 func (r *run) launch(inv *invocation) {
 	r.flying[inv.id] = inv
+	if r.poisoned || r.s.isPoisoned() {
+		inv.wrong, r.poisoned = errPoison, false
+	}
 	inv.key = messageKey(r.e.g.storeName(), r.id, inv.id)
 	inv.epoch, inv.memory = uint64(r.s.Epoch), r.s.Memory[inv.node.Name]
 	if inv.wrong == nil {

@@ -427,3 +427,68 @@ func TestInfoOfANode(t *testing.T) {
 		t.Error("a context of nobody tells something")
 	}
 }
+
+// TestNodeThatKillsItsProcess takes a run again and again whose first node never
+// returns, without a word of what became of who had it.
+func TestNodeThatKillsItsProcess(t *testing.T) {
+	stores := resilience.MemoryStores()
+	g := graph(says("A", "B", "C"), works("B", func(ctx context.Context, _ string) (string, error) {
+		<-ctx.Done()
+		return "", ctx.Err()
+	}, end), says("C"))
+	e := opened(t, &stores, g).e
+	for i := range letterAfter + 1 {
+		log := &dyingLog{Log: stores.Log, after: 1}
+		if i == 0 {
+			log.after = 2 // start and A
+		}
+		r := e.newRun(Options{})
+		r.id, r.log = "r", newRunLog(log, g.runKey("r"))
+		ctx, cancel := context.WithCancel(t.Context())
+		log.died = cancel
+		if i == 0 {
+			_ = r.begin(ctx, &startRecord{Input: Raw([]byte(`"in"`))})
+		} else if err := r.load(ctx); err == nil {
+			_ = r.goOn(ctx)
+		}
+		if alone := i >= aloneAfter; (r.atOnce() == 1) != (alone || g.Concurrency <= 1) {
+			t.Errorf("take %d: %d at once", i, r.atOnce())
+		}
+		cancel()
+	}
+	got, err := opened(t, &stores, g).Resume(t.Context(), "r")
+	if !errors.Is(err, ErrParked) || got.NodeFailures["B"] != 1 || len(got.Steps) != 3 || !strings.Contains(got.Steps[1].Err, "each of the last") {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// dyingLog takes so many appends; the last one kills who wrote it.
+type dyingLog struct {
+	resilience.Log
+	after int
+	died  func()
+}
+
+func (l *dyingLog) Append(ctx context.Context, key string, after resilience.Version, body []byte) (resilience.Version, error) {
+	if l.after == 0 {
+		return 0, resilience.ErrClosed
+	}
+	v, err := l.Log.Append(ctx, key, after, body)
+	if l.after--; l.after == 0 {
+		l.died()
+	}
+	return v, err
+}
+
+// A run that is taken and given back in peace is not taken for one that kills.
+func TestGivenBackInPeace(t *testing.T) {
+	stores := resilience.MemoryStores()
+	g := graph(works("A", func(ctx context.Context, _ string) (string, error) { <-ctx.Done(); return "", ctx.Err() }, end))
+	for range 2 * letterAfter {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		if got, err := opened(t, &stores, g).Run(ctx, "in", Options{ID: "r"}); !errors.Is(err, context.DeadlineExceeded) || got.Status != Running {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		cancel()
+	}
+}
