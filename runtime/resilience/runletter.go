@@ -325,14 +325,10 @@ func (b *LetterBox) tellRun(ctx context.Context, l *Letter, by, why string) erro
 	if l.Run == nil {
 		return nil
 	}
-	v, err := b.rt.values()
-	if err != nil {
-		return err
-	}
 	news := runNews{ID: fmt.Sprintf("discard/%s/%d", l.ID, l.Rev), Kind: "discard", At: time.Now().UTC(), By: by, Why: why, Message: l.Run.Message, Letter: l.ID}
 	body, err := json.Marshal(news)
 	if err == nil {
-		err = Post(ctx, largeLog{v}, l.Run.Inbox, news.ID, body)
+		err = b.rt.Post(ctx, l.Run.Inbox, news.ID, body)
 	}
 	if err != nil {
 		return fmt.Errorf("letter %s: tell run %s: %w", l.ID, l.Run.ID, err)

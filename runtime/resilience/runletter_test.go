@@ -287,6 +287,26 @@ func TestSecretsOfARun(t *testing.T) {
 	})
 }
 
+// TestListen wakes who listens to a key of a Runtime, until he stops.
+func TestListen(t *testing.T) {
+	rt, woken := openLetters(t, Options{}), 0
+	post := func(key, id string) {
+		t.Helper()
+		if err := rt.Post(t.Context(), key, id, []byte(`{"id":"`+id+`"}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	post("inbox/r", "before")
+	stop := rt.Listen("inbox/r", func() { woken++ })
+	post("inbox/r", "a")
+	post("inbox/other", "b")
+	stop()
+	post("inbox/r", "c")
+	if woken != 1 || len(rt.listening.of) != 0 {
+		t.Errorf("woken %d times, %d listen", woken, len(rt.listening.of))
+	}
+}
+
 // TestPost puts an id once into a key that another one drops meanwhile.
 func TestPost(t *testing.T) {
 	log, ctx := newMemoryLog(), context.Background()

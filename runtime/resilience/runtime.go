@@ -62,6 +62,7 @@ type Runtime struct {
 	undurable map[string]bool // "" is everything
 
 	wall         wallTime
+	listening    listeners // for what is posted
 	checkpointed []anyCheckpointed
 	upcasts      map[string]func(json.RawMessage) (json.RawMessage, error) // by shape, see Upcast
 
