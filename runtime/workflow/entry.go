@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/resilgen/resilgen/runtime/resilience"
 )
@@ -20,6 +21,22 @@ type entry struct {
 	Parent   string `json:"parent,omitempty"` // of a child: key of the inbox that waits for it
 }
 
+// entryOf returns the entry of a run that begins with an input.
+func (g *Graph) entryOf(id string, in Value) (e entry, err error) {
+	e = entry{ID: id, New: true}
+	if e.Input, err = g.Input.give(in); err != nil {
+		return e, fmt.Errorf("input of run %s: %w", id, err)
+	}
+	if g.PerKey != nil {
+		typed, err := g.Input.take(in)
+		if err != nil {
+			return e, fmt.Errorf("input of run %s: %w", id, err)
+		}
+		e.Key = g.PerKey(typed)
+	}
+	return e, nil
+}
+
 // queueOf is the queue of the runs of g with a priority.
 func (g *Graph) queueOf(priority string) string {
 	name := g.Queue
@@ -32,9 +49,9 @@ func (g *Graph) queueOf(priority string) string {
 	return name
 }
 
-// put adds the entry of a run to the queue of its priority; where it is there already,
-// it comes at once.
-func (g *Graph) put(ctx context.Context, q resilience.Queue, e entry) error {
+// put adds the entry of a run to the queue of its priority, to be claimed after a time;
+// one that is there already and waits for longer comes then.
+func (g *Graph) put(ctx context.Context, q resilience.Queue, e entry, after time.Duration) error {
 	if q == nil {
 		return fmt.Errorf("put run %s: %w: the stores have no queue", e.ID, resilience.ErrNoStore)
 	}
@@ -42,11 +59,11 @@ func (g *Graph) put(ctx context.Context, q resilience.Queue, e entry) error {
 	if err != nil {
 		return fmt.Errorf("put run %s: %w", e.ID, err)
 	}
-	return q.Put(ctx, g.queueOf(e.Priority), e.ID, body, 0)
+	return q.Put(ctx, g.queueOf(e.Priority), e.ID, body, after)
 }
 
 // nudge has a run of a worker looked at soon: there is something in its inbox. Where
 // that fails it is seen all the same, when the run is looked at next.
 func (g *Graph) nudge(ctx context.Context, q resilience.Queue, s *state) error {
-	return g.put(ctx, q, entry{ID: s.ID, Priority: s.Priority, Key: s.PerKey})
+	return g.put(ctx, q, entry{ID: s.ID, Priority: s.Priority, Key: s.PerKey}, 0)
 }

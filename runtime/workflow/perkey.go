@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/fnv"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -53,76 +54,70 @@ func keyLook(n, place int) time.Duration {
 }
 
 // keyLine has the runs that wait for their key in this process, so that the first of
-// them comes again as soon as a run of the key is over. Those of other processes
-// look for themselves.
+// them comes again as soon as a run of the key is over, and meanwhile looks often.
+// Those of other processes look for themselves.
 type keyLine struct {
 	mu   sync.Mutex
-	keys map[string]*line
+	keys map[string][]inLine
 }
 
-// line are the runs that wait for one key, in the order in which they came.
-type line struct {
-	ids   []string
-	again map[string]func() // brings a run back, by id
+// inLine is a run that waits for its key. again has its entry come after a time, if
+// not earlier; for one that somebody else has run meanwhile that does no harm.
+type inLine struct {
+	id    string
+	again func(after time.Duration)
 }
 
-// wait puts a run into the line of its key, and returns how many are before it.
-func (k *keyLine) wait(key, id string, again func()) (place int) {
+// wait puts a run at the end of the line of its key, and returns how many are before
+// it.
+func (k *keyLine) wait(key string, run inLine) (place int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.keys == nil {
-		k.keys = map[string]*line{}
+		k.keys = map[string][]inLine{}
 	}
-	l := k.keys[key]
-	if l == nil {
-		l = &line{again: map[string]func(){}}
-		k.keys[key] = l
-	}
-	if l.again[id] == nil {
-		l.ids = append(l.ids, id)
-	}
-	l.again[id] = again
-	return len(l.again) - 1
+	k.keys[key] = append(k.keys[key], run)
+	return len(k.keys[key]) - 1
 }
 
-// leave takes a run out of the line: it has come.
+// leave takes a run out of the line, since its entry has come. The one that is first
+// then looks often.
 func (k *keyLine) leave(key, id string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if l := k.keys[key]; l != nil {
-		delete(l.again, id)
-		k.trim(key, l)
+	if first, changed := k.remove(key, id); changed {
+		first.again(keyLookLast)
 	}
 }
 
-// next brings the first run of the line back.
+// next has the first run of the line come at once.
 func (k *keyLine) next(key string) {
-	if again := k.first(key); again != nil {
-		again()
+	k.mu.Lock()
+	var first inLine
+	if line := k.keys[key]; len(line) > 0 {
+		first = line[0]
 	}
+	k.mu.Unlock()
+	if first.again == nil {
+		return
+	}
+	k.leave(key, first.id)
+	first.again(0)
 }
 
-func (k *keyLine) first(key string) func() {
+// remove takes a run out of a line, and returns the one that is first now if that was
+// not so before.
+func (k *keyLine) remove(key, id string) (first inLine, changed bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	l := k.keys[key]
-	if l == nil {
-		return nil
+	line := k.keys[key]
+	i := slices.IndexFunc(line, func(l inLine) bool { return l.id == id })
+	if i < 0 {
+		return first, false
 	}
-	k.trim(key, l)
-	if len(l.ids) == 0 {
-		return nil
-	}
-	return l.again[l.ids[0]] // it leaves when it comes
-}
-
-// trim takes those out of the front that have left, and the line if nobody is in it.
-// k.mu is held.
-func (k *keyLine) trim(key string, l *line) {
-	for len(l.ids) > 0 && l.again[l.ids[0]] == nil {
-		l.ids = l.ids[1:]
-	}
-	if len(l.ids) == 0 {
+	line = slices.Delete(line, i, i+1)
+	if len(line) == 0 {
 		delete(k.keys, key)
+		return first, false
 	}
+	k.keys[key] = line
+	return line[0], i == 0
 }
