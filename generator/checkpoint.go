@@ -85,7 +85,7 @@ func (r *resolver) compared(x *templates.Checkpoint, w *templates.Wrapper, m *te
 	}
 	x.Plain = x.Plain && len(x.Seen) > 0
 	if len(x.Seen) > 1 {
-		x.Args = r.names.declare(lower(strings.TrimPrefix(w.Type, "Resilient")) + m.Name + "Work")
+		x.Args = r.names.declare(lower(w.Base) + m.Name + "Work")
 	}
 }
 

@@ -22,7 +22,7 @@ func (r *resolver) letters(i *policy.Interface, w *templates.Wrapper, m *types.F
 		return nil
 	}
 	sig, key := m.Signature(), i.Key+"."+m.Name()
-	base := lower(strings.TrimPrefix(w.Type, "Resilient")) + upper(m.Name())
+	base := lower(w.Base) + upper(m.Name())
 	l := &templates.Letters{
 		Args: r.names.declare(base + "Args"), Queue: queueOf(w, e), AfterFallback: e.Bool("deadLetter.afterFallback"),
 		Panics: e.List("deadLetter.when").Has("panic"), Idempotent: alwaysIdempotent(e),

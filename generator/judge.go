@@ -29,7 +29,7 @@ func (p *goPackage) toLint(i *policy.Interface, m *types.Func, e *policy.Effecti
 	sig := m.Signature()
 	named := slices.ContainsFunc(i.LeaveOut, func(n policy.Name) bool { return n.Text == m.Name() })
 	return &lint.Method{
-		Policy: e, Sig: sig, Ctx: contextIndex(sig), Err: errorIndex(sig), LeaveOut: i.LeaveOutAll || named,
+		Policy: e, Sig: sig, Ctx: contextIndex(sig), Err: errorIndex(sig), LeaveOut: i.LeaveOutAll || named, Node: i.Section() != "interfaces",
 		Uncarried: func() (string, string) { return p.uncarried(m, e) },
 	}
 }

@@ -27,6 +27,9 @@ type resolver struct {
 	kept []LetterReport
 	// typeParams are those of the interface that is resolved.
 	typeParams *types.TypeParamList
+	// graphs and pipelines are proved when all that they may refer to is known.
+	graphs    []*graph
+	pipelines []*pipeline
 }
 
 // guarded is an interface with the policy of each of its methods.
@@ -54,6 +57,7 @@ func resolve(c Config, set *policy.Set, pkg *goPackage) *resolution {
 		all.files = append(all.files, r.run())
 		all.resolvers = append(all.resolvers, r)
 	}
+	all.graphs()
 	together(all.guarded())
 	return all
 }
@@ -96,6 +100,9 @@ func (all *resolution) result(c Config) ([]*templates.File, error) {
 			c.Warn(e)
 		}
 	}
+	if len(errs) == 0 && !workflowsPrinted {
+		errs = all.unprinted()
+	}
 	if len(errs) > 0 {
 		return nil, errs
 	}
@@ -126,7 +133,7 @@ func (r *resolver) run() *templates.File {
 		face, why := r.pkg.find(i.Of)
 		found = append(found, face)
 		if why != "" {
-			r.complain(i.Pos, "RG091", "interfaces", why)
+			r.complain(i.Pos, "RG091", i.Section(), why)
 			continue
 		}
 		r.hidden(i, face)
@@ -135,6 +142,10 @@ func (r *resolver) run() *templates.File {
 	r.names.addImport("time", "time")
 	r.names.addImport(contextPath, "context")
 	r.names.addImport("errors", "errors")
+	if len(r.file.Workflows)+len(r.file.Pipelines) > 0 {
+		r.names.addImport(workflowPath, "workflow")
+		r.names.addImport("iter", "iter")
+	}
 	for _, face := range found {
 		if face != nil {
 			r.importsOf(face)
@@ -142,9 +153,12 @@ func (r *resolver) run() *templates.File {
 	}
 	r.classify(out)
 	for n, i := range r.file.Interfaces {
-		if found[n] != nil {
-			out.Wrappers = append(out.Wrappers, r.wrapper(i, found[n]))
+		if found[n] == nil {
+			continue
 		}
+		w := r.wrapper(i, found[n])
+		out.Wrappers = append(out.Wrappers, w)
+		r.graphOf(out, i, found[n], w)
 	}
 	out.Imports = r.names.list()
 	return out
@@ -214,14 +228,14 @@ func (r *resolver) wrapper(i *policy.Interface, face *goInterface) *templates.Wr
 	r.typeParams = face.params
 	name := upper(i.Name)
 	w := &templates.Wrapper{
-		Key: r.pkg.Name + "." + i.Name, Iface: face.typ, Short: face.name, Link: face.name,
-		Type: r.names.declare("Resilient" + name), New: r.names.declare("NewResilient" + name),
+		Key: r.pkg.Name + "." + i.Name, Iface: face.typ, Short: face.name, Link: face.name, Base: name,
 		Source: enumerate(i.Sources), Unwrap: true, Error: r.errorType(),
 	}
 	if face.pkg != r.pkg.types {
 		w.Link = face.pkg.Path() + "." + face.name
 		w.Key = face.pkg.Name() + "." + i.Name
 	}
+	r.nameWrapper(i, w)
 	for n := range face.params.Len() {
 		p := face.params.At(n)
 		w.TypeParams = append(w.TypeParams, templates.Var{Name: p.Obj().Name(), Type: p.Constraint()})
@@ -236,6 +250,12 @@ func (r *resolver) wrapper(i *policy.Interface, face *goInterface) *templates.Wr
 	}
 	w.Unwrap = w.Unwrap && !types.Implements(face.typ, errorType) // an Unwrap of an error is Go's
 	w.Fields = holding(fields)
+	if w.Nodes {
+		w.Unwrap = false
+		for _, e := range effective {
+			r.refuseParts(i, e)
+		}
+	}
 	declared := map[string]bool{} // in the methods
 	for n, m := range face.methods {
 		method := r.method(i, w, m, effective[n], declared)
@@ -266,6 +286,41 @@ func (r *resolver) wrapper(i *policy.Interface, face *goInterface) *templates.Wr
 	r.guarded = append(r.guarded, &guarded{r, i, face, w, effective})
 	w.Summary = summary(w, effective, face.promoted)
 	return w
+}
+
+// nameWrapper names a wrapper and what makes it. That of handlers nobody but the
+// generated code knows.
+func (r *resolver) nameWrapper(i *policy.Interface, w *templates.Wrapper) {
+	switch i.Section() {
+	case "workflows":
+		w.Key = "workflow/" + i.Key
+	case "pipelines":
+		w.Key = "pipeline/" + i.Key
+	default:
+		w.Type, w.New = r.names.declare("Resilient"+w.Base), r.names.declare("NewResilient"+w.Base)
+		w.Base = strings.TrimPrefix(w.Type, "Resilient")
+		return
+	}
+	w.Nodes = true
+	w.Type, w.New = r.names.declare(lower(w.Base)), r.names.declare("new"+w.Base)
+}
+
+// graphOf remembers the workflow or the pipeline that an interface has the
+// handlers of.
+func (r *resolver) graphOf(out *templates.File, i *policy.Interface, face *goInterface, w *templates.Wrapper) {
+	switch {
+	case i.Section() == "interfaces":
+	case face.params.Len() > 0:
+		r.complain(i.Pos, wiring, i.Section()+"."+i.Key, face.name+" has type parameters, and messages have types that are known: name an interface without")
+	case len(face.promoted) > 0:
+		r.complain(i.Pos, wiring, i.Section()+"."+i.Key, face.name+" has the method "+face.promoted[0]+", which this package cannot name")
+	case i.Workflow != nil:
+		g := r.newGraph(i.Workflow, face, w)
+		r.graphs, out.Workflows = append(r.graphs, g), append(out.Workflows, g.out)
+	default:
+		p := r.newPipeline(i.Pipeline, face, w)
+		r.pipelines, out.Pipelines = append(r.pipelines, p), append(out.Pipelines, p.out)
+	}
 }
 
 // enumerate joins words as prose does.
@@ -355,7 +410,7 @@ func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Fu
 	}
 	closes := closers(out)
 	if several := len(out.Results) > 2 || len(out.Results) == 2 && (out.Err == 0 || closes); (out.Abandon || out.Hedge) && several || (out.Cache != nil || out.Checkpoint != nil) && len(out.Results) > 2 {
-		out.Bundle = r.names.declare(lower(strings.TrimPrefix(w.Type, "Resilient")) + m.Name() + "Results")
+		out.Bundle = r.names.declare(lower(w.Base) + m.Name() + "Results")
 	}
 	bundleNames(out, sig)
 	_, use := lint.Outliving(sig)
@@ -524,7 +579,7 @@ func (r *resolver) matcherLiteral(w *templates.Wrapper, m *templates.Method, k *
 	}
 	if own != nil {
 		verb := k.Path[strings.LastIndexByte(k.Path, '.')+1:]
-		own.Func = r.names.declare(strings.TrimSuffix(verb, "On") + strings.TrimPrefix(w.Type, "Resilient") + m.Name)
+		own.Func = r.names.declare(strings.TrimSuffix(verb, "On") + w.Base + m.Name)
 		own.Doc = own.Func + " " + matcherDoc[verb] + "."
 		r.importMatcher(own)
 		m.Matchers = append(m.Matchers, own)

@@ -2,7 +2,6 @@ package generator
 
 import (
 	"go/types"
-	"strings"
 
 	"github.com/resilgen/resilgen/generator/lint"
 	"github.com/resilgen/resilgen/generator/policy"
@@ -48,7 +47,7 @@ func (r *resolver) held(w *templates.Wrapper, m *templates.Method, sig *types.Si
 	case lint.Pairs:
 		h.Func = "HeldSeq2"
 	default:
-		name := lower(strings.TrimPrefix(w.Type, "Resilient")) + m.Name
+		name := lower(w.Base) + m.Name
 		h.Type, h.Embedded = r.names.declare(name+"Held"), r.names.declare(name+"Result")
 		h.Hold = "hold"
 		if obj, _, _ := types.LookupFieldOrMethod(sig.Results().At(result).Type(), false, r.pkg.types, h.Hold); obj != nil {

@@ -51,6 +51,7 @@ type Wrapper struct {
 	// Nodes says that it guards the nodes of a workflow or the stages of a pipeline,
 	// and nobody else uses it.
 	Nodes   bool
+	Base    string // what generated names contain: Gateway of ResilientGateway
 	Recv    string // name of the receiver
 	Methods []*Method
 	// Fields are the names of the struct's fields, Vars of the constructor's

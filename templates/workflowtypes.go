@@ -33,6 +33,7 @@ type Workflow struct {
 	Forbid      []Handoff
 	Runs        Runs
 	Schedules   []Schedule
+	DeadLetters string // queue of the letters of its nodes; "" is the workflow's own
 	// Recv is the receiver of the methods of Type and Handle.
 	Recv string
 }
@@ -119,11 +120,10 @@ type Handoff struct{ From, To string }
 type Runs struct {
 	// PerKey is a string over the input, which it calls PerKeyVar: parameter 0. It is
 	// nil if there is none.
-	PerKey     *Expr
-	PerKeyVar  string
-	Max        int
-	Queue      string
-	Priorities []string
+	PerKey    *Expr
+	PerKeyVar string
+	Max       int
+	Queue     string // from which workers take runs; "" is the workflow's own
 }
 
 // Schedule starts runs.

@@ -16,6 +16,7 @@ type Method struct {
 	Sig      *types.Signature
 	Ctx, Err int  // index of the context parameter and of the error result, -1 if none
 	LeaveOut bool // parts that cannot act are left out, not refused
+	Node     bool // of a workflow, or a stage of a pipeline: what became of it is reported
 	// Uncarried says which argument no letter can hold, and what to do; "" for none.
 	// nil: nobody knows.
 	Uncarried func() (what, do string)

@@ -79,7 +79,7 @@ func (e Example) Source() string {
 func Rules() []Rule { return slices.Clone(sorted()) }
 
 var sorted = sync.OnceValue(func() []Rule {
-	list := slices.Concat(timeRules, retryRules, breakerRules, sharingRules, fallbackRules, orderRules, limitRules, hedgeRules, deadLetterRules, checkpointRules, signatureRules, fileRules)
+	list := slices.Concat(timeRules, retryRules, breakerRules, sharingRules, fallbackRules, orderRules, limitRules, hedgeRules, deadLetterRules, checkpointRules, signatureRules, fileRules, workflowRules)
 	slices.SortFunc(list, func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })
 	return list
 })

@@ -16,7 +16,7 @@ func Reading(name string) bool {
 }
 
 func silentLoss(m *Method) string {
-	if m.Policy.Str("fallback.value") != "zero" || m.Policy.Bool("deadLetter.afterFallback") || Reading(m.Policy.Method) || m.Policy.Idempotent() && m.Sig.Results().Len() > 1 {
+	if m.Node || m.Policy.Str("fallback.value") != "zero" || m.Policy.Bool("deadLetter.afterFallback") || Reading(m.Policy.Method) || m.Policy.Idempotent() && m.Sig.Results().Len() > 1 {
 		return ""
 	}
 	return "fallback.value: zero reports success for what was not done, and nothing keeps it: deadLetter: {afterFallback: true} does, or let a fallback func keep or refuse it"

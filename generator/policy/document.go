@@ -41,6 +41,9 @@ var documentParts = map[string]func(*bytes.Buffer){
 	"{{deadLetter}}":     func(b *bytes.Buffer) { keyTables(b, inEntry, "deadLetter") },
 	"{{chaos}}":          func(b *bytes.Buffer) { keyTables(b, inEntry, "chaos") },
 	"{{order}}":          func(b *bytes.Buffer) { keyRows(b, func(k *Key) bool { return k.Path == "order" }) },
+	"{{workflows}}":      func(b *bytes.Buffer) { keyRows(b, func(k *Key) bool { return k.Places&InWorkflow != 0 }) },
+	"{{nodes}}":          func(b *bytes.Buffer) { keyRows(b, func(k *Key) bool { return k.Places&InNode != 0 }) },
+	"{{pipelines}}":      func(b *bytes.Buffer) { keyRows(b, func(k *Key) bool { return k.Places&(InPipeline|InStage) != 0 }) },
 	"{{values}}":         valueTable,
 	"{{later}}":          laterTable,
 	"{{matchers}}":       matcherTable,
@@ -100,7 +103,7 @@ func (k *Key) typeText() string {
 var typeNames = map[Type]string{
 	Duration: "duration", Durations: "list of durations", Int: "integer", Number: "number", Percent: "percent",
 	Bool: "`true` or `false`", Condition: "`true`, `false`, a Go condition in quotes, or a mapping", Text: "name", Func: "Go func", Expression: "Go expression, quoted", Matchers: "list of matchers",
-	Texts: "list of texts", Pairs: "mapping of parameters to Go names", Bytes: "size",
+	Texts: "list of texts", Cron: "cron expression, quoted", Pairs: "mapping of parameters to Go names", Bytes: "size",
 }
 
 func (k *Key) meaning() string {

@@ -215,7 +215,6 @@ func TestFileErrors(t *testing.T) {
 		{"version in quotes", "version: \"1\"", "version: wants 1"},
 		{"unknown key", "version: 1\ninterface: {}", "r.yaml:2:1: interface: unknown key (did you mean interfaces?) (RG090)"},
 		{"part at the root", "version: 1\nretry: {}", "retry: belongs to a policy or a method"},
-		{"not built", "version: 1\nworkflows: {}", "r.yaml:2:1: workflows: not available yet"},
 		{"no value", "version: 1\npreset:", "r.yaml:2:1: preset: has no value"},
 		{"preset", "version: 1\npreset: prod", "preset: \"prod\" is none of production"},
 		{"statusOf", "version: 1\nstatusOf: [a]", "statusOf: wants a func, not a list"},

@@ -19,7 +19,11 @@ type File struct {
 	Permanent    []Name // expanded: no name of errors is left
 	StatusOf     Name
 	RetryAfterOf Name
-	Interfaces   []*Interface // in the order of the file, then of the annotations
+	// Interfaces are in the order of the file, then of the annotations. Among them
+	// are those of the handlers of workflows and pipelines.
+	Interfaces []*Interface
+	Workflows  []*Workflow
+	Pipelines  []*Pipeline
 
 	pos       Pos
 	presetPos Pos
@@ -54,6 +58,9 @@ type Interface struct {
 	Name        string
 	LeaveOutAll bool
 	LeaveOut    []Name
+	// Workflow or Pipeline is set where these are the handlers of one.
+	Workflow *Workflow
+	Pipeline *Pipeline
 	// Sources are the names of the files that speak about it.
 	Sources []string
 
@@ -63,6 +70,20 @@ type Interface struct {
 	leavePos Pos
 	methods  []*methods
 }
+
+// Section is the key of the file under which the interface stands.
+func (i *Interface) Section() string {
+	switch {
+	case i.Workflow != nil:
+		return "workflows"
+	case i.Pipeline != nil:
+		return "pipelines"
+	}
+	return "interfaces"
+}
+
+// synthetic reports whether the interface is that of handlers.
+func (i *Interface) synthetic() bool { return i.Workflow != nil || i.Pipeline != nil }
 
 // methods is an entry for the methods that one of the patterns matches.
 type methods struct {
@@ -204,6 +225,10 @@ func (r *reader) fileValue(f *File, k *Key, n *yaml.Node) {
 		r.each(k, n, func(p pair) { r.policy(f, p) })
 	case "interfaces":
 		r.each(k, n, func(p pair) { r.iface(f, p) })
+	case "workflows":
+		r.each(k, n, func(p pair) { r.workflow(f, p) })
+	case "pipelines":
+		r.each(k, n, func(p pair) { r.pipeline(f, p) })
 	}
 }
 

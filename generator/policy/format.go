@@ -31,7 +31,14 @@ func (f *File) Format() []byte {
 	root.name("statusOf", f.StatusOf)
 	root.name("retryAfterOf", f.RetryAfterOf)
 	for _, i := range f.Interfaces {
-		root.child("interfaces").iface(i)
+		switch {
+		case i.Workflow != nil:
+			root.child("workflows").workflow(i.Workflow)
+		case i.Pipeline != nil:
+			root.child("pipelines").pipeline(i.Pipeline)
+		default:
+			root.child("interfaces").iface(i)
+		}
 	}
 	var b strings.Builder
 	root.print(&b, 0)
@@ -43,6 +50,7 @@ type tree struct {
 	key  string
 	text string
 	kids []*tree
+	list bool // kids are entries of a list
 }
 
 // child returns the key of the mapping, made if it is missing.
@@ -97,7 +105,7 @@ func (t *tree) iface(i *Interface) {
 func (t *tree) entry(e *entry) {
 	for _, v := range e.values {
 		at := t
-		for name := range strings.SplitSeq(v.Key.Path, ".") {
+		for _, name := range steps(v.Key.Path) {
 			at = at.child(name)
 		}
 		at.text = v.text()
@@ -110,6 +118,8 @@ func (t *tree) ignores(list []ignore) {
 		t.child("lint").child("ignore").child(i.id).text = strconv.QuoteToASCII(i.reason)
 	}
 }
+
+func steps(path string) []string { return strings.Split(path, ".") }
 
 // text returns the value as written in YAML, "" for a mapping.
 func (v Value) text() string {
@@ -179,15 +189,20 @@ func word(text string) string {
 
 func (t *tree) print(b *strings.Builder, depth int) {
 	for _, kid := range t.kids {
-		fmt.Fprintf(b, "%s%s:", strings.Repeat("  ", depth), word(kid.key))
+		name, under := strings.Repeat("  ", depth)+word(kid.key), depth+1
+		if t.list {
+			name, under = strings.Repeat("  ", depth)+"- "+word(kid.key), depth+2
+		}
 		switch {
 		case kid.text != "":
-			b.WriteString(" " + kid.text + "\n")
+			fmt.Fprintf(b, "%s: %s\n", name, kid.text)
+		case len(kid.kids) == 0 && t.list:
+			b.WriteString(name + "\n")
 		case len(kid.kids) == 0:
-			b.WriteString(" {}\n")
+			b.WriteString(name + ": {}\n")
 		default:
-			b.WriteString("\n")
-			kid.print(b, depth+1)
+			b.WriteString(name + ":\n")
+			kid.print(b, under)
 		}
 	}
 }

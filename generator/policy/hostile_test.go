@@ -83,6 +83,10 @@ func hostile() map[string]string {
 		"errors chain":     errorsChain(8_000),
 		"key lists":        "version: 1\ninterfaces: {G: {methods: {\"" + strings.Repeat("A*,", 60_000) + "B\": none}}}",
 		"wildcards":        "version: 1\ninterfaces: {G: {methods: {\"" + strings.Repeat("*a", 60_000) + "\": none}}}",
+		"nodes":            manyNodes(10_000),
+		"edges":            "version: 1\nworkflows: {R: {handlers: N, entry: A, nodes: {A: {next: [" + manyNames(30_000) + "]}}}}",
+		"stages":           "version: 1\npipelines: {P: {handlers: S, stages: [" + manyNames(30_000) + "]}}",
+		"cron":             "version: 1\nworkflows: {R: {handlers: N, entry: A, nodes: {A: {next: [end]}}, schedules: {s: {input: f, cron: \"" + strings.Repeat("1,", 120_000) + "1 * * * *\"}}}}",
 		"expression":       "version: 1\ninterfaces: {G: {circuitBreaker: {perKey: \"" + strings.Repeat("(", 100_000) + "\"}}}",
 	}
 }
@@ -147,6 +151,15 @@ func deepPolicies(n int) string {
 	return b.String()
 }
 
+func manyNodes(n int) string {
+	var b strings.Builder
+	b.WriteString("version: 1\nworkflows: {R: {handlers: N, entry: N0, nodes: {\n")
+	for i := range n {
+		fmt.Fprintf(&b, "  N%d: {next: [N%d, end]},\n", i, (i+1)%n)
+	}
+	return b.String() + "}}}\n"
+}
+
 func manyNames(n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -165,7 +178,7 @@ func errorsChain(n int) string {
 }
 
 // inOrder are long files that Read finds nothing wrong with.
-var inOrder = map[string]bool{"names": true, "long duration": true, "many interfaces": true, "many methods": true, "deep policies": true}
+var inOrder = map[string]bool{"names": true, "long duration": true, "many interfaces": true, "many methods": true, "edges": true, "deep policies": true}
 
 func TestHostileFilesEnd(t *testing.T) {
 	for name, text := range hostile() {

@@ -30,6 +30,7 @@ const (
 	Texts      Type = "texts"      // List, of what Key.item lets in
 	Pairs      Type = "pairs"      // Pairing, of Go names
 	Bytes      Type = "size"       // int, written 256MiB
+	Cron       Type = "cron"       // string, five fields
 	structural Type = "structure"  // read by code of its own: interfaces, methods
 )
 
@@ -42,6 +43,10 @@ const (
 	InPolicy
 	InInterface
 	InMethod
+	InWorkflow
+	InNode
+	InPipeline
+	InStage
 
 	inEntry = InPolicy | InInterface | InMethod
 )
@@ -184,7 +189,7 @@ var table = sync.OnceValue(func() *keyTable {
 		otherKeys(),
 		healthKeys(),
 		orderKeys(),
-		hintKeys(), laterKeys(),
+		hintKeys(), workflowKeys(), pipelineKeys(), laterKeys(),
 	} {
 		t.keys = append(t.keys, group...)
 	}

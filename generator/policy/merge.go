@@ -14,11 +14,15 @@ type merged struct {
 	lint   []ignore
 	errs   *Errors
 	warns  *Errors // nil unless somebody wants RG093
+	nodes  bool    // of a workflow
 }
 
 // clear forgets the layers so far: none, or a use of its own.
 func (m *merged) clear() {
 	m.values, m.lint = make(map[string]Value), slices.Clone(m.file.lint)
+	if m.nodes {
+		m.values["idempotent"] = Value{Key: Lookup("idempotent"), V: true, Origin: "every node of a workflow"}
+	}
 }
 
 // clone returns a copy to merge more over.

@@ -75,7 +75,7 @@ func TestReadOverridesComplains(t *testing.T) {
 		"version: 1\npermanent: [ErrX]":                               "o.yaml:2:1: permanent" + compiled,
 		"version: 1\npreset: prod":                                    `o.yaml:2:9: preset: "prod" is none of production, development, testing`,
 		"version: 1\nintrfaces: {}":                                   "o.yaml:2:1: intrfaces: unknown key (did you mean interfaces?)",
-		"version: 1\nworkflows: {}":                                   "o.yaml:2:1: workflows: not available yet",
+		"version: 1\nworkflows: {}":                                   "o.yaml:2:1: workflows: compiled in: change the policy file and generate again (RG099)",
 		"version: 1\ndisable: retry":                                  `o.yaml:2:10: disable: wants a list of parts, like [retry], not "retry"`,
 		"version: 1\ndisable: [rety, hedge]":                          "o.yaml:2:11: disable: there is no part rety (did you mean retry?)",
 		"version: 1\ndisable: [deadLetter]":                           "o.yaml:2:11: disable: deadLetter stays, so that nothing is lost or done twice: Runtime.SetDurable and RESILIENCE_DURABLE switch off what is durable",

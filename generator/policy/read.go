@@ -123,6 +123,7 @@ func (s *set) host(name string) *Interface {
 // check reports what only the whole set shows.
 func (s *set) check() {
 	s.names()
+	s.handlers()
 	for _, f := range s.files {
 		s.errs = append(s.errs, f.checkPolicies()...)
 		s.errs = append(s.errs, f.checkLists()...)
@@ -143,14 +144,49 @@ func (s *set) names() {
 		}
 		outs[f.Out()] = f
 		for _, i := range f.Interfaces {
-			if other := bases[i.Name]; other != nil && (other.file != f || other.Key == i.Key) {
-				s.claimed(f, i.Pos, "interfaces."+i.Key, "already in %s: give one of them a name of its own with of:", other.Pos)
-				continue
-			} else if other != nil {
-				s.claimed(f, i.Pos, "interfaces."+i.Key, "generates the names of %s, at %s: give one of them a name of its own with of:", other.Key, other.Pos)
+			if other := bases[i.Name]; other != nil {
+				s.twoNames(f, i, other)
 				continue
 			}
 			bases[i.Name] = i
+		}
+	}
+}
+
+// twoNames reports an interface that generates the names of another one.
+func (s *set) twoNames(f *File, i, other *Interface) {
+	key := i.Section() + "." + i.Key
+	switch {
+	case i.Of == other.Of && i.synthetic() != other.synthetic():
+		// See handlers.
+	case i.synthetic() && other.Section() == i.Section():
+		s.claimed(f, i.Pos, key, "already in %s: give one of them another name", other.Pos)
+	case i.synthetic() || other.synthetic():
+		s.claimed(f, i.Pos, key, "generates the names of %s.%s, at %s: give one of them another name", other.Section(), other.Key, other.Pos)
+	case other.file != f || other.Key == i.Key:
+		s.claimed(f, i.Pos, key, "already in %s: give one of them a name of its own with of:", other.Pos)
+	default:
+		s.claimed(f, i.Pos, key, "generates the names of %s, at %s: give one of them a name of its own with of:", other.Key, other.Pos)
+	}
+}
+
+// handlers reports an interface that is wrapped, and is that of handlers, which
+// are guarded already.
+func (s *set) handlers() {
+	graphs := make(map[string]*Interface)
+	for _, f := range s.files {
+		for _, i := range f.Interfaces {
+			if i.synthetic() {
+				graphs[i.Of] = i
+			}
+		}
+	}
+	for _, f := range s.files {
+		for _, i := range f.Interfaces {
+			if of := graphs[i.Of]; of != nil && !i.synthetic() {
+				s.errs = append(s.errs, f.errorAt(i.Pos, "RG0A0", "interfaces."+i.Key,
+					"%s are the handlers of %s.%s, at %s, which calls each under its policy: write the policies there", i.Of, of.Section(), of.Key, of.Pos))
+			}
 		}
 	}
 }

@@ -67,7 +67,7 @@ func (i *Interface) effective(method Method, errs *Errors, base func() *merged) 
 
 // base merges what the interface says about all its methods.
 func (i *Interface) base(errs, warns *Errors) *merged {
-	m := &merged{file: i.file, errs: errs, warns: warns}
+	m := &merged{file: i.file, errs: errs, warns: warns, nodes: i.Workflow != nil}
 	m.clear()
 	for _, l := range i.layers {
 		m.use(l.base.Text)
@@ -122,7 +122,7 @@ func (i *Interface) unmatched(methods []Method, errs *Errors) {
 	}
 	for _, m := range i.methods {
 		for _, p := range m.patterns {
-			if len(*errs) > maxErrors {
+			if len(*errs) > maxErrors || i.synthetic() { // who knows the graph says more
 				return
 			}
 			i.unmatchedPattern(m, p, methods, names, errs)

@@ -24,6 +24,7 @@ const (
 	methodsPattern = `^` + globs + `+$`
 
 	identifierPattern = `^` + letter + inWord + `*$`
+	handoffPattern    = `^ *` + letter + dashed + `* *-> *` + letter + dashed + `* *$`
 	sizePattern       = `^[1-9][0-9]*(B|KiB|MiB|GiB)$`
 )
 
@@ -42,6 +43,10 @@ func Schema() []byte {
 		"policy":    object("", InPolicy),
 		"interface": object("", InInterface),
 		"method":    object("", InMethod),
+		"workflow":  object("workflows", InWorkflow),
+		"pipeline":  object("pipelines", InPipeline),
+		"node":      beside(object("workflows.nodes", InNode)),
+		"stage":     beside(object("pipelines.stages", InStage)),
 	}
 	for _, k := range Keys() {
 		if k.Type == Part && k.Built {
@@ -83,14 +88,14 @@ func (k *Key) schema() node {
 	var forms []any
 	switch {
 	case k.Type == structural:
-		return structures[k.Path]()
+		return structureOf(k.Path)
 	case k.Type == Part:
 		forms = append(forms, ref(k.Path))
 		if k.plain() {
 			forms = append(forms, node{"const": true})
 		}
 	case k.Type == Section:
-		forms = append(forms, object(k.Path, inEntry))
+		forms = append(forms, object(k.Path, k.Places))
 		if k.GoField != "" {
 			forms = append(forms, node{"const": true})
 		}
@@ -195,6 +200,65 @@ var structures = map[string]func() node{
 		reasons := named(checkID.String(), node{"type": "string", "minLength": 1})
 		return node{"type": "object", "additionalProperties": false, "properties": node{"ignore": reasons}}
 	},
+}
+
+// graphStructures describe those of workflows and pipelines.
+func graphStructures() map[string]func() node {
+	name := func() node { return node{"type": "string", "pattern": identifierPattern} }
+	goName := func() node { return node{"type": "string", "minLength": 1} }
+	names := func() node { return node{"type": "array", "minItems": 1, "uniqueItems": true, "items": name()} }
+	mapping := func(path string) node { return object(path, InNode) }
+	return map[string]func() node{
+		"workflows":          func() node { return named(identifierPattern, ref("workflow")) },
+		"workflows.handlers": goName,
+		"workflows.entry":    name,
+		"workflows.use":      policyNode,
+		"workflows.lint":     structures["lint"],
+		"workflows.roles":    func() node { return named(policyPattern, names()) },
+		"workflows.forbid": func() node {
+			return node{"type": "array", "minItems": 1, "uniqueItems": true, "items": node{"type": "string", "pattern": handoffPattern}}
+		},
+		"workflows.schedules":         func() node { return named(policyPattern, object("workflows.schedules", InWorkflow)) },
+		"workflows.nodes":             func() node { return named(identifierPattern, ref("node")) },
+		"workflows.nodes.next":        names,
+		"workflows.nodes.waitFor":     func() node { return node{"anyOf": []any{names(), mapping("workflows.nodes.waitFor")}} },
+		"workflows.nodes.waitFor.any": names,
+		"workflows.nodes.waitFor.all": names,
+		"workflows.nodes.signal":      func() node { return node{"anyOf": []any{goName(), mapping("workflows.nodes.signal")}} },
+		"workflows.nodes.signal.type": func() node { return node{"type": "string", "pattern": matcherPattern} },
+		"workflows.nodes.workflow":    name,
+		"workflows.nodes.pipeline":    name,
+		"pipelines":                   func() node { return named(identifierPattern, ref("pipeline")) },
+		"pipelines.handlers":          goName,
+		"pipelines.use":               policyNode,
+		"pipelines.lint":              structures["lint"],
+		"pipelines.stages": func() node {
+			return node{"type": "array", "minItems": 1, "items": node{"anyOf": []any{name(), oneOf(ref("stage"))}}}
+		},
+	}
+}
+
+// oneOf describes a mapping of one name of the user's.
+func oneOf(value node) node {
+	n := named(identifierPattern, value)
+	n["minProperties"], n["maxProperties"] = 1, 1
+	return n
+}
+
+func structureOf(path string) node {
+	if own := structures[path]; own != nil {
+		return own()
+	}
+	return graphStructures()[path]()
+}
+
+// beside is a mapping of the keys of a method and of others.
+func beside(own node) node {
+	all := object("", InMethod)
+	for name, n := range own["properties"].(node) {
+		all["properties"].(node)[name] = n
+	}
+	return all
 }
 
 func policyNode() node { return node{"type": "string", "pattern": policyPattern} }

@@ -89,7 +89,7 @@ func (r *reader) unknown(p pair, parent string, place Place) {
 		return
 	}
 	path := joinPath(parent, show(p.name))
-	allowed := children(parent, place)
+	allowed := slices.Concat(ownKeys(parent, place), children(parent, place))
 	names := make([]string, len(allowed))
 	for i, k := range allowed {
 		names[i] = k.name()
@@ -106,6 +106,10 @@ func (r *reader) unknown(p pair, parent string, place Place) {
 		r.add(r.at(p.key), "RG090", path, "belongs to a policy or a method: policies: {name: {%s: …}}", p.name)
 		return
 	}
+	if k := Lookup(p.name); place&(InWorkflow|InPipeline) != 0 && parent != "" && k != nil && k.Places&InMethod != 0 {
+		r.add(r.at(p.key), "RG090", path, "belongs to one of the %s, or to the policy that use: names for all of them", graphParts[place])
+		return
+	}
 	if near := Nearest(p.name, names); near != "" {
 		r.add(r.at(p.key), "RG090", path, "unknown key (did you mean %s?)", near)
 		return
@@ -115,6 +119,21 @@ func (r *reader) unknown(p pair, parent string, place Place) {
 		return
 	}
 	r.add(r.at(p.key), "RG090", path, "unknown key; there are %s", strings.Join(names, ", "))
+}
+
+// graphParts are what has policies in a workflow and in a pipeline.
+var graphParts = map[Place]string{InWorkflow: "nodes", InPipeline: "stages"}
+
+// ownKeys are the keys that a node or a stage has beside those of a method.
+func ownKeys(parent string, place Place) []*Key {
+	switch {
+	case parent != "":
+	case place&InNode != 0:
+		return children("workflows.nodes", InNode)
+	case place&InStage != 0:
+		return children("pipelines.stages", InStage)
+	}
+	return nil
 }
 
 func builtinPart(name string) bool {

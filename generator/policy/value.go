@@ -44,6 +44,8 @@ func (k *Key) scalar(n *yaml.Node) (any, complaint) {
 		return k.boolean(n)
 	case Enum:
 		return k.enum(n)
+	case Cron:
+		return k.cron(n)
 	case Func:
 		if !isString(n) || !token.IsIdentifier(n.Value) && !isQualified(n.Value) {
 			return nil, wrong("%s is not the name of a Go func", kindOf(n))
