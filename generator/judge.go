@@ -94,7 +94,7 @@ func (r *resolver) idle(i *policy.Interface, w *templates.Wrapper, methods []*po
 	if _, ignored := first.Ignores(id); ignored {
 		return
 	}
-	d := r.file.Error(i.Pos, id, "interfaces."+i.Key, fmt.Sprintf("the inherited %s acts on no method, since none is marked idempotent: "+
+	d := r.file.Error(i.Pos, id, i.Section()+"."+i.Key, fmt.Sprintf("the inherited %s acts on no method, since none is marked idempotent: "+
 		"add %s for what may run twice, or %s: none", part, proposal(names), part))
 	d.Warning = true
 	r.errs = append(r.errs, d)
@@ -133,10 +133,13 @@ func together(found []*guarded) {
 // renamed warns of generated types that are not called what they usually are,
 // because the package has the name.
 func (r *resolver) renamed(i *policy.Interface, w *templates.Wrapper, name string, methods []*policy.Effective) {
-	usual := map[string]string{"Resilient" + name: w.Type, "NewResilient" + name: w.New, name + "Fallback": w.Fallback, name + "Secondary": w.Secondary}
+	usual := map[string]string{name + "Fallback": w.Fallback, name + "Secondary": w.Secondary}
+	if !w.Nodes {
+		usual["Resilient"+name], usual["NewResilient"+name] = w.Type, w.New
+	}
 	for _, want := range slices.Sorted(maps.Keys(usual)) {
 		if got := usual[want]; got != "" && got != want && len(methods) > 0 {
-			r.warn(methods[0], "RG09A", "interfaces."+i.Key, fmt.Sprintf("the name %s is taken, so what is generated is called %s", want, got))
+			r.warn(methods[0], "RG09A", i.Section()+"."+i.Key, fmt.Sprintf("the name %s is taken, so what is generated is called %s", want, got))
 		}
 	}
 }

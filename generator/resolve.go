@@ -133,7 +133,7 @@ func (r *resolver) run() *templates.File {
 		face, why := r.pkg.find(i.Of)
 		found = append(found, face)
 		if why != "" {
-			r.complain(i.Pos, "RG091", i.Section(), why)
+			r.complain(i.OfPos(), "RG091", i.Section(), why)
 			continue
 		}
 		r.hidden(i, face)

@@ -82,6 +82,14 @@ func (i *Interface) Section() string {
 	return "interfaces"
 }
 
+// OfPos is where the Go interface is named.
+func (i *Interface) OfPos() Pos {
+	if i.synthetic() {
+		return i.of.Pos
+	}
+	return i.Pos
+}
+
 // synthetic reports whether the interface is that of handlers.
 func (i *Interface) synthetic() bool { return i.Workflow != nil || i.Pipeline != nil }
 
