@@ -57,7 +57,7 @@ func targeted(i *policy.Interface, target string) (method string, ok bool) {
 func explain(pkg *goPackage, i *policy.Interface, f *policy.File, only string) (string, error) {
 	face, why := pkg.find(i.Of)
 	if why != "" {
-		return "", policy.Errors{f.Error(i.Pos, "RG091", "interfaces", why)}
+		return "", policy.Errors{f.Error(i.OfPos(), "RG091", i.Section(), why)}
 	}
 	effective, errs := i.Resolve(shapes(face))
 	if len(errs) > 0 {
@@ -65,15 +65,16 @@ func explain(pkg *goPackage, i *policy.Interface, f *policy.File, only string) (
 	}
 	var b strings.Builder
 	var names []string
+	explainGraph(&b, i, only)
 	for n, m := range face.methods {
 		names = append(names, m.Name())
 		if only != "" && m.Name() != only {
 			continue
 		}
 		lint.Run(pkg.toLint(i, m, effective[n]))
-		explainMethod(&b, i.Name+"."+m.Name(), f.Preset, effective[n])
+		explainMethod(&b, i.Called()+"."+m.Name(), f.Preset, effective[n])
 	}
-	if text := pkg.optional(face, f); only == "" && text != "" {
+	if text := pkg.optional(face, f); only == "" && text != "" && i.Section() == "interfaces" {
 		b.WriteString(i.Name + "\n" + text + "\n")
 	}
 	if b.Len() == 0 {

@@ -110,13 +110,13 @@ func (f *overridesFile) say(o policy.Override, about, key string, warning bool, 
 // means returns the methods that a name means, and all names there are.
 func (f *overridesFile) means(name string) (list []named, known []string) {
 	for _, g := range f.guarded {
-		iface := g.by.pkg.Name + "." + g.iface.Name
+		iface, between := g.called()
 		known = append(known, iface)
 		for _, e := range g.methods {
 			if e.None() {
 				continue
 			}
-			method := iface + "." + e.Method
+			method := iface + between + e.Method
 			known = append(known, method)
 			if meansMethod(name, g.by.pkg.Path, iface, method) {
 				list = append(list, named{method, e})
@@ -126,13 +126,22 @@ func (f *overridesFile) means(name string) (list []named, known []string) {
 	return list, known
 }
 
+// called is what the runtime calls the interface, and what stands between that and
+// the name of a method.
+func (g *guarded) called() (name, between string) {
+	if g.wrapper.Nodes {
+		return g.wrapper.Key, "/"
+	}
+	return g.by.pkg.Name + "." + g.iface.Name, "."
+}
+
 // interfaceRead reports whether the interface of a name that means no method was
 // read: then the name is wrong wherever the file goes.
 func (f *overridesFile) interfaceRead(name string) bool {
 	for _, g := range f.guarded {
-		iface := g.by.pkg.Name + "." + g.iface.Name
+		iface, between := g.called()
 		for i := range name {
-			if name[i] == '.' && meansMethod(name[:i], g.by.pkg.Path, iface, "") {
+			if name[i:i+1] == between && meansMethod(name[:i], g.by.pkg.Path, iface, "") {
 				return true
 			}
 		}
@@ -146,7 +155,7 @@ func meansMethod(name, pkg, iface, method string) bool {
 	if i := strings.IndexAny(name, "@#"); i >= 0 {
 		name = name[:i]
 	}
-	if dir, rest := path.Split(name); dir != "" {
+	if dir, rest := path.Split(name); dir != "" && !strings.Contains(iface, "/") {
 		base, tail, _ := strings.Cut(rest, ".")
 		if dir+base != pkg {
 			return false

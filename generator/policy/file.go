@@ -82,6 +82,15 @@ func (i *Interface) Section() string {
 	return "interfaces"
 }
 
+// Called is what the interface is called where its methods are named: handlers
+// have the name of their workflow or pipeline.
+func (i *Interface) Called() string {
+	if i.synthetic() {
+		return i.Key
+	}
+	return i.Name
+}
+
 // OfPos is where the Go interface is named.
 func (i *Interface) OfPos() Pos {
 	if i.synthetic() {
