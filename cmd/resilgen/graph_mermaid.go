@@ -21,7 +21,7 @@ func mermaid(c *chart) []byte {
 		letters = letters || v.letter
 	}
 	if letters {
-		fmt.Fprintf(&b, "  letters[(\"dead letters<br/>%s\")]\n", mermaidText(c.letters))
+		fmt.Fprintf(&b, "  letters[(\"%s\")]\n", strings.TrimSuffix("dead letters<br/>"+mermaidText(c.letters), "<br/>"))
 	}
 	for _, a := range c.arrows {
 		line := "-->"

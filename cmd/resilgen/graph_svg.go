@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"strings"
 )
 
 // Sizes of what is drawn, in pixels.
@@ -145,7 +146,7 @@ func legend(c *chart) []string {
 	told("dashed arrows: the node picks which are taken", choice)
 	told("bar on top: waits for those whose arrows end there", join)
 	told("arrows upwards: cycles", back)
-	told("⊠ what finally failed is kept: dead letters in "+c.letters, letter)
+	told(strings.TrimSuffix("⊠ what finally failed is kept as a dead letter, in "+c.letters, ", in "), letter)
 	return list
 }
 

@@ -16,6 +16,13 @@ func text(c *chart, color bool) []byte {
 		fmt.Fprintln(&b, clean(note))
 	}
 	fmt.Fprintln(&b)
+	b.Write(branches(c))
+	return b.Bytes()
+}
+
+// branches is the tree of a chart alone.
+func branches(c *chart) []byte {
+	var b bytes.Buffer
 	t := &tree{chart: c, out: &b, back: c.back(), leaving: make([][]int, len(c.vertices)), left: make([]int, len(c.vertices)), drawn: make([]bool, len(c.vertices)), wide: treeWidth(c)}
 	for i, a := range c.arrows {
 		t.leaving[a.from] = append(t.leaving[a.from], i)
@@ -23,8 +30,12 @@ func text(c *chart, color bool) []byte {
 			t.left[a.to]++
 		}
 	}
+	roots := make([]bool, len(c.vertices)) // before any is drawn
+	for v, n := range t.left {
+		roots[v] = n == 0
+	}
 	for v := range c.vertices {
-		if t.left[v] == 0 && !t.drawn[v] {
+		if roots[v] {
 			t.vertex(v, "", "")
 		}
 	}
