@@ -69,6 +69,16 @@ RESILIENCE_ENABLED=false shows what happens without a policy.
 
   resilgen simulate Gateway.Charge --arrivals 200/s --outage 30s --latency p50=20ms,p99=400ms --failures 5%
 `,
+	"graph": `usage: resilgen graph Research [flags]
+
+Draws a workflow or a pipeline that the policies here declare: its nodes with
+their policies in words, joins, choices, signals, fallbacks and where dead letters
+go. The format is text for a terminal, mermaid for documents, or svg, which needs
+nothing to be looked at but a browser. What a run has made of it resilgen runs
+graph draws.
+
+  resilgen graph Research -o research.svg
+`,
 	"schema": `usage: resilgen schema
 
 Prints the JSON Schema of policy files, for editors.
@@ -99,6 +109,8 @@ func (env *environment) help(verb string) {
 		flags = env.lintFlags()
 	case "diff":
 		flags = env.diffFlags()
+	case "graph":
+		flags, _ = env.graphFlags()
 	case "simulate":
 		flags, _ = env.simulateFlags()
 	default:

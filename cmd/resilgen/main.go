@@ -46,6 +46,7 @@ const usage = `resilgen writes resilient wrappers around Go interfaces.
   resilgen diff [flags] [revision]   what got weaker, stronger or other since a git revision, or another file
   resilgen explain Gateway[.Charge]  print effective policies, where each value comes from, the worst case
   resilgen simulate Gateway.Charge   what a policy makes of a load and an outage, in virtual time, with the real runtime
+  resilgen graph Research            draw a workflow or a pipeline: text, Mermaid or SVG
   resilgen explain RG023             print what a check is about, with an example
   resilgen dlq VERB [flags]          look at the calls that finally failed, mend and replay them
   resilgen ckpt VERB [flags]         look at the results that were kept so that nothing is done twice
@@ -65,8 +66,8 @@ type verb func(ctx context.Context, env *environment, args []string) error
 func verbs() map[string]verb {
 	table := map[string]verb{
 		"generate": generate, "check": check, "init": initialize, "explain": explain, "lint": lintVerb, "diff": changes,
-		"simulate": simulate,
-		"schema":   schema, "completion": completion, "version": version,
+		"simulate": simulate, "graph": graphVerb,
+		"schema": schema, "completion": completion, "version": version,
 	}
 	for _, g := range groups() {
 		table[g.name] = func(ctx context.Context, env *environment, args []string) error { return g.run(ctx, env, args) }
@@ -156,7 +157,7 @@ func (env *environment) call(ctx context.Context, name string, v verb, args []st
 	}
 	for _, arg := range args {
 		switch {
-		case name == "generate" || name == "check" || name == "lint" || name == "diff" || name == "simulate":
+		case name == "generate" || name == "check" || name == "lint" || name == "diff" || name == "simulate" || name == "graph":
 		case wantsHelp(arg):
 			env.help(name)
 			return nil
