@@ -50,25 +50,6 @@ type source interface {
 	work(ctx context.Context, t *turn) (rest, error)
 }
 
-// turn is a try to go on with a run.
-type turn struct {
-	entry entry // what the queue knows of the run
-	owner string
-	// stopping is closed when no step is to be started any more: those that run are
-	// waited for and recorded.
-	stopping <-chan struct{}
-	late     func() bool   // likewise, asked before each step
-	giveUp   bool          // the first message of a run that is not in the log becomes a letter
-	linger   time.Duration // for how long it waits in place for a time, a signal or a child
-}
-
-// rest is how a run stands after a turn.
-type rest struct {
-	status Status
-	due    time.Time          // of the first message, where the run waits for a time
-	inbox  resilience.Version // up to which its inbox was taken
-}
-
 // newWorker returns a worker for one workflow.
 func newWorker(s source, o WorkerOptions) *Worker {
 	return &Worker{options: o, sources: []source{s}, owner: newOwner()}
