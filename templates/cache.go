@@ -46,8 +46,11 @@ func cached(w *Wrapper, m *Method) []jen.Code {
 	if m.Checkpoint != nil {
 		found = rt("Outcome").Values()
 	}
+	lines = append(lines, jen.If(jen.List(jen.Id(x.Kept), jen.Id(x.OK)).Op(":=").Add(cache).Dot("Get").Call(key), jen.Id(x.OK)).Block(jen.Return(kept(m, x.Kept, found)...)))
+	if m.Checkpoint == nil {
+		lines = append(lines, panics(w, m)...)
+	}
 	lines = append(lines,
-		jen.If(jen.List(jen.Id(x.Kept), jen.Id(x.OK)).Op(":=").Add(cache).Dot("Get").Call(key), jen.Id(x.OK)).Block(jen.Return(kept(m, x.Kept, found)...)),
 		jen.List(jen.Id(x.Kept), jen.Id(m.Call)).Op(":=").Add(cache).Dot("Fill").Call(caller(m), key, execution(w, m, x.Uncached)))
 	if m.Checkpoint != nil {
 		return append(lines, jen.Return(kept(m, x.Kept, jen.Id(m.Call))...))

@@ -221,7 +221,7 @@ func panics(w *Wrapper, m *Method) []jen.Code {
 	}
 	value := func() *jen.Statement { return jen.Id(m.Letters.Value) }
 	panicked := m.letters(w).Dot("Panicked").Call(jen.Op("&").Id(m.Call), arguments(w, m), value())
-	if m.Checkpoint != nil { // there is no call outside of it
+	if m.keeps() { // there is no call outside of it
 		panicked = m.letters(w).Dot("PanickedUnder").Call(caller(m), arguments(w, m), value())
 	}
 	return []jen.Code{jen.Defer().Func().Params().Block(
@@ -237,10 +237,10 @@ func keep(w *Wrapper, m *Method) []jen.Code {
 	err := func() *jen.Statement { return jen.Id(m.Results[m.Err].Name) }
 	failure := jen.Id(m.Call).Dot("Err").Call()
 	kept := jen.Add(err()).Op("=").Add(m.letters(w)).Dot("Keep").Call(jen.Op("&").Id(m.Call), arguments(w, m), err())
-	if m.Checkpoint != nil {
+	if m.keeps() {
 		kept = jen.Add(err()).Op("=").Add(m.letters(w)).Dot("KeepOutcome").Call(caller(m), jen.Id(m.Call), arguments(w, m), err())
 	}
-	known := m.Hedge || m.Checkpoint != nil // err is that of the call already
+	known := m.Hedge || m.keeps() // err is that of the call already
 	there := func() *jen.Statement {
 		if known {
 			return jen.If(err().Op("!=").Nil())
@@ -336,16 +336,21 @@ func under(f *jen.File, w *Wrapper, m *Method, results []jen.Code) {
 	comment(f, m.Letters.Under+" is "+m.Name+" under a context, which is that of a replay.")
 	list := append([]jen.Code{jen.Id(m.Letters.Ctx).Qual(contextPath, "Context")}, params(m)...)
 	fn := f.Func().Params(jen.Id(w.Recv).Add(pointer(w))).Id(m.Letters.Under).Params(list...).Params(results...)
-	if m.Checkpoint == nil {
+	inner, letters := *m, *m.Letters // behind what keeps results there is no caller's context
+	letters.Under, inner.Letters = "", &letters
+	switch {
+	case m.Checkpoint != nil:
+		fn.Block(recorded(w, m)...)
+		f.Line()
+		unrecorded(f, w, &inner)
+	case m.Cache != nil:
+		fn.Block(cached(w, m)...)
+		f.Line()
+		uncached(f, w, &inner)
+	default:
 		fn.Block(body(w, m)...)
 		f.Line()
-		return
 	}
-	fn.Block(recorded(w, m)...)
-	f.Line()
-	inner, letters := *m, *m.Letters // behind its checkpoints there is no caller's context
-	letters.Under, inner.Letters = "", &letters
-	unrecorded(f, w, &inner)
 }
 
 // schemas declares the JSON Schemas of letters, behind everything else.

@@ -8,22 +8,12 @@ import (
 	"github.com/resilgen/resilgen/generator/policy"
 )
 
-// keptOrCached is about letters and a cache, of which one that is written for the
-// method itself replaces one that was inherited.
-func keptOrCached(m *Method) []Finding {
-	if !m.Policy.Has("deadLetter") || !m.Policy.Has("cache") {
-		return nil
+// keptAgain says that what is remembered of one failure makes letters of others.
+func keptAgain(m *Method) string {
+	if ttl := m.Policy.Dur("cache.negativeTTL"); m.Policy.Has("cache") && ttl > 0 {
+		return fmt.Sprintf("cache.negativeTTL: %s answers calls with a failure that it remembers, and each of them is kept as a letter; leave it out", ttl)
 	}
-	letters, cache := m.Policy.Own("deadLetter"), m.Policy.Own("cache")
-	switch {
-	case cache && !letters:
-		m.Policy.Drop("deadLetter", "what is cached is only read")
-	case letters && !cache:
-		m.Policy.Drop("cache", "a call that is kept is one that does something")
-	default:
-		return []Finding{{ID: "RG070", Error: true, Part: "deadLetter", Pos: letterPos(m), Msg: "deadLetter and cache exclude each other: a letter is a call that is to be made after all, a cache saves making it; write deadLetter: none or cache: none"}}
-	}
-	return nil
+	return ""
 }
 
 // nobodyTakes names a result that is in use after the call.

@@ -125,6 +125,7 @@ var checks = []Check{
 	{ID: "RG063", Part: "hedge", Error: true, Find: lastHedgeTooLate},
 	{ID: "RG064", Part: "hedge", Find: hedgesWhenCold},
 	{ID: "RG065", Part: "hedge", Find: hedgeWithoutBudget},
+	{ID: "RG070", Part: "deadLetter", Find: keptAgain, At: letterPos},
 	{ID: "RG073", Part: "deadLetter", Find: fullUnsaid, At: letterPos},
 	{ID: "RG074", Part: "deadLetter", Find: replayAsks},
 	{ID: "RG076", Part: "deadLetter", Error: true, Find: keptForNothing, At: letterPos},
@@ -149,7 +150,7 @@ var checks = []Check{
 // RG061).
 func Run(m *Method) []Finding {
 	list := append(once(m, "RG011", "retry"), once(m, "RG061", "hedge")...)
-	list = append(append(list, oneOfBoth(m)...), keptOrCached(m)...)
+	list = append(list, oneOfBoth(m)...)
 	for _, c := range checks {
 		if !m.Policy.Has(c.Part) {
 			continue

@@ -8,10 +8,10 @@ func keeps(imports, takes, returns string) string {
 const kept = "{timeout: {total: 1s}, idempotent: true, deadLetter: {overflow: reject}}"
 
 var deadLetterRules = []Rule{
-	{ID: "RG070", Doc: "a method keeps results or failed calls, not both", Severity: Fact,
-		Why:   "A cache answers for calls that need not be made; a letter is a call that must be made after all. A method of both kinds is neither: its replay would be answered by the cache, and its failure shared by callers that each keep a letter of one execution.",
-		Fires: Example{Policy: "{timeout: {total: 1s}, cache: {ttl: 1m, key: id}, deadLetter: {overflow: reject}}"},
-		Holds: Example{Policy: "{timeout: {total: 1s}, idempotent: true, deadLetter: {overflow: reject}}"}},
+	{ID: "RG070", Doc: "one failure is not kept as many letters", Severity: Warning,
+		Why:   "A failure that the cache remembers fails every call with its key, as fast as they come, and each is kept by itself. One outage of a second fills the queue with calls that were never made.",
+		Fires: Example{Policy: "{timeout: {total: 1s}, idempotent: true, cache: {ttl: 1m, key: id, negativeTTL: 1s}, deadLetter: {overflow: reject}}"},
+		Holds: Example{Policy: "{timeout: {total: 1s}, idempotent: true, cache: {ttl: 1m, key: id}, deadLetter: {overflow: reject}}"}},
 	{ID: "RG071", Doc: "a replay leaves nothing open", Severity: Fact,
 		Why:   "A replay has no caller. What it opens, a stream, a body, rows, nobody reads and nobody closes: each letter would leak a connection when it is replayed.",
 		Fires: Example{Policy: "{timeout: {open: 1s}, idempotent: true, deadLetter: {overflow: reject}}", Go: keeps("\t\"io\"\n", "id string", "(io.ReadCloser, error)")},

@@ -155,8 +155,7 @@ func (c *Cache[K, V]) Fill(ctx context.Context, key K, f func(context.Context) (
 	fl, value, known := c.join(ctx, p, key, f)
 	switch {
 	case fl == nil:
-		known.caller = ctx
-		return value, known
+		return value, known.under(ctx)
 	case fl.around(ctx):
 		return f(ctx)
 	}
@@ -165,8 +164,7 @@ func (c *Cache[K, V]) Fill(ctx context.Context, key K, f func(context.Context) (
 		return zero, p.leaving(ctx)
 	}
 	value, known = fl.result()
-	known.caller = ctx
-	return value, known
+	return value, known.under(ctx)
 }
 
 // leaving is the outcome of a call whose caller left.
@@ -181,7 +179,8 @@ func (c *Cache[K, V]) join(ctx context.Context, p *plan, key K, f func(context.C
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s := c.slots[key]; s != nil {
-		if value, known, ok := c.answer(s); ok {
+		value, known, ok := c.answer(p, s)
+		if ok && (known.err == nil && known.stale == nil || !p.replays(ctx)) {
 			return nil, value, known
 		}
 	}
@@ -201,7 +200,7 @@ func (c *Cache[K, V]) join(ctx context.Context, p *plan, key K, f func(context.C
 }
 
 // answer tells what is known of the slot without an execution. c.mu is held.
-func (c *Cache[K, V]) answer(s *cacheSlot[K, V]) (value V, known Outcome, ok bool) {
+func (c *Cache[K, V]) answer(p *plan, s *cacheSlot[K, V]) (value V, known Outcome, ok bool) {
 	k, now := s.kept.Load(), sinceEpoch()
 	switch {
 	case now < k.fresh:
@@ -211,7 +210,7 @@ func (c *Cache[K, V]) answer(s *cacheSlot[K, V]) (value V, known Outcome, ok boo
 		return value, Outcome{}, false
 	case now < k.usable:
 		c.stale++
-		return k.value, Outcome{poor: true}, true
+		return k.value, Outcome{plan: p, poor: true, stale: k.failed.err}, true
 	}
 	c.hit(s)
 	return value, k.failed, true
@@ -223,15 +222,15 @@ func (c *Cache[K, V]) answer(s *cacheSlot[K, V]) (value V, known Outcome, ok boo
 func (c *Cache[K, V]) land(ctx context.Context, p *plan, key K, fl *flight[V]) {
 	c.end(ctx, c.guard.rt, p.name, key, fl, func() {
 		if fl.began == c.clears && !fl.exited && fl.panicked == nil {
-			c.keep(&p.Caching, key, fl)
+			c.keep(p, key, fl)
 		}
 	})
 }
 
 // keep keeps what an execution came to, and lets an older value answer for its
 // failure. c.mu is held.
-func (c *Cache[K, V]) keep(conf *Caching, key K, fl *flight[V]) {
-	now, o := sinceEpoch(), fl.outcome
+func (c *Cache[K, V]) keep(p *plan, key K, fl *flight[V]) {
+	now, o, conf := sinceEpoch(), fl.outcome, &p.Caching
 	if o.err == nil {
 		if !o.poor {
 			fresh := after(now, conf.TTL)
@@ -245,14 +244,14 @@ func (c *Cache[K, V]) keep(conf *Caching, key K, fl *flight[V]) {
 		k = *s.kept.Load()
 	}
 	if o.kinds&callersOrOurs == 0 && conf.NegativeTTL > 0 {
-		o.caller = nil // a request must not live as long as what it came to
+		o.caller, o.failed, o.tries = nil, nil, 0 // a request must not live as long as what it came to
 		k.failed, k.until = o, after(now, conf.NegativeTTL)
 	}
 	if s != nil || k.until > now {
 		c.put(conf, key, &k)
 	}
 	if now < k.usable && o.kinds&(KindCanceled|KindCallerDeadline) == 0 {
-		fl.value, fl.outcome = k.value, Outcome{poor: true}
+		fl.value, fl.outcome = k.value, Outcome{plan: p, poor: true, stale: o.err}
 		c.stale += int64(fl.waiting)
 	}
 }

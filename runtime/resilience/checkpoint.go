@@ -202,8 +202,7 @@ func (c *Checkpoints[V, A]) share(ctx context.Context, key string, args A, f fun
 		return v, Outcome{caller: ctx, err: json.Unmarshal(fl.text, &v)}
 	}
 	v, o = fl.result()
-	o.caller = ctx
-	return v, o
+	return v, o.under(ctx)
 }
 
 // join returns the execution for key, and whether it was begun for this call. It

@@ -17,6 +17,7 @@ type Outcome struct {
 	again  bool // see MayRepeat
 	tries  int32
 	failed *Call // that was executed, where letters of it are kept
+	stale  error // what a value answers for that is too old
 }
 
 // Outcome returns how the call ended.
@@ -42,6 +43,16 @@ func (o Outcome) WantsFallback() bool {
 		observer.tell(o.caller, Event{Kind: FallbackUsed, Time: time.Now(), Name: o.plan.name, Err: o.err})
 	}
 	return true
+}
+
+// under is o for a call under ctx. A value that is too old does not make it
+// a success where it replays a letter.
+func (o Outcome) under(ctx context.Context) Outcome {
+	o.caller = ctx
+	if o.stale != nil && o.plan.letters {
+		o.plan.notesFallback(ctx, o.stale)
+	}
+	return o
 }
 
 // MayRepeat is [Call.MayRepeat].

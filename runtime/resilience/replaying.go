@@ -59,6 +59,16 @@ func (r *replaying) fail(f *LetterFailure) {
 	r.failed = f
 }
 
+// replays reports whether a call under ctx is the replay of a letter: what is
+// remembered of a failure does not answer it.
+func (p *plan) replays(ctx context.Context) bool {
+	if !p.letters {
+		return false
+	}
+	r, _ := ctx.Value(replayKey{}).(*replaying)
+	return r != nil && r.guard.name == p.name
+}
+
 // notesFallback notes that a fallback is about to answer, for the replay that the
 // call may be.
 func (p *plan) notesFallback(ctx context.Context, cause error) {

@@ -28,6 +28,7 @@ type Gateway interface {
 	Upload(ctx context.Context, name string, body io.Reader) error
 	Large(ctx context.Context, name string, body []byte, open func() (io.ReadCloser, error)) error
 	Keyed(ctx context.Context, id string) error
+	Cached(ctx context.Context, id, note string) (int, error)
 	Paid(ctx context.Context, id string, amount int) (Receipt, error)
 }
 

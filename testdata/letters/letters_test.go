@@ -92,6 +92,10 @@ func (p *peer) Large(ctx context.Context, name string, body []byte, open func() 
 
 func (p *peer) Keyed(ctx context.Context, id string) error { return p.run(ctx, "keyed", id) }
 
+func (p *peer) Cached(ctx context.Context, id, note string) (int, error) {
+	return len(id), p.run(ctx, "cached", id, note)
+}
+
 func (p *peer) Paid(ctx context.Context, id string, amount int) (Receipt, error) {
 	return Receipt{id}, p.run(ctx, "paid", id, amount)
 }

@@ -28,6 +28,7 @@ const _ = resilience.Version1
 //	Upload  timeout 1s, dead letters in "letters.Gateway.Upload", to be read only; at worst 1s
 //	Large   3 attempts of 1s each, dead letters in "letters.Gateway.Large"; at worst 3.03s, with Retry-After 1m3s
 //	Keyed   3 attempts of 1s each, an idempotency key, dead letters in "letters.Gateway.Keyed"; at worst 3.03s, with Retry-After 1m3s
+//	Cached  timeout 1s, kept 1m by id, dead letters in "letters.Gateway.Cached"; at worst 1s
 //	Paid    3 attempts of 1s each, an idempotency key, recorded for 24h by id, dead letters in "letters.Gateway.Paid"; at worst 3.03s, with Retry-After 1m3s
 //
 // It is safe for concurrent use if the Gateway it calls is.
@@ -56,6 +57,9 @@ type ResilientGateway struct {
 	largeLetters    *resilience.DeadLetters[gatewayLargeArgs]
 	keyed           *resilience.Guard
 	keyedLetters    *resilience.DeadLetters[gatewayKeyedArgs]
+	cached          *resilience.Guard
+	cachedCache     *resilience.Cache[string, int]
+	cachedLetters   *resilience.DeadLetters[gatewayCachedArgs]
 	paid            *resilience.Guard
 	paidLetters     *resilience.DeadLetters[gatewayPaidArgs]
 	paidCheckpoints *resilience.Checkpoints[Receipt, gatewayPaidWork]
@@ -259,6 +263,25 @@ func NewResilientGateway(rt *resilience.Runtime, next Gateway) (*ResilientGatewa
 		},
 		Direct: func(ctx context.Context, args gatewayKeyedArgs) error {
 			return next.Keyed(ctx, args.ID)
+		},
+	})
+	g.cached = w.Guard("Cached", resilience.Policy{
+		Timeout: resilience.Timeout{Attempt: time.Second},
+		Caching: resilience.Caching{TTL: time.Minute, StaleOnError: time.Hour, NegativeTTL: 10 * time.Second},
+	})
+	g.cachedCache = resilience.NewCache[string, int](g.cached)
+	g.cachedLetters = resilience.NewDeadLetters(w, "Cached", resilience.DeadLetterPolicy{Overflow: resilience.OverflowReject}, resilience.LetterMethod[gatewayCachedArgs]{
+		Sig:        "ac192b106079c2a0",
+		Fields:     []resilience.LetterField{{Name: "id", Type: "string"}, {Name: "note", Type: "string"}},
+		Idempotent: true,
+		Schema:     gatewayCachedSchema,
+		Replay: func(ctx context.Context, args gatewayCachedArgs) error {
+			_, err := g.Cached(ctx, args.ID, args.Note)
+			return err
+		},
+		Direct: func(ctx context.Context, args gatewayCachedArgs) error {
+			_, err := next.Cached(ctx, args.ID, args.Note)
+			return err
 		},
 	})
 	g.paid = w.Guard("Paid", resilience.Policy{
@@ -705,6 +728,55 @@ func (g *ResilientGateway) KeyedLetters() *resilience.DeadLetters[gatewayKeyedAr
 	return g.keyedLetters
 }
 
+// Cached calls the wrapped Gateway, for at most 1s. Results are kept for 1m by
+// id, 1h more where none can be had, errors for 10s. If that fails, the call is
+// kept in the queue "letters.Gateway.Cached", and its error matches
+// [resilience.ErrDeadLettered]. Nesting, outermost first: deadLetter, cache,
+// timeout.attempt.
+func (g *ResilientGateway) Cached(ctx context.Context, id string, note string) (n int, err error) {
+	if kept, ok := g.cachedCache.Get(id); ok {
+		return kept, nil
+	}
+	defer func() {
+		if value := recover(); value != nil {
+			g.cachedLetters.PanickedUnder(ctx, gatewayCachedArgs{id, note}, value)
+			panic(value)
+		}
+	}()
+	kept, call := g.cachedCache.Fill(ctx, id, func(ctx context.Context) (int, resilience.Outcome) {
+		return g.cachedUncached(ctx, id, note)
+	})
+	n, err = kept, call.Err()
+	if err != nil {
+		err = g.cachedLetters.KeepOutcome(ctx, call, gatewayCachedArgs{id, note}, err)
+	}
+	return n, err
+}
+
+// cachedUncached is Cached behind its cache.
+func (g *ResilientGateway) cachedUncached(ctx context.Context, id string, note string) (n int, _ resilience.Outcome) {
+	var err error
+	call := g.cached.Begin(ctx)
+	defer call.End()
+	if call.Next() {
+		n, err = g.next.Cached(call.Context(), id, note)
+		call.Record(err)
+	}
+	return n, call.Outcome()
+}
+
+// gatewayCachedArgs are the arguments of Cached that a letter holds.
+type gatewayCachedArgs struct {
+	ID   string `json:"id"`
+	Note string `json:"note"`
+}
+
+// CachedLetters returns the calls of Cached that are kept in the queue
+// "letters.Gateway.Cached".
+func (g *ResilientGateway) CachedLetters() *resilience.DeadLetters[gatewayCachedArgs] {
+	return g.cachedLetters
+}
+
 // Paid calls the wrapped Gateway, up to 3 times and for 1s each time. A call
 // carries an idempotency key. What succeeded is recorded for 24h by id, and
 // answers later calls. If that fails, the call is kept in the queue
@@ -777,6 +849,7 @@ func (g *ResilientGateway) Unwrap() Gateway {
 //	Upload  timeout 1s; at worst 1s
 //	Large   3 attempts of 1s each; at worst 3.03s, with Retry-After 1m3s
 //	Keyed   3 attempts of 1s each; at worst 3.03s, with Retry-After 1m3s
+//	Cached  3 attempts of 1s each; at worst 3.03s, with Retry-After 1m3s
 //	Paid    3 attempts of 1s each; at worst 3.03s, with Retry-After 1m3s
 //
 // It is safe for concurrent use if the Gateway it calls is.
@@ -793,6 +866,7 @@ type ResilientBare struct {
 	upload *resilience.Guard
 	large  *resilience.Guard
 	keyed  *resilience.Guard
+	cached *resilience.Guard
 	paid   *resilience.Guard
 }
 
@@ -838,6 +912,10 @@ func NewResilientBare(rt *resilience.Runtime, next Gateway) (*ResilientBare, err
 		Retry:   resilience.Retry{MaxAttempts: 3, Backoff: resilience.Backoff{InitialDelay: 10 * time.Millisecond}},
 	})
 	g.keyed = w.Guard("Keyed", resilience.Policy{
+		Timeout: resilience.Timeout{Attempt: time.Second},
+		Retry:   resilience.Retry{MaxAttempts: 3, Backoff: resilience.Backoff{InitialDelay: 10 * time.Millisecond}},
+	})
+	g.cached = w.Guard("Cached", resilience.Policy{
 		Timeout: resilience.Timeout{Attempt: time.Second},
 		Retry:   resilience.Retry{MaxAttempts: 3, Backoff: resilience.Backoff{InitialDelay: 10 * time.Millisecond}},
 	})
@@ -970,6 +1048,18 @@ func (g *ResilientBare) Keyed(ctx context.Context, id string) (err error) {
 		call.Record(err)
 	}
 	return call.Err()
+}
+
+// Cached calls the wrapped Gateway, up to 3 times and for 1s each time.
+// Nesting, outermost first: retry, timeout.attempt.
+func (g *ResilientBare) Cached(ctx context.Context, id string, note string) (n int, err error) {
+	call := g.cached.Begin(ctx)
+	defer call.End()
+	for call.Next() {
+		n, err = g.next.Cached(call.Context(), id, note)
+		call.Record(err)
+	}
+	return n, call.Err()
 }
 
 // Paid calls the wrapped Gateway, up to 3 times and for 1s each time. Nesting,
@@ -1112,6 +1202,15 @@ const gatewayKeyedSchema = `{
   "properties": {"id": {"type": "string"}},
   "additionalProperties": false,
   "required": ["id"]
+}`
+
+// gatewayCachedSchema describes gatewayCachedArgs as a JSON Schema.
+const gatewayCachedSchema = `{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "type": "object",
+  "properties": {"id": {"type": "string"}, "note": {"type": "string"}},
+  "additionalProperties": false,
+  "required": ["id", "note"]
 }`
 
 // gatewayPaidSchema describes gatewayPaidArgs as a JSON Schema.
