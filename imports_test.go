@@ -30,8 +30,6 @@ var rooms = map[string]struct {
 	"runtime/internal/typename": {nil, []string{"net/http", "expvar", "log"}, true},
 	"runtime/resilience": {[]string{module + "/runtime/internal/clock", module + "/runtime/internal/journal", module + "/runtime/internal/typename"},
 		[]string{"net/http", "expvar", "log", "reflect"}, true},
-	"runtime/workflow": {[]string{module + "/runtime/resilience", module + "/runtime/internal/clock", module + "/runtime/internal/journal", module + "/runtime/internal/typename"},
-		[]string{"net/http", "expvar", "log"}, true},
 	"runtime/overrides": {[]string{module + "/runtime/resilience", module + "/runtime/internal/clock", module + "/runtime/internal/journal", module + "/generator/policy", "gopkg.in/yaml.v3"},
 		[]string{"net/http", "expvar"}, true},
 	"runtime/workflow": {[]string{module + "/runtime/resilience", module + "/runtime/internal/clock", module + "/runtime/internal/journal", module + "/runtime/internal/typename"},
