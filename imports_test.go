@@ -33,8 +33,8 @@ var rooms = map[string]struct {
 	"runtime/overrides": {[]string{module + "/runtime/resilience", module + "/runtime/internal/clock", module + "/runtime/internal/journal", module + "/generator/policy", "gopkg.in/yaml.v3"},
 		[]string{"net/http", "expvar"}, true},
 	"runtime/workflow": {[]string{module + "/runtime/resilience", module + "/runtime/internal/clock", module + "/runtime/internal/journal", module + "/runtime/internal/typename"},
-		[]string{"net/http", "expvar", "log", "reflect"}, true},
-	"runtime/ops":            {[]string{module + "/runtime/resilience", module + "/runtime/internal/clock", module + "/runtime/internal/journal", module + "/runtime/internal/typename"}, []string{"expvar"}, true},
+		[]string{"net/http", "expvar", "log"}, true},
+	"runtime/ops":            {[]string{module + "/runtime/resilience", module + "/runtime/workflow", module + "/runtime/internal/clock", module + "/runtime/internal/journal", module + "/runtime/internal/typename"}, []string{"expvar"}, true},
 	"generator/policy":       {[]string{"gopkg.in/yaml.v3"}, []string{"go/types", "os"}, false},
 	"generator/lint":         {[]string{module + "/generator/policy"}, nil, false},
 	"templates":              {[]string{"github.com/dave/jennifer/jen"}, []string{"os"}, false},
@@ -45,7 +45,7 @@ var rooms = map[string]struct {
 	"generator": {[]string{module + "/generator/policy", module + "/generator/source", module + "/generator/lint", module + "/templates",
 		"golang.org/x/tools/go/packages", "golang.org/x/tools/go/types/typeutil"}, nil, false},
 	"cmd/resilgen": {[]string{module + "/generator", module + "/generator/policy", module + "/templates/starter", module + "/runtime/simulation",
-		module + "/runtime/resilience", module + "/runtime/ops", "golang.org/x/term"}, nil, false},
+		module + "/runtime/resilience", module + "/runtime/workflow", module + "/runtime/ops", "golang.org/x/term"}, nil, false},
 }
 
 type listed struct {
