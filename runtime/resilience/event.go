@@ -149,7 +149,7 @@ const (
 	StepFailed
 	// MessageNoted: something happened to the message Value of the run Key on its way
 	// to the node Name. Reason is "scheduled" (for Delay from now), "signal",
-	// "dropped", "superseded" or "abandoned".
+	// "dropped", "superseded", "abandoned" or "not saved".
 	MessageNoted
 )
 

@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -41,9 +42,14 @@ type invocation struct {
 	begun    time.Time
 	took     time.Duration
 
+	// Of the run's goroutine.
+	unsaved bool // saved is not in a record
+	savedAt time.Time
+
 	// What the node told meanwhile.
 	mu     sync.Mutex
 	over   bool // the step is recorded, or given up: nothing counts any more
+	saved  json.RawMessage
 	cost   float64
 	set    map[string]string
 	forgot map[string]bool

@@ -59,6 +59,7 @@ type run struct {
 	busy     time.Duration   // in which a message could run, and no record says so yet
 	busyFrom time.Time       // since when one can; zero: none can
 	alarm    *time.Timer     // of what is due next
+	nextSave time.Time       // when a node\'s autosave is due; zero: never
 	undone   int             // invocations that were begun here and are to be done again
 	errs     []error         // of invocations that finally failed here
 
@@ -174,6 +175,9 @@ func (r *run) drive(ctx context.Context) error {
 		if err := r.await(); err != nil {
 			return err
 		}
+		if err := r.snapshot(); err != nil {
+			return r.fail(err)
+		}
 	}
 }
 
@@ -223,6 +227,7 @@ func (r *run) attend() {
 		r.stop(context.Cause(r.caller))
 	}
 	r.answer()
+	r.nextSave = r.autosave()
 	if len(r.timers) > 0 || r.e.g.Limits.Duration > 0 {
 		now := r.now()
 		r.due(now)
@@ -475,6 +480,7 @@ func (r *run) launch(inv *invocation) {
 	}
 	inv.key = messageKey(r.e.g.storeName(), r.id, inv.id)
 	inv.epoch, inv.memory = uint64(r.s.Epoch), r.s.Memory[inv.node.Name]
+	inv.saved = r.s.Saved[inv.id].raw
 	if inv.wrong == nil {
 		inv.wrong = inv.take()
 	}

@@ -164,5 +164,6 @@ func (s *state) placed(r *record, at resilience.Version, crc uint32) {
 		s.Epoch = at
 	case r.Kind == kindSnapshot:
 		s.snap, s.snapStep = at, s.Count
+		s.marks = append(s.marks, mark{r.Prev, s.Count})
 	}
 }

@@ -59,6 +59,7 @@ type state struct {
 	crc      uint32             // of its bytes
 	snap     resilience.Version // of the last snapshot
 	snapStep int                // Count at it
+	marks    []mark             // snapshots that are known to be in the log
 }
 
 // joinCount counts what came to a join. The messages of each edge are paired by the

@@ -82,6 +82,11 @@ func (r *run) setAlarm() {
 	if len(r.timers) > 0 {
 		next = max(r.timers[0].at.Sub(r.now()), 0)
 	}
+	if !r.nextSave.IsZero() {
+		if left := max(time.Until(r.nextSave), 0); next < 0 || left < next {
+			next = left
+		}
+	}
 	if r.e.g.Limits.Duration > 0 && !r.busyFrom.IsZero() && !r.stopping {
 		if left := max(r.left(), 0); next < 0 || left < next {
 			next = left
