@@ -45,7 +45,6 @@ var documentParts = map[string]func(*bytes.Buffer){
 	"{{nodes}}":          func(b *bytes.Buffer) { keyRows(b, func(k *Key) bool { return k.Places&InNode != 0 }) },
 	"{{pipelines}}":      func(b *bytes.Buffer) { keyRows(b, func(k *Key) bool { return k.Places&(InPipeline|InStage) != 0 }) },
 	"{{values}}":         valueTable,
-	"{{later}}":          laterTable,
 	"{{matchers}}":       matcherTable,
 	"{{builtin}}":        func(b *bytes.Buffer) { codeBlock(b, "policies:", builtinSource) },
 	"{{presets}}":        func(b *bytes.Buffer) { codeBlock(b, "", presetSource) },
@@ -133,15 +132,6 @@ func valueTable(b *bytes.Buffer) {
 			if k.Built {
 				fmt.Fprintf(b, "| %s | `%s` | %s |\n", key, v.Name, cell(v.Doc))
 			}
-		}
-	}
-}
-
-func laterTable(b *bytes.Buffer) {
-	b.WriteString("| key | what it will be |\n|---|---|\n")
-	for _, k := range Keys() {
-		if !k.Built {
-			fmt.Fprintf(b, "| `%s` | %s |\n", k.Path, cell(k.Doc))
 		}
 	}
 }
