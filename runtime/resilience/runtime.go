@@ -61,6 +61,7 @@ type Runtime struct {
 	sealed    bool            // the stores are not used any more
 	undurable map[string]bool // "" is everything
 
+	attached     sync.Map // see Attach
 	wall         wallTime
 	listening    listeners // for what is posted
 	checkpointed []anyCheckpointed

@@ -65,6 +65,21 @@ func (rt *Runtime) Upcaster(shape string) func(json.RawMessage) (json.RawMessage
 	return root.upcast(shape)
 }
 
+// Attach gives rt a thing of package workflow under a key. It reports false, and does
+// nothing, where there is one.
+func (rt *Runtime) Attach(key string, thing any) bool {
+	root, _ := rt.root()
+	_, there := root.attached.LoadOrStore(key, thing)
+	return !there
+}
+
+// Attached returns what Attach gave rt, or nil.
+func (rt *Runtime) Attached(key string) any {
+	root, _ := rt.root()
+	thing, _ := root.attached.Load(key)
+	return thing
+}
+
 // DecodeJSON decodes the one JSON value of data into v as encoding/json does, and
 // refuses fields that v does not have, a name twice in an object, text that is not
 // Unicode and whatever follows the value. Numbers that stand as any become a

@@ -187,7 +187,7 @@ func (r *run) known(ctx context.Context, input Value) error {
 	if err := r.load(ctx); err != nil {
 		return err
 	}
-	if !r.e.sameInput(r.s.Input, input) {
+	if !r.sameInput(input) {
 		return ErrRunInput
 	}
 	on := !r.e.g.Checkpoint.NoResume
@@ -200,17 +200,25 @@ func (r *run) known(ctx context.Context, input Value) error {
 	return r.goOn(ctx)
 }
 
-// sameInput reports whether two inputs are one. The type may have changed meanwhile,
-// so that its JSON did.
-func (e *engine) sameInput(stored, given Value) bool {
+// sameInput reports whether the input of a known run is the one given. Where the type
+// has changed meanwhile, so that they cannot be compared, the judge of the graph has
+// the last word.
+func (r *run) sameInput(given Value) bool {
+	stored := r.s.Input
 	if string(stored.raw) == string(given.raw) {
 		return true
 	}
-	v, err := e.g.Input.take(stored)
-	if err != nil {
-		return false
+	in := &r.e.g.Input
+	if up := r.e.rt.Upcaster(r.s.Graph.Input); up != nil && r.s.Graph.Input != in.Shape {
+		if raw, err := up(stored.raw); err == nil {
+			stored.raw = raw
+		}
 	}
-	again, err := e.g.Input.give(v)
+	v, err := in.take(stored)
+	if err != nil {
+		return r.s.Graph.Input != in.Shape
+	}
+	again, err := in.give(v)
 	return err == nil && string(again.raw) == string(given.raw)
 }
 

@@ -106,10 +106,11 @@ type saveRecord struct {
 
 // migrateRecord says that the run goes on in another graph.
 type migrateRecord struct {
-	Graph   *GraphInfo `json:"graph"`
-	Replace []*message `json:"replace,omitempty"` // under their ids
-	Drop    []string   `json:"drop,omitempty"`
-	Changes []string   `json:"changes,omitempty"` // for people
+	Graph   *GraphInfo        `json:"graph"`
+	Replace []*message        `json:"replace,omitempty"` // under their ids
+	Drop    []string          `json:"drop,omitempty"`
+	Rename  map[string]string `json:"rename,omitempty"`  // nodes: what they are called now
+	Changes []string          `json:"changes,omitempty"` // for people
 }
 
 // endRecord says how a run ended. What lists runs reads no more than this.

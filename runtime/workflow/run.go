@@ -128,11 +128,15 @@ func (r *run) goOn(ctx context.Context) error {
 	}
 	live.add(r.token)
 	defer live.remove(r.token)
-	if err := r.judge(); err != nil {
+	changed, err := r.judge()
+	if err != nil {
+		r.tell(resilience.Event{Kind: resilience.RunPaused, Reason: "refused", Err: err})
 		return err
 	}
-	r.rebuild()
-	if r.linger >= 0 && r.queued() == 0 && !r.dueWithin(r.linger) && !r.hasNews(ctx) {
+	if changed == nil {
+		r.rebuild()
+	}
+	if changed == nil && r.linger >= 0 && r.queued() == 0 && !r.dueWithin(r.linger) && !r.hasNews(ctx) {
 		r.s.Status = Waiting // nobody need take it for that
 		return nil
 	}
@@ -142,7 +146,17 @@ func (r *run) goOn(ctx context.Context) error {
 		return err
 	}
 	r.owned = true
-	r.tell(resilience.Event{Kind: resilience.RunResumed})
+	if changed == nil {
+		r.tell(resilience.Event{Kind: resilience.RunResumed})
+		return r.drive(ctx)
+	}
+	rec = r.record(kindMigrate)
+	rec.Migrate = changed
+	if err := r.commit(rec); err != nil {
+		return err
+	}
+	r.rebuild()
+	r.tell(resilience.Event{Kind: resilience.RunResumed, Reason: "graph changed"})
 	return r.drive(ctx)
 }
 

@@ -297,13 +297,56 @@ func (s *state) save(r *saveRecord) error {
 	return nil
 }
 
+// migrate puts the run into another graph: messages get other values or targets, or
+// are gone.
 func (s *state) migrate(r *migrateRecord) {
 	s.Graph = r.Graph
+	s.rename(r.Rename)
 	for _, m := range r.Replace {
-		s.Pending[m.ID] = m
+		if s.Pending[m.ID] != nil {
+			s.Pending[m.ID] = m
+		}
+		for i := range s.Outputs {
+			if s.Outputs[i].ID == m.ID {
+				s.Outputs[i] = m
+			}
+		}
+		replaceHeld(s.Again, m)
+		replaceHeld(s.Letters, m)
 	}
 	for _, id := range r.Drop {
 		delete(s.Pending, id)
+	}
+}
+
+// rename gives what is known of nodes to those that are called otherwise now.
+func (s *state) rename(names map[string]string) {
+	for was, is := range names {
+		if c := s.Joins[was]; c != nil {
+			delete(s.Joins, was)
+			s.Joins[is] = c
+		}
+		for _, c := range s.Joins {
+			if n, ok := c.Came[was]; ok {
+				delete(c.Came, was)
+				c.Came[is] = n
+			}
+		}
+		if m := s.Memory[was]; m != nil {
+			delete(s.Memory, was)
+			s.Memory[is] = m
+		}
+	}
+}
+
+func replaceHeld(list map[string]*held, m *message) {
+	for _, h := range list {
+		for i := range h.Messages {
+			if h.Messages[i] != nil && h.Messages[i].ID == m.ID {
+				h.Messages[i] = m
+				h.Node = m.To
+			}
+		}
 	}
 }
 
