@@ -124,14 +124,12 @@ func (e *engine) run(ctx context.Context, in Value, o Options) (*run, error) {
 		}
 		r.id = o.ID
 	}
-	log, err := e.logOf(r.id, o)
-	if err != nil {
+	if err := r.find(); err != nil {
 		return r, r.wrap(err)
 	}
-	if log == nil {
+	if r.log == nil {
 		return r, r.wrap(r.begin(ctx, &startRecord{Input: in}))
 	}
-	r.log = log
 	raw, err := e.g.Input.give(in)
 	if err != nil {
 		return r, r.wrap(err)
@@ -161,25 +159,28 @@ func (e *engine) resume(ctx context.Context, id string, o Options) (*run, error)
 		return r, r.wrap(err)
 	}
 	r.log = newRunLog(stores.Log, e.g.runKey(id))
+	r.share(stores)
 	if err := r.load(ctx); err != nil {
 		return r, r.wrap(err)
 	}
 	return r, r.wrap(r.goOn(ctx))
 }
 
-// logOf returns the log of a run, nil if it is to be in memory.
-func (e *engine) logOf(id string, o Options) (*runLog, error) {
-	if o.NoCheckpoint || !e.rt.Durable(e.name) {
-		return nil, nil
+// find gives the run its log, none if it is to be in memory.
+func (r *run) find() error {
+	if r.o.NoCheckpoint || !r.e.rt.Durable(r.e.name) {
+		return nil
 	}
-	stores, err := e.rt.Stores()
+	stores, err := r.e.rt.Stores()
 	switch {
 	case errors.Is(err, resilience.ErrNoStore):
-		return nil, nil
+		return nil
 	case err != nil:
-		return nil, err
+		return err
 	}
-	return newRunLog(stores.Log, e.g.runKey(id)), nil
+	r.log = newRunLog(stores.Log, r.e.g.runKey(r.id))
+	r.share(stores)
+	return nil
 }
 
 // known goes on with a run whose id is known, or returns its result.

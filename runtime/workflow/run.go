@@ -27,6 +27,7 @@ type run struct {
 	owner   string // for people
 	token   string // of this owner
 	log     *runLog
+	leases  resilience.Leases // where others share the log
 	s       *state
 	resumed bool // it was begun before
 	used    bool // of what was recorded before
@@ -45,6 +46,7 @@ type run struct {
 	wake    chan struct{} // something else happened
 
 	mu     sync.Mutex
+	lost   error  // its lease is somebody else's
 	asked  []*ask // what nodes want of the run
 	closed bool   // nobody answers any more
 
@@ -90,8 +92,11 @@ func (r *run) begin(ctx context.Context, start *startRecord) error {
 	start.ID, start.Owner, start.Graph = r.id, r.owner, r.e.shape
 	rec.Start = start
 	r.caller = ctx
-	live.add(r.token)
-	defer live.remove(r.token)
+	release, err := r.hold(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	if err := r.commit(rec); err != nil {
 		return err
 	}
@@ -126,8 +131,11 @@ func (r *run) goOn(ctx context.Context) error {
 	case r.s.Status == Parked && !r.hasNews(ctx):
 		return r.endError()
 	}
-	live.add(r.token)
-	defer live.remove(r.token)
+	release, err := r.hold(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	changed, err := r.judge()
 	if err != nil {
 		r.tell(resilience.Event{Kind: resilience.RunPaused, Reason: "refused", Err: err})
@@ -142,7 +150,9 @@ func (r *run) goOn(ctx context.Context) error {
 	}
 	rec := r.record(kindOwn)
 	rec.Own = &ownRecord{Owner: r.owner}
-	if err := r.commit(rec); err != nil {
+	if err := r.commit(rec); errors.Is(err, resilience.ErrFenced) {
+		return fmt.Errorf("%w: %w", ErrRunBusy, err) // somebody was faster
+	} else if err != nil {
 		return err
 	}
 	r.owned = true
@@ -158,18 +168,6 @@ func (r *run) goOn(ctx context.Context) error {
 	r.rebuild()
 	r.tell(resilience.Event{Kind: resilience.RunResumed, Reason: "graph changed"})
 	return r.drive(ctx)
-}
-
-// live are the owners that drive a run in this process.
-var live owners
-
-type owners struct{ tokens sync.Map }
-
-func (o *owners) add(token string)    { o.tokens.Store(token, true) }
-func (o *owners) remove(token string) { o.tokens.Delete(token) }
-func (o *owners) has(token string) bool {
-	_, ok := o.tokens.Load(token)
-	return ok
 }
 
 // drive runs what can run until the run ends, parks, waits too long or has to stop.
@@ -239,6 +237,12 @@ func (r *run) await() error {
 func (r *run) attend() {
 	if r.caller.Err() != nil && !r.stopping {
 		r.stop(context.Cause(r.caller))
+	}
+	r.mu.Lock()
+	lost := r.lost
+	r.mu.Unlock()
+	if lost != nil && !r.stopping {
+		r.stop(lost)
 	}
 	r.answer()
 	r.nextSave = r.autosave()
