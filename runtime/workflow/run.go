@@ -428,7 +428,7 @@ func (r *run) place(m *message, now time.Time) {
 	}
 	if j := r.joins[m.To]; j != nil {
 		if _, ok := j.node.slots[m.From]; ok {
-			r.gather(j, m, now)
+			r.gather(j, m)
 			return
 		}
 	}
@@ -445,14 +445,18 @@ func (r *run) place(m *message, now time.Time) {
 	r.push(inv)
 }
 
-// gather takes a message in at a join, which may fire.
-func (r *run) gather(j *join, m *message, now time.Time) {
+// gather takes a message in at a join, which may fire. What fires is judged by the
+// times at which messages came and not by the clock: after a downtime all of them are
+// taken in late, and the sets must be those that they would have been.
+func (r *run) gather(j *join, m *message) {
+	came := m.arrives()
+	r.fire(j, came) // what no longer waited for m
 	if !j.arrive(m) {
 		r.dropped = append(r.dropped, m.ID)
 		r.tell(resilience.Event{Kind: resilience.MessageNoted, Name: j.node.event, Value: m.ID, Reason: "dropped"})
 		return
 	}
-	r.fire(j, now)
+	r.fire(j, came)
 }
 
 // fire queues the sets of a join that are ready.

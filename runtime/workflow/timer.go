@@ -58,7 +58,8 @@ func (r *run) due(now time.Time) {
 			r.place(t.m, now)
 			continue
 		}
-		r.fire(t.j, now)
+		t.j.alarm = time.Time{}
+		r.fire(t.j, t.at)
 	}
 	r.forgetTimers()
 }
@@ -67,7 +68,7 @@ func (r *run) due(now time.Time) {
 // for it.
 func (r *run) forgetTimers() {
 	for len(r.timers) > 0 && r.timers[0].j != nil && !r.timers[0].at.Equal(r.timers[0].j.due()) {
-		heap.Pop(&r.timers)
+		heap.Pop(&r.timers).(timer).j.alarm = time.Time{}
 	}
 }
 
