@@ -129,3 +129,48 @@ func TestFencedRunStops(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// TestNodesAreWaitedForWhenNothingCanBeRecorded has one of two nodes meet a store
+// that is gone.
+func TestNodesAreWaitedForWhenNothingCanBeRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stores := resilience.MemoryStores()
+		var out atomic.Int32
+		g := graph(says("A", "B", "C"), works("B", func(context.Context, string) (string, error) {
+			_ = stores.Close()
+			return "", nil
+		}, end), works("C", func(ctx context.Context, _ string) (string, error) {
+			out.Add(1)
+			defer out.Add(-1)
+			<-ctx.Done()
+			time.Sleep(time.Second)
+			return "", nil
+		}))
+		g.Concurrency = 2
+		if _, err := opened(t, &stores, g).Run(t.Context(), "in", Options{ID: "r"}); !errors.Is(err, resilience.ErrClosed) || out.Load() != 0 {
+			t.Errorf("%v, %d nodes run on", err, out.Load())
+		}
+	})
+}
+
+func TestRecordsOfAnotherRunAreRefused(t *testing.T) {
+	stores := resilience.MemoryStores()
+	e := opened(t, &stores, graph(says("A", end)))
+	if _, err := e.Run(t.Context(), "in", Options{ID: "r"}); err != nil {
+		t.Fatal(err)
+	}
+	other := graph(says("A", end))
+	other.Name = "Orders"
+	after := resilience.Version(0)
+	for r, err := range stores.Log.Scan(t.Context(), e.e.g.runKey("r"), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if after, err = stores.Log.Append(t.Context(), other.runKey("r"), after, r.Body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := opened(t, &stores, other).Resume(t.Context(), "r"); err == nil {
+		t.Error("accepted")
+	}
+}

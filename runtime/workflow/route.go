@@ -21,6 +21,7 @@ type Targeted interface{ target() string }
 type Route struct {
 	hops []hop
 	ends bool
+	more int // hops beyond those that one step may have, which are not kept
 }
 
 // hop is a message that a Route makes.
@@ -51,7 +52,13 @@ var End = Route{ends: true}
 
 // And returns the route that sends what r and other send.
 func (r Route) And(other Route) Route {
-	return Route{hops: slices.Concat(r.hops, other.hops), ends: r.ends || other.ends}
+	sum := Route{ends: r.ends || other.ends, more: r.more + other.more}
+	if n := len(r.hops) + len(other.hops); n > maxMessages {
+		sum.hops, sum.more = r.hops, sum.more+len(other.hops) // it is refused anyhow
+		return sum
+	}
+	sum.hops = slices.Concat(r.hops, other.hops)
+	return sum
 }
 
 // After returns r with every message due d later. The time is in the records of the
@@ -61,7 +68,7 @@ func (r Route) After(d time.Duration) Route {
 	for i := range hops {
 		hops[i].after += max(d, 0)
 	}
-	return Route{hops: hops, ends: r.ends}
+	return Route{hops: hops, ends: r.ends, more: r.more}
 }
 
 // zero reports whether r is the zero Route.

@@ -112,8 +112,8 @@ func (r *run) load(ctx context.Context) (err error) {
 		return err
 	}
 	r.resumed = true
-	if r.s.ID != r.id {
-		return fmt.Errorf("%w: the log of %q holds run %q", errDamaged, r.id, r.s.ID)
+	if workflow := r.e.g.storeName(); r.s.ID != r.id || r.s.Graph.Workflow != workflow {
+		return fmt.Errorf("%w: the log of run %q of %s holds run %q of %s", errDamaged, r.id, workflow, r.s.ID, r.s.Graph.Workflow)
 	}
 	return nil
 }
@@ -176,6 +176,7 @@ func (r *run) drive(ctx context.Context) error {
 	defer r.stopNodes(nil)
 	defer context.AfterFunc(ctx, r.poke)()
 	defer r.quiet()
+	defer r.discard()
 	for {
 		r.attend()
 		r.dispatch()
@@ -280,6 +281,27 @@ func (r *run) lastWait() error {
 		}
 	}
 	return nil
+}
+
+// discard waits for nodes that run when nothing can be recorded any more, but not for
+// ever. What they come to is lost.
+func (r *run) discard() {
+	if len(r.flying) == 0 {
+		return
+	}
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	for len(r.flying) > 0 {
+		select {
+		case inv := <-r.landed:
+			if r.flying[inv.id] == inv {
+				delete(r.flying, inv.id)
+				inv.close()
+			}
+		case <-timer.C:
+			r.abandon()
+		}
+	}
 }
 
 // abandon leaves the nodes behind that did not return. What they come to is lost:

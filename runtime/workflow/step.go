@@ -114,8 +114,8 @@ func (r *run) addSends(rec *record, inv *invocation) (err error) {
 	if inv.route.ends && slices.Contains(n.Next, end) {
 		hops = slices.Concat(hops, []hop{{to: end}})
 	}
-	if len(hops) > maxMessages {
-		return fmt.Errorf("%d messages in one step, at most %d: %w", len(hops), maxMessages, resilience.ErrTooLarge)
+	if n := len(hops) + inv.route.more; n > maxMessages {
+		return fmt.Errorf("%d messages in one step, at most %d: %w", n, maxMessages, resilience.ErrTooLarge)
 	}
 	for i, h := range hops {
 		if err := r.send(rec, inv, h, i, len(hops)); err != nil {
