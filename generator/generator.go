@@ -66,20 +66,6 @@ func Generate(ctx context.Context, c Config) ([]File, error) {
 	return render(c.Dir, set, files)
 }
 
-// resolvedFiles returns what would be generated in c.Dir, before it is printed, or
-// every complaint.
-func resolvedFiles(ctx context.Context, c Config) ([]*templates.File, error) {
-	set, words, err := read(c.Dir)
-	if err != nil {
-		return nil, err
-	}
-	resolved, err := resolveDir(ctx, c, set, words)
-	if err != nil {
-		return nil, err
-	}
-	return resolved.result(c)
-}
-
 // resolveDir loads the package and resolves the policies. What the fast loader
 // finds wrong is not believed: the go command says it again, or knows better.
 func resolveDir(ctx context.Context, c Config, set *policy.Set, words []string) (*resolution, error) {

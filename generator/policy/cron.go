@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,53 +41,83 @@ func (k *Key) cron(n *yaml.Node) (any, complaint) {
 	if len(fields) != len(cronFields) {
 		return nil, wrong("%q has %d fields: a cron expression has five, for minute, hour, day of the month, month and day of the week", show(n.Value), len(fields))
 	}
+	var sets [5]uint64
 	for i, f := range fields {
-		if why := cronFields[i].check(f); why != "" {
-			return nil, wrong("%q: %s", show(n.Value), why)
+		set, why := cronFields[i].set(f)
+		if why != "" {
+			return nil, wrong("%q: %s: %s", show(n.Value), cronFields[i].name, why)
 		}
+		sets[i] = set
 	}
-	if why := neverComes(fields[2], fields[3], fields[4]); why != "" {
-		return nil, wrong("%q: %s", show(n.Value), why)
+	if !comes(sets[2], sets[3], sets[4]) {
+		return nil, wrong("%q: no such day comes in any of the months", show(n.Value))
 	}
 	return strings.Join(fields, " "), complaint{}
 }
 
-// check says what is wrong with the text of a field: a list of *, a value or a
-// range, each with a step or without.
-func (f cronField) check(text string) string {
+// set is what the text of a field stands for, a bit for each value: a list of *,
+// values and ranges, the first and the last with a step or without.
+func (f cronField) set(text string) (set uint64, why string) {
 	for part := range strings.SplitSeq(text, ",") {
-		span, step, stepped := strings.Cut(part, "/")
-		if n, err := strconv.Atoi(step); stepped && (err != nil || n < 1 || n > f.high) {
-			return fmt.Sprintf("%s: the step %q is not 1 to %d", f.name, show(step), f.high)
+		span, by, stepped := strings.Cut(part, "/")
+		low, high, why := f.span(span, stepped)
+		if why != "" {
+			return 0, why
 		}
-		if span == "*" {
-			continue
+		step := 1
+		if stepped {
+			if step, stepped = number(by); !stepped || step < 1 || step > high-low {
+				return 0, fmt.Sprintf("the step %q leads nowhere between %d and %d", show(by), low, high)
+			}
 		}
-		first, last, ranged := strings.Cut(span, "-")
-		low, ok := f.value(first)
-		if !ok {
-			return fmt.Sprintf("%s: %q is not %s", f.name, show(first), f.values())
-		}
-		if !ranged {
-			continue
-		}
-		high, ok := f.value(last)
-		switch {
-		case !ok:
-			return fmt.Sprintf("%s: %q is not %s", f.name, show(last), f.values())
-		case high < low:
-			return fmt.Sprintf("%s: the range %s ends before it begins", f.name, span)
+		for v := low; v <= high; v += step {
+			set |= 1 << v
 		}
 	}
-	return ""
+	return set, ""
+}
+
+func (f cronField) span(text string, stepped bool) (low, high int, why string) {
+	if text == "*" {
+		if f.words != nil {
+			return f.low, f.low + len(f.words) - 1, "" // Sunday once
+		}
+		return f.low, f.high, ""
+	}
+	first, last, ranged := strings.Cut(text, "-")
+	if !ranged {
+		last = first
+	}
+	low, ok := f.value(first)
+	high, fine := f.value(last)
+	switch {
+	case !ok:
+		return 0, 0, fmt.Sprintf("%q is not %s", show(first), f.values())
+	case !fine:
+		return 0, 0, fmt.Sprintf("%q is not %s", show(last), f.values())
+	case high < low:
+		return 0, 0, fmt.Sprintf("the range %s ends before it begins", text)
+	case stepped && !ranged:
+		return 0, 0, fmt.Sprintf("a step goes over a range: write %s-%d/…, or */…", text, f.high)
+	}
+	return low, high, ""
 }
 
 func (f cronField) value(text string) (int, bool) {
 	if i := slices.Index(f.words, strings.ToLower(text)); i >= 0 {
 		return f.low + i, true
 	}
+	n, ok := number(text)
+	return n, ok && n >= f.low && n <= f.high
+}
+
+// number reads one to three digits.
+func number(text string) (int, bool) {
+	if text == "" || len(text) > 3 || strings.Trim(text, "0123456789") != "" {
+		return 0, false
+	}
 	n, err := strconv.Atoi(text)
-	return n, err == nil && n >= f.low && n <= f.high && text[0] != '+'
+	return n, err == nil
 }
 
 func (f cronField) values() string {
@@ -100,27 +131,17 @@ func (f cronField) values() string {
 // longest are the days of the months.
 var longest = []int{31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}
 
-// neverComes says that the days are in none of the months: the 30th of February.
-func neverComes(day, month, weekday string) string {
-	if strings.ContainsAny(day, "*/") || strings.ContainsAny(month, "*/") || weekday != "*" {
-		return ""
+// comes reports whether one of the months has one of the days, or days of the week
+// will do.
+func comes(days, months, weekdays uint64) bool {
+	const week = 127
+	if (weekdays|weekdays>>7)&week != week {
+		return true
 	}
-	first := 31
-	for part := range strings.SplitSeq(day, ",") {
-		low, _, _ := strings.Cut(part, "-")
-		n, _ := cronFields[2].value(low)
-		first = min(first, n)
-	}
-	for part := range strings.SplitSeq(month, ",") {
-		low, high, ranged := strings.Cut(part, "-")
-		from, _ := cronFields[3].value(low)
-		to := from
-		if ranged {
-			to, _ = cronFields[3].value(high)
-		}
-		if slices.Max(longest[from-1:to]) >= first {
-			return ""
+	for m, last := range longest {
+		if months>>(m+1)&1 == 1 && bits.TrailingZeros64(days) <= last {
+			return true
 		}
 	}
-	return "no such day comes in any of the months"
+	return false
 }
