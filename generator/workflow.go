@@ -30,7 +30,6 @@ type graph struct {
 	named map[string]*node
 	// bare are the types about which JSON has been asked.
 	bare typeutil.Map
-	from map[string][]*node // see sources
 	// done says that nodes have their shapes.
 	done bool
 }
@@ -48,6 +47,7 @@ type node struct {
 	broken bool
 	child  *graph
 	pipe   *pipeline
+	way    course
 }
 
 // nodeParam is what a node takes, at a place in the source.
@@ -164,11 +164,11 @@ func (g *graph) names() []string {
 
 // suggest says what was meant by the name of no node. A graph of hundreds of
 // nodes, each of which names many, is written by nobody.
-func (g *graph) suggest(name string) string {
+func (g *graph) suggest(name string, others ...string) string {
 	if len(g.nodes) > 100 {
 		return ""
 	}
-	return hint(name, append(g.names(), policy.End))
+	return hint(name, append(g.names(), others...))
 }
 
 // children finds what the nodes that are no methods stand for.
@@ -406,7 +406,7 @@ func (g *graph) successors(n *node) {
 			return
 		case to.Text == policy.End:
 		case target == nil:
-			g.fail(to.Pos, wiring, n.Name.Text, "next: there is no node %s%s", to.Text, g.suggest(to.Text))
+			g.fail(to.Pos, wiring, n.Name.Text, "next: there is no node %s%s", to.Text, g.suggest(to.Text, policy.End))
 		case target.WaitFor != nil:
 			if !slices.ContainsFunc(target.WaitFor, func(w policy.Name) bool { return w.Text == n.Name.Text }) {
 				g.fail(to.Pos, wiring, n.Name.Text, "next: %s waits for %s, at %s, and not for %s: add it there, or take %[1]s out of next", to.Text, nodeNames(target.WaitFor), target.WaitPos, n.Name.Text)
@@ -455,7 +455,7 @@ func (g *graph) join(n *node) {
 		case g.r.full():
 			return
 		case from == nil:
-			g.fail(w.Pos, wiring, n.Name.Text, "waitFor: there is no node %s%s", w.Text, hint(w.Text, g.names()))
+			g.fail(w.Pos, wiring, n.Name.Text, "waitFor: there is no node %s%s", w.Text, g.suggest(w.Text))
 			continue
 		case !from.goesTo(n.Name.Text):
 			g.fail(w.Pos, waiting, n.Name.Text, "waitFor: %s never comes, since it is not followed by %s: add it to its next, at %s", w.Text, n.Name.Text, first(from.NextPos, from.Name.Pos))
@@ -533,7 +533,7 @@ func (g *graph) roles() {
 			other, twice := of[n.Text]
 			switch {
 			case g.named[n.Text] == nil:
-				g.fail(n.Pos, wiring, "", "roles.%s: there is no node %s%s", role.Name.Text, n.Text, hint(n.Text, g.names()))
+				g.fail(n.Pos, wiring, "", "roles.%s: there is no node %s%s", role.Name.Text, n.Text, g.suggest(n.Text))
 			case twice:
 				g.fail(n.Pos, wiring, n.Text, "roles.%s: is %s already: a node has one role", role.Name.Text, other.Text)
 			default:
