@@ -1,0 +1,311 @@
+package workflow
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/resilgen/resilgen/runtime/resilience"
+)
+
+// Runs looks at the runs of all workflows in the stores of a Runtime, and moves them,
+// without the code that they run: from their records alone. It is for tools. Runs is
+// safe for concurrent use.
+type Runs struct{ rt *resilience.Runtime }
+
+// RunsOf returns the runs in the stores of rt.
+func RunsOf(rt *resilience.Runtime) *Runs { return &Runs{rt} }
+
+// Most runs of a page.
+const (
+	pageRuns    = 100
+	maxPageRuns = 1000
+)
+
+// found is a run as a list finds it.
+type found struct {
+	key     string
+	summary RunSummary
+	whole   bool // the summary says all
+}
+
+// List returns a page of runs. It reads the last record of each run there is, and a
+// bit more of those that have not ended; those that nobody has taken from their queue
+// yet are not in it. A run that cannot be read is in it, Waiting for the reason.
+func (rs *Runs) List(ctx context.Context, q RunQuery) (RunPage, error) {
+	after, err := cursorOf(q.Cursor)
+	if err != nil {
+		return RunPage{}, err
+	}
+	log, err := rs.log()
+	if err != nil {
+		return RunPage{}, err
+	}
+	list, err := rs.find(ctx, log, q)
+	if err != nil {
+		return RunPage{}, err
+	}
+	order := func(a, b found) int {
+		c := cmp.Or(a.summary.Started.Compare(b.summary.Started), strings.Compare(a.key, b.key))
+		if !q.OldestFirst {
+			return -c
+		}
+		return c
+	}
+	slices.SortFunc(list, order)
+	if q.Cursor != "" {
+		at := found{key: after.Key, summary: RunSummary{Started: after.Started}}
+		n, _ := slices.BinarySearchFunc(list, at, order)
+		list = slices.DeleteFunc(list[n:], func(f found) bool { return order(f, at) == 0 })
+	}
+	return rs.page(ctx, log, list, q)
+}
+
+// page fills the first of a list in.
+func (rs *Runs) page(ctx context.Context, log resilience.Log, list []found, q RunQuery) (RunPage, error) {
+	limit := min(cmp.Or(max(q.Limit, 0), pageRuns), maxPageRuns)
+	p := RunPage{Runs: []RunSummary{}}
+	for i, f := range list {
+		if len(p.Runs) == limit {
+			p.Next = cursor{list[i-1].summary.Started, list[i-1].key}.text()
+			break
+		}
+		if err := ctx.Err(); err != nil {
+			return RunPage{}, err
+		}
+		if !f.whole {
+			f = rs.fill(ctx, log, f)
+		}
+		p.Runs = append(p.Runs, f.summary)
+	}
+	return p, nil
+}
+
+// cursor is the last run of a page.
+type cursor struct {
+	Started time.Time `json:"s"`
+	Key     string    `json:"k"`
+}
+
+func (c cursor) text() string {
+	text, err := json.Marshal(c)
+	if err != nil { // a time of a record: cannot be
+		return ""
+	}
+	return base64.RawURLEncoding.EncodeToString(text)
+}
+
+func cursorOf(text string) (c cursor, err error) {
+	if text == "" {
+		return c, nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err == nil {
+		err = json.Unmarshal(raw, &c)
+	}
+	if err != nil {
+		return c, fmt.Errorf("%w: cursor %.40q", resilience.ErrInvalid, text)
+	}
+	return c, nil
+}
+
+// log returns that of the stores.
+func (rs *Runs) log() (resilience.Log, error) {
+	stores, err := rs.rt.Stores()
+	if err != nil {
+		return nil, err
+	}
+	return resilience.Large(stores.Log), nil
+}
+
+// find returns the runs that q asks for, in the order of their keys.
+func (rs *Runs) find(ctx context.Context, log resilience.Log, q RunQuery) ([]found, error) {
+	var list []found
+	for head, err := range log.Heads(ctx, "run/", "") {
+		if err != nil {
+			return nil, err
+		}
+		f := glance(ctx, log, head)
+		if !isCalled(f.summary.Workflow, q.Workflow) {
+			continue
+		}
+		if q.Status != "" && !f.whole {
+			f = rs.fill(ctx, log, f)
+		}
+		if q.Status == "" || f.summary.Status == q.Status {
+			list = append(list, f)
+		}
+	}
+	return list, nil
+}
+
+// isCalled reports whether a workflow is meant by a name: its whole name, or what
+// stands behind the last dot of it.
+func isCalled(workflow, name string) bool {
+	return name == "" || workflow == name || !strings.ContainsAny(name, "./") && strings.HasSuffix(workflow, "."+name)
+}
+
+// glance makes of the last record of a run what it says: all of one that has ended,
+// what it is of others.
+func glance(ctx context.Context, log resilience.Log, head resilience.Record) found {
+	f := found{key: head.Key, summary: RunSummary{ID: head.Key}}
+	last, err := decodeRecord(head.Body)
+	if err != nil {
+		return f.unreadable(err)
+	}
+	f.summary.Updated = last.At
+	if e := last.End; e != nil {
+		f.whole = true
+		f.summary = RunSummary{
+			Workflow: e.Workflow, ID: e.ID, Status: e.Status, Started: e.Started, Updated: last.At,
+			Steps: e.Steps, Failures: e.Failures, Cost: e.Cost,
+		}
+		if e.Status.Ended() {
+			f.summary.Ended = last.At
+		} else {
+			f.summary.Waiting = e.Err
+		}
+		return f
+	}
+	return f.begun(ctx, log)
+}
+
+// begun adds what the first record of a run says.
+func (f found) begun(ctx context.Context, log resilience.Log) found {
+	for r, err := range log.Scan(ctx, f.key, 0) {
+		var first *record
+		if err == nil {
+			first, err = decodeRecord(r.Body)
+		}
+		switch {
+		case err != nil:
+			return f.unreadable(err)
+		case first.Kind == kindSnapshot && first.Snapshot.Graph != nil:
+			f.summary.Workflow, f.summary.ID, f.summary.Started = first.Snapshot.Graph.Workflow, first.Snapshot.ID, first.Snapshot.Started
+		case first.Kind == kindStart:
+			f.summary.Workflow, f.summary.ID, f.summary.Started = first.Start.Graph.Workflow, first.Start.ID, first.At
+		default:
+			return f.unreadable(fmt.Errorf("%w: it begins with a %s", ErrLogWentBack, first.Kind))
+		}
+		return f
+	}
+	return f.unreadable(ErrRunUnknown) // dropped meanwhile
+}
+
+// unreadable says why a run cannot be looked at.
+func (f found) unreadable(err error) found {
+	f.whole = true
+	f.summary.Waiting = "cannot be read: " + err.Error()
+	return f
+}
+
+// fill reads a run that has not ended.
+func (rs *Runs) fill(ctx context.Context, log resilience.Log, f found) found {
+	s, err := (&runLog{log: log, key: f.key}).read(ctx)
+	if err != nil {
+		return f.unreadable(err)
+	}
+	f.whole, f.summary = true, s.summary(rs.rt.Now())
+	return f
+}
+
+// resolve returns the key of the run that is meant by a workflow, as a query names
+// it, and an id.
+func (rs *Runs) resolve(ctx context.Context, log resilience.Log, workflow, id string) (string, error) {
+	if err := checkID(id); err != nil {
+		return "", err
+	}
+	if strings.ContainsAny(workflow, "./") {
+		return resilience.StoreKey("run", workflow, id), nil
+	}
+	var keys, names []string
+	for head, err := range log.Heads(ctx, "run/", "") {
+		if err != nil {
+			return "", err
+		}
+		f := glance(ctx, log, head)
+		if f.summary.ID == id && isCalled(f.summary.Workflow, workflow) {
+			keys, names = append(keys, head.Key), append(names, f.summary.Workflow)
+		}
+	}
+	switch len(keys) {
+	case 0:
+		return "", fmt.Errorf("%w: %s", ErrRunUnknown, id)
+	case 1:
+		return keys[0], nil
+	}
+	return "", fmt.Errorf("%w: several workflows have a run %s: %s; say which", resilience.ErrInvalid, id, strings.Join(names, ", "))
+}
+
+// open returns the log and the state of a run.
+func (rs *Runs) open(ctx context.Context, workflow, id string) (*runLog, *state, error) {
+	log, err := rs.log()
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := rs.resolve(ctx, log, workflow, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	l := &runLog{log: log, key: key}
+	s, err := l.read(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("run %s: %w", id, err)
+	}
+	return l, s, nil
+}
+
+// Export yields the records of a run as they are, oldest first.
+func (rs *Runs) Export(ctx context.Context, workflow, id string) iter.Seq2[json.RawMessage, error] {
+	return func(yield func(json.RawMessage, error) bool) {
+		l, _, err := rs.open(ctx, workflow, id)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for r, err := range l.log.Scan(ctx, l.key, 0) {
+			if !yield(r.Body, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Resume has a worker take a run that has not ended, if one is there for it, now or
+// later.
+func (rs *Runs) Resume(ctx context.Context, workflow, id string) error {
+	_, s, err := rs.open(ctx, workflow, id)
+	switch {
+	case err != nil:
+		return err
+	case s.Status.Ended():
+		return fmt.Errorf("%w: run %s is %s", resilience.ErrConflict, id, s.Status)
+	}
+	return rs.nudge(ctx, s)
+}
+
+// nudge puts a run into the queue from which workers take it.
+func (rs *Runs) nudge(ctx context.Context, s *state) error {
+	stores, err := rs.rt.Stores()
+	if err != nil {
+		return err
+	}
+	if stores.Queue == nil {
+		return fmt.Errorf("run %s: %w: the stores have no queue", s.ID, resilience.ErrNoStore)
+	}
+	body, err := json.Marshal(entry{ID: s.ID, Priority: s.Priority, Key: s.PerKey})
+	if err != nil {
+		return err
+	}
+	queue := s.Queue
+	if queue == "" { // it was begun by Run: workers take it all the same
+		queue = "runs/" + s.Graph.Workflow
+	}
+	return stores.Queue.Put(ctx, queue, s.ID, body, 0)
+}
