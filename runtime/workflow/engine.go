@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/resilgen/resilgen/runtime/resilience"
 )
@@ -21,6 +22,8 @@ type engine struct {
 	owner string // of its runs, for people
 	shape *GraphInfo
 	nodes map[string]*node
+
+	inMemory sync.Map // runs in memory that go on now, by id
 }
 
 // node is a node of an engine's graph.
@@ -28,6 +31,8 @@ type node struct {
 	*Node
 	event string         // its name in events
 	slots map[string]int // of a join: which of WaitFor a sender is
+
+	letters *resilience.NodeLetters // nil without a store
 }
 
 // New returns an engine for g. What is wrong with g is said all at once.
@@ -52,7 +57,10 @@ func newEngine(rt *resilience.Runtime, g *Graph) (*engine, error) {
 		}
 		e.nodes[n.Name] = n
 	}
-	return e, e.check()
+	if err := e.check(); err != nil {
+		return e, err
+	}
+	return e, e.keepsLetters()
 }
 
 // check refuses a graph that the generator would not have let pass.
@@ -80,8 +88,11 @@ func (e *engine) checkNode(n *Node, refuse func(format string, args ...any)) {
 	if n.Name == "" || n.Name == end {
 		refuse("a node cannot be called %q", n.Name)
 	}
-	if n.Call == nil {
+	if n.Call == nil && n.Signal == "" && n.Child == nil {
 		refuse("%s: there is nothing to call", n.Name)
+	}
+	if n.Child != nil {
+		refuse("%s: workflow: not available yet", n.Name)
 	}
 	if n.isJoin() && len(n.In) != len(n.WaitFor) {
 		refuse("%s: it waits for %d and takes %d", n.Name, len(n.WaitFor), len(n.In))

@@ -19,6 +19,8 @@ var (
 	ErrRunUnknown = errors.New("no such run")
 	// ErrRunID says that a text cannot be the id of a run.
 	ErrRunID = errors.New("not an id of a run")
+	// ErrRunOver says that the run has ended, and takes nothing any more.
+	ErrRunOver = errors.New("the run has ended")
 	// ErrDisabled says that what is durable is switched off.
 	ErrDisabled = errors.New("what is durable is switched off")
 	// ErrGraphChanged says that the run was begun in a graph that does not fit; see

@@ -29,7 +29,14 @@ type invocation struct {
 	// again: it was a letter before.
 	again bool
 	wrong error // why it cannot be called at all
-	epoch uint64
+	// given: it is not called; value is what it waited for, or wrong why that is
+	// nothing.
+	given   bool
+	skipped bool      // it waited in vain
+	signal  string    // id of the signal that it got
+	since   time.Time // when the last of its messages came
+	replay  int       // number of the replay of its letter; 0 is none
+	epoch   uint64
 	// memory is that of the node as it was when the call began. It is not changed.
 	memory map[string]string
 

@@ -52,6 +52,7 @@ type record struct {
 	Taken   []inboxEntry       `json:"taken,omitempty"`   // from the inbox
 	Inbox   resilience.Version `json:"inbox,omitempty"`   // up to which it is taken
 	Dropped []string           `json:"dropped,omitempty"` // messages that came too late for their join
+	Settled []string           `json:"settled,omitempty"` // invocations whose letters know what became of them
 	Busy    time.Duration      `json:"busy,omitempty"`    // since the record before, in which a message could run
 	End     *endRecord         `json:"end,omitempty"`     // the run ends, or parks, with this record
 }
@@ -96,6 +97,8 @@ type stepRecord struct {
 	Memory   map[string]string `json:"memory,omitempty"` // of the node: what was set
 	Forgot   []string          `json:"forgot,omitempty"` // of the node: what was deleted
 	Letter   string            `json:"letter,omitempty"` // id of the letter that keeps it
+	Body     json.RawMessage   `json:"body,omitempty"`   // that letter, which is not seen before this record
+	Signal   string            `json:"signal,omitempty"` // id of the signal that it got
 }
 
 // saveRecord is what a node saved before it was done.

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"cmp"
 	"container/heap"
 	"context"
 	"crypto/rand"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/resilgen/resilgen/runtime/resilience"
@@ -64,6 +66,13 @@ type run struct {
 	nextSave time.Time       // when a node\'s autosave is due; zero: never
 	undone   int             // invocations that were begun here and are to be done again
 	errs     []error         // of invocations that finally failed here
+
+	restingPlace
+	settled []string           // invocations whose letters were told, and no record says so yet
+	stirred atomic.Bool        // something may be in the inbox
+	seen    resilience.Version // of the inbox: all before was taken
+	polling *time.Timer
+	posted  []inboxEntry // to a run in memory; under mu
 
 	// Used again for each record.
 	rec  record
@@ -124,7 +133,7 @@ func (r *run) goOn(ctx context.Context) error {
 	r.caller = ctx
 	r.used = true
 	switch {
-	case r.s.Status.Ended():
+	case r.s.Status.Ended() && !(r.s.mayReopen() && r.hasNews(ctx)):
 		return r.endError()
 	case live.has(r.s.Token):
 		return ErrRunBusy
@@ -177,7 +186,12 @@ func (r *run) drive(ctx context.Context) error {
 	defer context.AfterFunc(ctx, r.poke)()
 	defer r.quiet()
 	defer r.discard()
+	defer r.listen()()
+	r.obey()
 	for {
+		if err := errors.Join(r.collect(), r.publish()); err != nil {
+			return err
+		}
 		r.attend()
 		r.dispatch()
 		if len(r.flying) == 0 {
@@ -407,7 +421,7 @@ func (r *run) rebuild() {
 // queueAgain queues an invocation that was a letter.
 func (r *run) queueAgain(id string, h *held) {
 	n := r.e.nodes[h.Node]
-	inv := &invocation{r: r, id: id, node: n, msgs: h.Messages, again: true}
+	inv := &invocation{r: r, id: id, node: n, msgs: h.Messages, again: true, since: h.At, replay: h.Replay, key: h.Key}
 	if n == nil {
 		inv.node = &node{Node: &Node{Name: h.Node}, event: r.e.name + "/" + h.Node}
 		inv.wrong = fmt.Errorf("there is no node %s any more", h.Node)
@@ -419,10 +433,18 @@ func (r *run) queueAgain(id string, h *held) {
 			}
 		}
 	}
+	if h.Args != nil && inv.wrong == nil {
+		inv.wrong = inv.edited(h.Args)
+	}
 	r.push(inv)
 }
 
 func (r *run) push(inv *invocation) {
+	if inv.node.rests() && !inv.given && inv.wrong == nil {
+		inv.since = cmp.Or(inv.since, sinceOf(inv.msgs))
+		r.park(inv)
+		return
+	}
 	if r.head == len(r.ready) {
 		r.ready, r.head = r.ready[:0], 0
 	}
@@ -522,13 +544,13 @@ func (r *run) launch(inv *invocation) {
 	if r.poisoned || r.s.isPoisoned() {
 		inv.wrong, r.poisoned = errPoison, false
 	}
-	inv.key = messageKey(r.e.g.storeName(), r.id, inv.id)
+	inv.key = cmp.Or(inv.key, messageKey(r.e.g.storeName(), r.id, inv.id))
 	inv.epoch, inv.memory = uint64(r.s.Epoch), r.s.Memory[inv.node.Name]
 	inv.saved = r.s.Saved[inv.id].raw
-	if inv.wrong == nil {
+	if inv.wrong == nil && !inv.given {
 		inv.wrong = inv.take()
 	}
-	if inv.wrong != nil {
+	if inv.wrong != nil || inv.given {
 		inv.begun, inv.err, inv.returned = time.Now(), inv.wrong, true
 		r.landed <- inv
 		return

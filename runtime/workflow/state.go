@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -77,6 +78,11 @@ type held struct {
 	Err      string     `json:"err,omitempty"`
 	At       time.Time  `json:"at"`
 	Messages []*message `json:"messages"`
+
+	// Of one that runs again.
+	Replay int             `json:"replay,omitempty"` // number of the replay of its letter
+	Args   json.RawMessage `json:"args,omitempty"`   // other ones than the messages have
+	Key    string          `json:"key,omitempty"`    // idempotency key, where it is another one
 }
 
 // newState returns the state before the first record.
@@ -174,6 +180,13 @@ func (s *state) step(r *record) error {
 		}
 		s.send(r.At, m)
 	}
+	if !step.Again {
+		s.settles(step, nil)
+	}
+	if step.Signal != "" {
+		s.takeSignal(step.Signal)
+	}
+	delete(s.Results, step.Message)
 	s.remember(step.Node, step.Memory, step.Forgot)
 	if s.Saved != nil {
 		delete(s.Saved, step.Message)
@@ -193,6 +206,7 @@ func (s *state) consume(r *record) error {
 		}
 		delete(s.Again, step.Message)
 		s.hold(r, h.Messages)
+		s.settles(step, h)
 		return nil
 	}
 	if len(step.Consumed) == 0 {
@@ -353,7 +367,7 @@ func replaceHeld(list map[string]*held, m *message) {
 // ride applies what may be on every record.
 func (s *state) ride(r *record) {
 	for i := range r.Taken {
-		s.take(&r.Taken[i])
+		s.take(&r.Taken[i], r.At)
 	}
 	if r.Inbox > 0 {
 		s.Inbox = r.Inbox
@@ -362,6 +376,9 @@ func (s *state) ride(r *record) {
 		if m := s.Pending[id]; m != nil {
 			s.drop(m, true)
 		}
+	}
+	for _, id := range r.Settled {
+		delete(s.Owed, id)
 	}
 	s.Busy += r.Busy
 	if r.End != nil {

@@ -20,6 +20,7 @@ const maxErr = 2 << 10
 // next one.
 func (r *run) record(kind string) *record {
 	r.rec = record{V: recordFormat, Kind: kind, By: r.token, At: r.now(), Queue: r.s.Queue, Snap: r.s.snap, Dropped: r.dropped}
+	r.rec.Settled = r.settled
 	r.rec.Busy = r.takeBusy()
 	return &r.rec
 }
@@ -34,6 +35,8 @@ func (r *run) stepOf(inv *invocation) *record {
 		return r.failure(inv, err)
 	}
 	switch {
+	case inv.skipped:
+		rec.Step.Outcome = OutcomeSkipped
 	case inv.taken.FallbackUsed:
 		rec.Step.Outcome = OutcomeFallback
 	case !inv.route.zero():
@@ -49,7 +52,7 @@ func (r *run) failure(inv *invocation, err error) *record {
 	rec := r.stepRecord(inv)
 	rec.Step.Outcome, rec.Step.Err = OutcomeFailed, errText(err)
 	rec.Step.Sends, rec.Step.Value = nil, Value{}
-	rec.Step.Letter = r.letterID(inv)
+	r.letterOf(rec.Step, inv, err)
 	r.errs = append(r.errs, fmt.Errorf("%s: %w", inv.node.Name, err))
 	return rec
 }
@@ -66,7 +69,7 @@ func (r *run) stepRecord(inv *invocation) *record {
 			Node: inv.node.Name, Message: inv.id, Attempts: attempts, Outcome: OutcomeDone,
 			Started: inv.begun.Round(0), Duration: inv.took,
 		},
-		Again: inv.again, Sends: r.step.Sends[:0],
+		Again: inv.again, Signal: inv.signal, Sends: r.step.Sends[:0],
 	}
 	r.step.Cost, r.step.Memory, r.step.Forgot = inv.close()
 	if inv.node.isJoin() && inv.wrong == nil && !inv.again {
@@ -215,14 +218,6 @@ func (g *Graph) hasRole(node, role string) bool {
 	return false
 }
 
-// letterID is the id of the letter that an invocation becomes.
-func (r *run) letterID(inv *invocation) string {
-	if r.log == nil {
-		return ""
-	}
-	return shortHash(appendPart(appendPart(appendPart(nil, r.e.g.storeName()), r.id), inv.id))
-}
-
 // commit makes a record durable, where the run is, and applies it.
 func (r *run) commit(rec *record) error {
 	if rec.End == nil {
@@ -249,7 +244,7 @@ func (r *run) commit(rec *record) error {
 func (r *run) verdict(rec *record) *endRecord {
 	outputs, letters := len(r.s.Outputs), len(r.s.Letters)
 	if rec != nil {
-		if rec.Step == nil || rec.Step.Outcome == OutcomeFailed && r.log != nil || len(rec.Step.Sends) != ends(rec.Step.Sends) {
+		if rec.Step == nil || rec.Step.Again || rec.Step.Outcome == OutcomeFailed && r.log != nil || len(rec.Step.Sends) != ends(rec.Step.Sends) {
 			return nil
 		}
 		outputs += len(rec.Step.Sends)
@@ -258,7 +253,7 @@ func (r *run) verdict(rec *record) *endRecord {
 		}
 	}
 	switch {
-	case len(r.flying) > 0:
+	case len(r.flying) > 0 || r.owes():
 		return nil
 	case r.s.CancelledBy != "":
 		return r.end(rec, Cancelled, "by "+r.s.CancelledBy)
@@ -267,17 +262,17 @@ func (r *run) verdict(rec *record) *endRecord {
 	case r.queued() > 0 || r.undone > 0 || r.awaits():
 		return nil
 	}
-	return r.settled(rec, outputs, letters)
+	return r.outcome(rec, outputs, letters)
 }
 
-// awaits reports whether something will happen by itself.
+// awaits reports whether something will happen without a node that runs.
 func (r *run) awaits() bool {
 	r.forgetTimers()
-	return len(r.timers) > 0
+	return len(r.timers) > 0 || r.expects()
 }
 
-// settled is the end of a run in which nothing is left to do.
-func (r *run) settled(rec *record, outputs, letters int) *endRecord {
+// outcome is the end of a run in which nothing is left to do.
+func (r *run) outcome(rec *record, outputs, letters int) *endRecord {
 	switch {
 	case outputs > 0 && letters == 0:
 		return r.end(rec, Completed, "")

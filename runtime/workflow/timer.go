@@ -12,6 +12,7 @@ type timer struct {
 	seq uint64
 	m   *message
 	j   *join
+	inv *invocation // that waits for a signal no longer than this
 }
 
 // timerHeap is a heap of timers, the next one first.
@@ -54,12 +55,15 @@ func (r *run) schedule(j *join) {
 func (r *run) due(now time.Time) {
 	for len(r.timers) > 0 && !r.timers[0].at.After(now) {
 		t := heap.Pop(&r.timers).(timer)
-		if t.m != nil {
+		switch {
+		case t.m != nil:
 			r.place(t.m, now)
-			continue
+		case t.inv != nil:
+			r.expire(t.inv)
+		default:
+			t.j.alarm = time.Time{}
+			r.fire(t.j, t.at)
 		}
-		t.j.alarm = time.Time{}
-		r.fire(t.j, t.at)
 	}
 	r.forgetTimers()
 }
@@ -67,9 +71,15 @@ func (r *run) due(now time.Time) {
 // forgetTimers takes away what joins do not wait for any more: nothing is to wait
 // for it.
 func (r *run) forgetTimers() {
-	for len(r.timers) > 0 && r.timers[0].j != nil && !r.timers[0].at.Equal(r.timers[0].j.due()) {
-		heap.Pop(&r.timers).(timer).j.alarm = time.Time{}
+	for len(r.timers) > 0 && r.timers[0].stale() {
+		if t := heap.Pop(&r.timers).(timer); t.j != nil {
+			t.j.alarm = time.Time{}
+		}
 	}
+}
+
+func (t *timer) stale() bool {
+	return t.j != nil && !t.at.Equal(t.j.due()) || t.inv != nil && t.inv.given
 }
 
 // dueWithin reports whether something is due within a time.

@@ -54,6 +54,7 @@ type Codec struct {
 	encode func(v any) (json.RawMessage, error)
 	decode func(text json.RawMessage) (any, error)
 	assign func(v any) (any, bool)
+	loose  func(text json.RawMessage) (any, error) // decode that leaves out what T does not have
 }
 
 // JSON returns the Codec of T. What comes back is decoded strictly: a field that T
@@ -73,6 +74,11 @@ func JSON[T any](shape string) Codec {
 			return v, nil
 		},
 		assign: assignTo[T],
+		loose: func(text json.RawMessage) (any, error) {
+			var v T
+			err := json.Unmarshal(text, &v)
+			return v, err
+		},
 	}
 }
 
@@ -130,6 +136,15 @@ func (c *Codec) fits(v Value) error {
 		return fmt.Errorf("a %T where a %s is wanted", v.v, c.typed)
 	}
 	return nil
+}
+
+// loosely is take for JSON of another version of the type.
+func (c *Codec) loosely(text json.RawMessage) (Value, error) {
+	if c.none() {
+		return Value{}, nil
+	}
+	v, err := c.loose(text)
+	return Value{v: v, has: true}, err
 }
 
 // give returns v as JSON of the type of c, and nothing else, so that whoever gets

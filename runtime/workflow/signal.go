@@ -1,0 +1,189 @@
+package workflow
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// SignalOptions are what a sender of a signal may say. The zero value is the
+// default.
+type SignalOptions struct {
+	// ID is that of the signal: the same one again, also from another process or after
+	// a crash, is the same signal. "" gets a new one.
+	ID string
+	By string // for people
+}
+
+// signal posts a signal.
+func (e *engine) signal(ctx context.Context, id, name string, v Value, o SignalOptions) error {
+	codec, waits := e.signalCodec(name)
+	if !waits {
+		return fmt.Errorf("signal %.100q: no node of %s waits for it", name, e.g.Name)
+	}
+	_, inMemory := e.inMemory.Load(id)
+	if !inMemory {
+		raw, err := codec.give(v)
+		if err != nil {
+			return fmt.Errorf("signal %s: %w", name, err)
+		}
+		v = raw
+		last, err := e.head(ctx, id)
+		if err == nil && last.End != nil && last.End.Status.Ended() {
+			return fmt.Errorf("signal %s: %w: it is %s", name, ErrRunOver, last.End.Status)
+		}
+	}
+	entry := inboxEntry{ID: "signal/" + cmp.Or(o.ID, strings.ToLower(rand.Text())), Kind: inboxSignal, Name: name, Value: v, By: o.By}
+	if err := e.post(ctx, id, entry); err != nil {
+		return fmt.Errorf("signal %s: %w", name, err)
+	}
+	if inMemory {
+		return nil
+	}
+	return e.rouse(ctx, id)
+}
+
+// signalCodec returns that of the nodes that wait for a signal.
+func (e *engine) signalCodec(name string) (*Codec, bool) {
+	for i := range e.g.Nodes {
+		if n := &e.g.Nodes[i]; n.Signal == name {
+			return &n.Out, true
+		}
+	}
+	return nil, false
+}
+
+// rests reports whether a message to n waits for something outside, instead of a call.
+func (n *node) rests() bool { return n.Signal != "" || n.Child != nil }
+
+// resting is what the run knows of invocations that wait for something outside.
+type restingPlace struct {
+	waiting  []*invocation          // for signals, in turn
+	children map[string]*invocation // by id
+	promised map[string]bool        // ids of signals that an invocation of waiting got
+}
+
+// park has an invocation wait for what its node waits for.
+func (r *run) park(inv *invocation) {
+	if inv.node.Child != nil {
+		r.adopt(inv)
+		return
+	}
+	r.waiting = append(r.waiting, inv)
+	if limit := inv.node.SignalTimeout; limit > 0 {
+		heap.Push(&r.timers, timer{at: inv.since.Add(limit), inv: inv})
+	}
+	r.match()
+}
+
+// match gives signals, and what children came to, to those who wait for them.
+func (r *run) match() {
+	for i := 0; i < len(r.waiting); i++ {
+		inv := r.waiting[i]
+		at := slices.IndexFunc(r.s.Signals, func(s signal) bool { return s.Name == inv.node.Signal && !r.promised[s.ID] })
+		if at < 0 {
+			continue
+		}
+		s := &r.s.Signals[at]
+		if r.promised == nil {
+			r.promised = map[string]bool{}
+		}
+		r.promised[s.ID] = true
+		r.waiting = slices.Delete(r.waiting, i, i+1)
+		i--
+		inv.signal = s.ID
+		value, err := inv.node.Out.take(s.Value)
+		if err != nil {
+			err = fmt.Errorf("signal %s: %w", s.Name, err)
+		}
+		r.give(inv, value, err)
+	}
+	r.matchChildren()
+	r.forgetTimers()
+}
+
+// give has an invocation that waited land, with a value or an error, when it is its
+// turn.
+func (r *run) give(inv *invocation, v Value, err error) {
+	inv.given, inv.value, inv.wrong = true, v, err
+	r.push(inv)
+}
+
+// expire gives up waiting for a signal.
+func (r *run) expire(inv *invocation) {
+	if at := slices.Index(r.waiting, inv); at >= 0 {
+		r.waiting = slices.Delete(r.waiting, at, at+1)
+		inv.skipped = true
+		r.give(inv, Value{}, nil)
+	}
+}
+
+// expects reports whether something outside will have the run go on.
+func (r *run) expects() bool { return len(r.waiting) > 0 || len(r.children) > 0 }
+
+// takeSignal takes a signal that a step used.
+func (s *state) takeSignal(id string) {
+	s.Signals = slices.DeleteFunc(s.Signals, func(have signal) bool { return have.ID == id })
+}
+
+// sinceOf is when the last of the messages came.
+func sinceOf(msgs []*message) (at time.Time) {
+	for _, m := range msgs {
+		if m != nil && m.arrives().After(at) {
+			at = m.arrives()
+		}
+	}
+	return at
+}
+
+// cancel posts that a run is to end. Where nobody runs it, it is ended here.
+func (e *engine) cancel(ctx context.Context, id, by string) error {
+	entry := inboxEntry{ID: "cancel", Kind: inboxCancel, By: by}
+	if _, inMemory := e.inMemory.Load(id); inMemory {
+		return e.post(ctx, id, entry)
+	}
+	last, err := e.head(ctx, id)
+	if err == nil && last.End != nil && last.End.Status.Ended() {
+		return nil
+	}
+	if err := e.post(ctx, id, entry); err != nil {
+		return err
+	}
+	return e.attendTo(ctx, id, entry.ID)
+}
+
+// attendTo sees to it that somebody takes an entry of the inbox of a run, and does it
+// here where nobody else would: then the run goes on until it has to wait.
+func (e *engine) attendTo(ctx context.Context, id, entryID string) error {
+	for rest := 5 * time.Millisecond; ; rest = min(2*rest, pollEvery) {
+		stores, err := e.rt.Stores()
+		if err != nil {
+			return err
+		}
+		s, err := newRunLog(stores.Log, e.g.runKey(id)).read(ctx)
+		switch {
+		case err != nil:
+			return err
+		case s.Heard[entryID]:
+			return nil
+		case s.Queue != "":
+			return e.rouse(ctx, id)
+		case !live.has(s.Token):
+			_, err := e.work(ctx, &turn{entry: entry{ID: id}})
+			if err == nil || ctx.Err() != nil {
+				return err
+			}
+			if !isBusy(err) {
+				return err
+			}
+		}
+		if sleep(ctx, rest); ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
