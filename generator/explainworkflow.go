@@ -76,7 +76,9 @@ func explainSettings(b *strings.Builder, s policy.Settings, place policy.Place, 
 		if !ok || k.Places&place == 0 || k.Type == policy.Section || below == "" && slices.Contains([]string{"schedules", "nodes"}, strings.Split(rest, ".")[0]) {
 			continue
 		}
+		_, perKey := s.Given("workflows.runs.perKey")
 		switch v, given := s.Given(k.Path); {
+		case k.Path == "workflows.runs.max" && !perKey: // of what has no number
 		case given && v.None:
 			line(b, k.Path, k.Unset, v.Origin)
 		case given:

@@ -24,6 +24,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	_ "time/tzdata" // schedules are checked where no time zones are installed
 
 	"github.com/resilgen/resilgen/generator/policy"
 )

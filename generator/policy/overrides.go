@@ -143,9 +143,18 @@ func (o *overridesReader) methods(iface string, p pair) {
 			own, instance = iface[:i], iface[i:]
 		}
 		for _, pattern := range patterns {
-			o.entryOf(own+"."+pattern.text+instance, p.value, InMethod)
+			o.entryOf(own+between(own)+pattern.text+instance, p.value, InMethod)
 		}
 	}
+}
+
+// between is what stands between the name of an interface and that of a method: the
+// guards of nodes have a path, workflow/Research/Plan.
+func between(name string) string {
+	if strings.Contains(name, ".") || !strings.HasPrefix(name, "workflow/") && !strings.HasPrefix(name, "pipeline/") {
+		return "."
+	}
+	return "/"
 }
 
 // disable reads a list of parts to take out.
