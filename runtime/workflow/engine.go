@@ -24,6 +24,7 @@ type engine struct {
 	nodes map[string]*node
 
 	inMemory sync.Map // runs in memory that go on now, by id
+	endings  endings
 }
 
 // node is a node of an engine's graph.
@@ -141,15 +142,17 @@ func (e *engine) run(ctx context.Context, in Value, o Options) (*run, error) {
 	if r.log == nil {
 		return r, r.wrap(r.begin(ctx, &startRecord{Input: in}))
 	}
-	raw, err := e.g.Input.give(in)
+	put, err := e.g.entryOf(r.id, in)
 	if err != nil {
 		return r, r.wrap(err)
 	}
-	err = r.begin(ctx, &startRecord{Input: raw, Priority: o.Priority})
-	if errors.Is(err, errKnown) {
-		err = r.known(ctx, raw)
-	}
-	return r, r.wrap(err)
+	return r, r.wrap(r.alone(ctx, put.Key, func(ctx context.Context) error {
+		err := r.begin(ctx, &startRecord{Input: put.Input, Priority: o.Priority, PerKey: put.Key})
+		if errors.Is(err, errKnown) {
+			err = r.known(ctx, put.Input)
+		}
+		return err
+	}))
 }
 
 // resume is Resume without types.
@@ -170,11 +173,15 @@ func (e *engine) resume(ctx context.Context, id string, o Options) (*run, error)
 		return r, r.wrap(err)
 	}
 	r.log = newRunLog(stores.Log, e.g.runKey(id))
-	r.share(stores)
 	if err := r.load(ctx); err != nil {
 		return r, r.wrap(err)
 	}
-	return r, r.wrap(r.goOn(ctx))
+	return r, r.wrap(r.alone(ctx, r.s.PerKey, func(ctx context.Context) error {
+		if err := r.load(ctx); err != nil { // somebody may have had it meanwhile
+			return err
+		}
+		return r.goOn(ctx)
+	}))
 }
 
 // find gives the run its log, none if it is to be in memory.
@@ -190,7 +197,6 @@ func (r *run) find() error {
 		return err
 	}
 	r.log = newRunLog(stores.Log, r.e.g.runKey(r.id))
-	r.share(stores)
 	return nil
 }
 
@@ -202,11 +208,7 @@ func (r *run) known(ctx context.Context, input Value) error {
 	if !r.sameInput(input) {
 		return ErrRunInput
 	}
-	on := !r.e.g.Checkpoint.NoResume
-	if r.o.Resume != ResumeDefault {
-		on = r.o.Resume == ResumeYes
-	}
-	if !on && !r.s.Status.Ended() {
+	if !r.e.resumes(r.o) && !r.s.Status.Ended() {
 		return ErrRunExists
 	}
 	return r.goOn(ctx)

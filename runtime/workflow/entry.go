@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,11 +10,12 @@ import (
 	"github.com/resilgen/resilgen/runtime/resilience"
 )
 
-// entry is what stands in a queue for a run, under the id of the run. A run exists
+// entry is what stands in a queue for a run, under the id of the run, escaped. A run exists
 // once its entry is put: the entry carries the input, and who claims it writes the
 // first record of the run's log.
 type entry struct {
 	ID       string `json:"id"`
+	Workflow string `json:"workflow"`      // full name: queues may be shared
 	New      bool   `json:"new,omitempty"` // Input is there: the run need not be in the log
 	Input    Value  `json:"input,omitzero"`
 	Priority string `json:"priority,omitempty"`
@@ -39,19 +41,27 @@ func (g *Graph) entryOf(id string, in Value) (e entry, err error) {
 
 // queueOf is the queue of the runs of g with a priority.
 func (g *Graph) queueOf(priority string) string {
-	name := g.Queue
-	if name == "" {
-		name = "runs/" + g.storeName()
-	}
+	return queueOf(cmp.Or(g.Queue, g.storeName()), priority)
+}
+
+// queueOf is the queue of runs by its name: most often that of their workflow.
+func queueOf(name, priority string) string {
+	parts := []string{"runs", name}
 	if priority != "" {
-		name += "/" + priority
+		parts = append(parts, priority)
 	}
-	return name
+	return resilience.StoreKey(parts...)
 }
 
 // put adds the entry of a run to the queue of its priority, to be claimed after a time;
 // one that is there already and waits for longer comes then.
 func (g *Graph) put(ctx context.Context, q resilience.Queue, e entry, after time.Duration) error {
+	e.Workflow = g.storeName()
+	return e.put(ctx, q, g.queueOf(e.Priority), after)
+}
+
+// put adds e to a queue, see [Graph.put].
+func (e *entry) put(ctx context.Context, q resilience.Queue, queue string, after time.Duration) error {
 	if q == nil {
 		return fmt.Errorf("put run %s: %w: the stores have no queue", e.ID, resilience.ErrNoStore)
 	}
@@ -59,7 +69,7 @@ func (g *Graph) put(ctx context.Context, q resilience.Queue, e entry, after time
 	if err != nil {
 		return fmt.Errorf("put run %s: %w", e.ID, err)
 	}
-	return q.Put(ctx, g.queueOf(e.Priority), e.ID, body, after)
+	return q.Put(ctx, queue, resilience.StoreKey(e.ID), body, after)
 }
 
 // nudge has a run of a worker looked at soon: there is something in its inbox. Where

@@ -32,6 +32,8 @@ var (
 	ErrLimit = errors.New("limit exceeded")
 	// ErrParked says that letters stand between the run and its output.
 	ErrParked = errors.New("parked: dead letters stand between the run and its output")
+	// ErrWaiting says that the run waits for a time, a signal or a child.
+	ErrWaiting = errors.New("it waits")
 	// ErrFailed says that no way to an output is left.
 	ErrFailed = errors.New("no way to an output is left")
 	// ErrLogWentBack says that the log of a run is shorter than it was, or that

@@ -324,9 +324,6 @@ func (e *engine) rouse(ctx context.Context, id string) error {
 	if err != nil || stores.Queue == nil {
 		return err
 	}
-	body, err := json.Marshal(entry{ID: id})
-	if err == nil {
-		err = stores.Queue.Put(ctx, last.Queue, id, body, 0)
-	}
-	return err
+	put := entry{ID: id, Workflow: e.g.storeName()} // with it the one that is there comes at once
+	return put.put(ctx, stores.Queue, last.Queue, 0)
 }

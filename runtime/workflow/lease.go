@@ -56,6 +56,12 @@ func (l *leased) release() {
 	_ = l.leases.Release(ctx, l.lease) // lost, or it ends by itself
 }
 
+// Leases of runs.
+const (
+	defaultLease = 30 * time.Second
+	leastLease   = 2 * time.Second
+)
+
 // settleTime is for how long a store is asked to take note that something is over.
 const settleTime = 5 * time.Second
 

@@ -98,7 +98,7 @@ func everyMoment(t *testing.T, g func() Graph, act func(t *testing.T, other *Eng
 				inner := resilience.MemoryStores()
 				other := opened(t, &inner, g())
 				log := &tappedLog{Log: inner.Log, at: m.at, after: m.after, crash: m.crash, act: func() { act(t, other) }}
-				e := opened(t, &resilience.Stores{Log: log}, g())
+				e := opened(t, &resilience.Stores{Log: log, Leases: inner.Leases}, g())
 				got := outcome(e.runOrResume(t, other, log))
 				log.mu.Lock()
 				last = log.n <= m.at

@@ -29,7 +29,6 @@ type run struct {
 	owner   string // for people
 	token   string // of this owner
 	log     *runLog
-	leases  resilience.Leases // where others share the log
 	s       *state
 	resumed bool // it was begun before
 	used    bool // of what was recorded before
@@ -48,7 +47,6 @@ type run struct {
 	wake    chan struct{} // something else happened
 
 	mu     sync.Mutex
-	lost   error  // its lease is somebody else's
 	asked  []*ask // what nodes want of the run
 	closed bool   // nobody answers any more
 
@@ -101,11 +99,8 @@ func (r *run) begin(ctx context.Context, start *startRecord) error {
 	start.ID, start.Owner, start.Graph = r.id, r.owner, r.e.shape
 	rec.Start = start
 	r.caller = ctx
-	release, err := r.hold(ctx)
-	if err != nil {
-		return err
-	}
-	defer release()
+	live.add(r)
+	defer live.remove(r)
 	if err := r.commit(rec); err != nil {
 		return err
 	}
@@ -135,16 +130,13 @@ func (r *run) goOn(ctx context.Context) error {
 	switch {
 	case r.s.Status.Ended() && !(r.s.mayReopen() && r.hasNews(ctx)):
 		return r.endError()
-	case live.has(r.s.Token):
+	case live.has(r.e.rt, r.s.Token):
 		return ErrRunBusy
 	case r.s.Status == Parked && !r.hasNews(ctx):
 		return r.endError()
 	}
-	release, err := r.hold(ctx)
-	if err != nil {
-		return err
-	}
-	defer release()
+	live.add(r)
+	defer live.remove(r)
 	changed, err := r.judge()
 	if err != nil {
 		r.tell(resilience.Event{Kind: resilience.RunPaused, Reason: "refused", Err: err})
@@ -252,12 +244,6 @@ func (r *run) await() error {
 func (r *run) attend() {
 	if r.caller.Err() != nil && !r.stopping {
 		r.stop(context.Cause(r.caller))
-	}
-	r.mu.Lock()
-	lost := r.lost
-	r.mu.Unlock()
-	if lost != nil && !r.stopping {
-		r.stop(lost)
 	}
 	r.answer()
 	r.nextSave = r.autosave()

@@ -482,14 +482,15 @@ func (l *dyingLog) Append(ctx context.Context, key string, after resilience.Vers
 
 // A run that is taken and given back in peace is not taken for one that kills.
 func TestGivenBackInPeace(t *testing.T) {
-	stores := resilience.MemoryStores()
-	var stop context.CancelFunc
-	g := graph(works("A", func(ctx context.Context, _ string) (string, error) { stop(); <-ctx.Done(); return "", ctx.Err() }, end))
-	for range 2 * letterAfter {
-		var ctx context.Context
-		ctx, stop = context.WithCancel(t.Context())
-		if got, err := opened(t, &stores, g).Run(ctx, "in", Options{ID: "r"}); !errors.Is(err, context.Canceled) || got.Status != Running {
-			t.Fatalf("%+v, %v", got, err)
+	synctest.Test(t, func(t *testing.T) {
+		stores := resilience.MemoryStores()
+		g := graph(works("A", func(ctx context.Context, _ string) (string, error) { <-ctx.Done(); return "", ctx.Err() }, end))
+		for range 2 * letterAfter {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			if got, err := opened(t, &stores, g).Run(ctx, "in", Options{ID: "r"}); !errors.Is(err, context.DeadlineExceeded) || got.Status != Running {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			cancel()
 		}
-	}
+	})
 }

@@ -296,16 +296,10 @@ func (rs *Runs) nudge(ctx context.Context, s *state) error {
 	if err != nil {
 		return err
 	}
-	if stores.Queue == nil {
-		return fmt.Errorf("run %s: %w: the stores have no queue", s.ID, resilience.ErrNoStore)
-	}
-	body, err := json.Marshal(entry{ID: s.ID, Priority: s.Priority, Key: s.PerKey})
-	if err != nil {
-		return err
-	}
 	queue := s.Queue
 	if queue == "" { // it was begun by Run: workers take it all the same
-		queue = "runs/" + s.Graph.Workflow
+		queue = queueOf(s.Graph.Workflow, s.Priority)
 	}
-	return stores.Queue.Put(ctx, queue, s.ID, body, 0)
+	put := entry{ID: s.ID, Workflow: s.Graph.Workflow, Priority: s.Priority, Key: s.PerKey}
+	return put.put(ctx, stores.Queue, queue, 0)
 }

@@ -52,7 +52,7 @@ func TestRunIsShown(t *testing.T) {
 			t.Fatal(err)
 		}
 		d := shown(t, looked(t, stores), "r")
-		if d.Workflow != "example.com/p.Research" || d.Status != Completed || d.RunSummary.Steps != 4 || d.Ended.IsZero() || d.Waiting != "" || d.Version != 5 || d.Epoch != 1 {
+		if d.Workflow != "example.com/p.Research" || d.Status != Completed || d.RunSummary.Steps != 4 || d.Ended.IsZero() || d.Waiting != "" || d.Version != 6 || d.Epoch != 2 { // the first lease is version 1 of the store
 			t.Errorf("%+v", d.RunSummary)
 		}
 		if string(d.Input) != `"in"` || string(d.Output) != `"Review(Analyse(Plan(in)),Write(Plan(in)))"` {

@@ -20,27 +20,37 @@ const (
 	serveShort = 20 * time.Millisecond
 )
 
+// errKeyBusy says that as many runs of the key run as may.
+var errKeyBusy = errors.New("other runs of its key run")
+
 // serve goes on with the run of j, and settles its entry.
-func (s *session) serve(j *job) {
-	e, err := decodeEntry(j.claim.Entry())
-	if err != nil {
+func (s *session) serve(j *job) (e entry, r rest, err error) {
+	if e, err = decodeEntry(j.claim.Entry()); err != nil {
 		s.refuse(j, err)
-		return
+		return e, r, err
 	}
-	owner := fmt.Sprintf("%s/%d", s.w.owner, s.w.claims.Add(1))
-	key, err := s.holdKey(j, &e, owner)
-	if err != nil {
-		return
+	if !s.isOurs(j, &e) {
+		settle(func(ctx context.Context) error { return j.claim.Nack(ctx, busyAgain) })
+		return e, r, ErrRunBusy
 	}
-	run, err := holdRun(s.hard, j.stores.Leases, j.graph.storeName(), e.ID, owner, s.lease)
-	if err != nil {
-		s.letGo(key, nil, j, &e)
-		s.busy(j, err)
-		return
-	}
-	r, err := s.work(j, &e, owner, key, run)
-	s.letGo(key, run, j, &e)
+	giveUp := j.claim.Entry().Deliveries > entryDeliveries
+	r, err = s.execute(j.workQueue, &e, giveUp, j.claim.Extend)
 	s.settle(j, &e, r, err)
+	return e, r, err
+}
+
+// isOurs finds the workflow of an entry: several may share a queue.
+func (s *session) isOurs(j *job, e *entry) bool {
+	if e.Workflow == "" || e.Workflow == j.graph.storeName() {
+		return true
+	}
+	for _, q := range s.ranks[0] {
+		if q.graph.storeName() == e.Workflow {
+			j.source, j.graph = q.source, q.graph
+			return true
+		}
+	}
+	return false
 }
 
 // decodeEntry reads what Start or a nudge put.
@@ -48,28 +58,52 @@ func decodeEntry(from resilience.Entry) (e entry, err error) {
 	if err := json.Unmarshal(from.Body, &e); err != nil {
 		return e, fmt.Errorf("entry %s of the queue: %w", from.ID, err)
 	}
-	if e.ID != from.ID {
+	if resilience.StoreKey(e.ID) != from.ID {
 		return e, fmt.Errorf("entry %s of the queue: it is about run %q", from.ID, e.ID)
 	}
 	return e, nil
 }
 
-// holdKey takes a lease of the key of the run. Where all are held, the entry is given
-// back until one of them may be free.
-func (s *session) holdKey(j *job, e *entry, owner string) (*leased, error) {
-	if e.Key == "" || j.graph.PerKey == nil {
-		return nil, nil
+// execute has the engine go on with a run while this process holds the lease of its
+// key and its own, and whatever else beats keep alive.
+func (s *session) execute(q workQueue, e *entry, giveUp bool, beats ...func(context.Context) error) (rest, error) {
+	name, owner := q.graph.storeName(), fmt.Sprintf("%s/%d", s.w.owner, s.w.claims.Add(1))
+	if e.Key != "" {
+		s.w.lines.leave(name+"\x00"+e.Key, e.ID)
+		key, err := holdKey(s.hard, q.stores.Leases, name, e.Key, q.graph.PerKeyMax, owner, s.lease)
+		if err != nil {
+			return rest{}, fmt.Errorf("%w: %w", errKeyBusy, err)
+		}
+		defer s.w.lines.next(name + "\x00" + e.Key)
+		defer key.release()
+		beats = append(beats, key.renew)
 	}
-	line := j.graph.storeName() + "\x00" + e.Key
-	s.w.lines.leave(line, e.ID)
-	l, err := holdKey(s.hard, j.stores.Leases, j.graph.storeName(), e.Key, j.graph.PerKeyMax, owner, s.lease)
-	if err == nil {
-		return l, nil
+	run, err := holdRun(s.hard, q.stores.Leases, name, e.ID, owner, s.lease)
+	if err != nil {
+		return rest{}, err
 	}
+	defer run.release()
+	return s.work(q, &turn{entry: *e, owner: owner, giveUp: giveUp}, append(beats, run.renew))
+}
+
+// work has the engine go on with a run while beats keep alive what that stands on.
+func (s *session) work(q workQueue, t *turn, beats []func(context.Context) error) (rest, error) {
+	ctx, cancel := context.WithCancelCause(s.hard)
+	defer cancel(nil)
+	p := beat(s.lease, func(err error) { cancel(fmt.Errorf("run %s: %w", t.entry.ID, err)) }, beats...)
+	defer p.stop()
+	s.w.counts.serving.Add(1)
+	defer s.w.counts.serving.Add(-1)
+	t.stopping, t.late, t.linger = s.stopping, p.late, s.linger()
+	return q.source.work(ctx, t)
+}
+
+// inLine gives back an entry whose key is busy, until it may be free.
+func (s *session) inLine(j *job, e *entry) {
 	s.w.counts.keyWaits.Add(1)
-	place := s.w.lines.wait(line, inLine{e.ID, func(after time.Duration) { s.hasten(j, e, after) }})
+	again := func(after time.Duration) { s.hasten(j, e, after) }
+	place := s.w.lines.wait(j.graph.storeName()+"\x00"+e.Key, inLine{e.ID, again})
 	settle(func(ctx context.Context) error { return j.claim.Nack(ctx, keyLook(j.claim.Entry().Deliveries, place)) })
-	return nil, err
 }
 
 // hasten has an entry that waits come after a time, if not earlier.
@@ -79,35 +113,11 @@ func (s *session) hasten(j *job, e *entry, after time.Duration) {
 	})
 }
 
-// letGo gives back the leases of a run, and lets the next one of its key come.
-func (s *session) letGo(key, run *leased, j *job, e *entry) {
-	run.release()
-	if key != nil {
-		key.release()
-		s.w.lines.next(j.graph.storeName() + "\x00" + e.Key)
-	}
-}
-
-// work has the engine go on with the run while claim and leases are kept alive.
-func (s *session) work(j *job, e *entry, owner string, key, run *leased) (rest, error) {
-	ctx, cancel := context.WithCancelCause(s.hard)
-	defer cancel(nil)
-	beats := []func(context.Context) error{j.claim.Extend, run.renew}
-	if key != nil {
-		beats = append(beats, key.renew)
-	}
-	p := beat(s.lease, func(err error) { cancel(fmt.Errorf("run %s: %w", e.ID, err)) }, beats...)
-	defer p.stop()
-	s.w.counts.serving.Add(1)
-	defer s.w.counts.serving.Add(-1)
-	return j.source.work(ctx, &turn{
-		entry: *e, owner: owner, stopping: s.stopping, late: p.late, linger: s.linger(),
-		giveUp: j.claim.Entry().Deliveries > entryDeliveries,
-	})
-}
-
 // linger is for how long a run may wait in its slot: longer while there are free ones.
 func (s *session) linger() time.Duration {
+	if s.recovers {
+		return 0
+	}
 	if len(s.slots) < cap(s.slots) {
 		return serveLong
 	}
@@ -119,10 +129,14 @@ func (s *session) settle(j *job, e *entry, r rest, err error) {
 	switch {
 	case errors.Is(err, resilience.ErrFenced):
 		s.w.counts.fenced.Add(1) // the entry is another one's, too
+	case errors.Is(err, errKeyBusy):
+		s.inLine(j, e)
+	case errors.Is(err, ErrRunBusy):
+		s.busy(j, err)
 	case errors.Is(err, ErrRunUnknown), err == nil && r.status.Ended():
 		s.w.counts.ended.Add(1)
 		settle(j.claim.Ack)
-	case err != nil:
+	case err != nil && !errors.Is(err, errGrace):
 		s.fail(j, err)
 	case r.status == Running:
 		settle(func(ctx context.Context) error { return j.claim.Nack(ctx, 0) })

@@ -173,12 +173,9 @@ func (e *engine) attendTo(ctx context.Context, id, entryID string) error {
 			return nil
 		case s.Queue != "":
 			return e.rouse(ctx, id)
-		case !live.has(s.Token):
-			_, err := e.work(ctx, &turn{entry: entry{ID: id}})
-			if err == nil || ctx.Err() != nil {
-				return err
-			}
-			if !isBusy(err) {
+		case !live.has(e.rt, s.Token):
+			err := e.workAlone(ctx, stores, id)
+			if err == nil || ctx.Err() != nil || !isBusy(err) {
 				return err
 			}
 		}

@@ -27,6 +27,7 @@ type rest struct {
 	status Status
 	due    time.Time          // of what comes first, where the run waits for a time
 	inbox  resilience.Version // up to which its inbox was taken
+	end    error              // of a run that has ended or parks: nil if it has its output
 }
 
 func (e *engine) graphOf() *Graph                { return e.g }
@@ -52,6 +53,7 @@ func (e *engine) work(ctx context.Context, t *turn) (rest, error) {
 		err = r.begin(ctx, &startRecord{Input: t.entry.Input, Priority: t.entry.Priority, PerKey: t.entry.Key, Parent: t.entry.Parent})
 	}
 	if errors.Is(err, errKnown) {
+		r.poisoned = false // it came into the log after all
 		if err = r.load(ctx); err == nil {
 			err = r.goOn(ctx)
 		}
@@ -61,7 +63,7 @@ func (e *engine) work(ctx context.Context, t *turn) (rest, error) {
 		stands.due = r.timers[0].at
 	}
 	if stands.status.Ended() || stands.status == Parked {
-		err = nil // that is how it ended, and no error of the turn
+		stands.end, err = r.wrap(err), nil // that is how it ended, and no error of the turn
 	}
 	return stands, err
 }

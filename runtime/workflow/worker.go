@@ -95,7 +95,7 @@ func (w *Worker) Run(ctx context.Context) error {
 var errGrace = errors.New("the worker was stopped")
 
 func (o *WorkerOptions) concurrency() int     { return cmp.Or(o.Concurrency, 8) }
-func (o *WorkerOptions) lease() time.Duration { return cmp.Or(o.Lease, 30*time.Second) }
+func (o *WorkerOptions) lease() time.Duration { return cmp.Or(o.Lease, defaultLease) }
 func (o *WorkerOptions) grace() time.Duration { return cmp.Or(o.Grace, 10*time.Second) }
 
 func (o *WorkerOptions) check() error {
@@ -103,8 +103,8 @@ func (o *WorkerOptions) check() error {
 	if o.Concurrency < 0 {
 		errs = append(errs, fmt.Errorf("concurrency: %d is less than 1", o.Concurrency))
 	}
-	if o.Lease != 0 && o.Lease < 2*time.Second {
-		errs = append(errs, fmt.Errorf("lease: %v is less than 2s", o.Lease))
+	if o.Lease != 0 && o.Lease < leastLease {
+		errs = append(errs, fmt.Errorf("lease: %v is less than %v", o.Lease, leastLease))
 	}
 	sorted := slices.Sorted(slices.Values(o.Priorities))
 	if i := slices.Index(sorted, ""); i >= 0 {
@@ -125,6 +125,7 @@ type session struct {
 	slots    chan struct{}
 	hard     context.Context // of nodes
 	stopping <-chan struct{}
+	recovers bool           // it waits for nothing that is not due
 	wait     sync.WaitGroup // of everything that was begun
 }
 

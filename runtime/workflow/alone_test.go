@@ -85,7 +85,7 @@ func TestRunWhoseLeaseIsLostStops(t *testing.T) {
 		time.AfterFunc(time.Minute, func() { leases.lost.Store(true) })
 		begun := time.Now()
 		_, err := opened(t, &stores, g).Run(t.Context(), "in", Options{ID: "r"})
-		if !errors.Is(err, resilience.ErrFenced) || time.Since(begun) > time.Minute+runTTL {
+		if !errors.Is(err, resilience.ErrFenced) || time.Since(begun) > time.Minute+defaultLease {
 			t.Errorf("%v after %v", err, time.Since(begun))
 		}
 	})
@@ -119,7 +119,7 @@ func TestFencedRunStops(t *testing.T) {
 	if err := r.load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	live.tokens.Delete(r.s.Token) // as if it was in another process
+	live.tokens.Delete(ownerToken{e.e.rt, r.s.Token}) // as if it was in another process
 	if err := r.goOn(t.Context()); err != nil {
 		t.Error(err)
 	}
