@@ -98,7 +98,7 @@ func (l *runLog) read(ctx context.Context) (*state, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := s.fold(r); err != nil {
+		if _, err := s.fold(r); err != nil {
 			return nil, fmt.Errorf("%s: version %d: %w", l.key, r.Version, err)
 		}
 	}
@@ -131,29 +131,29 @@ func (l *runLog) lastSnapshot(ctx context.Context) (resilience.Version, error) {
 }
 
 // fold applies a record as the log has it, after it made sure that it follows the one
-// before.
-func (s *state) fold(at resilience.Record) error {
+// before, and returns it.
+func (s *state) fold(at resilience.Record) (*record, error) {
 	r, err := decodeRecord(at.Body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if s.version == 0 {
 		if r.Kind == kindSnapshot {
 			*s = *r.Snapshot
 			s.fill()
 		} else if r.Kind != kindStart {
-			return fmt.Errorf("%w: it begins with a %s", ErrLogWentBack, r.Kind)
+			return nil, fmt.Errorf("%w: it begins with a %s", ErrLogWentBack, r.Kind)
 		}
 	} else if r.Prev != s.version || r.CRC != s.crc {
-		return fmt.Errorf("%w: it follows version %d, and the one before is %d", ErrLogWentBack, r.Prev, s.version)
+		return nil, fmt.Errorf("%w: it follows version %d, and the one before is %d", ErrLogWentBack, r.Prev, s.version)
 	}
 	if r.Kind != kindSnapshot {
 		if err := s.apply(r); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	s.placed(r, at.Version, sumOf(at.Body))
-	return nil
+	return r, nil
 }
 
 // placed notes where in the log the record that was applied last stands.
