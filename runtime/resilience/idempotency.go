@@ -49,6 +49,14 @@ func IdempotencyKey(ctx context.Context) (key string, ok bool) {
 	return key, key != ""
 }
 
+// AsksIdempotencyKey reports whether key is the one under which a context is asked
+// for its idempotency key. A context that makes its key when it is asked answers with
+// a string.
+func AsksIdempotencyKey(key any) bool {
+	_, ok := key.(idempotencyKey)
+	return ok
+}
+
 // EnsureIdempotencyKey returns ctx if it carries a key, else a context with a
 // [NewIdempotencyKey].
 func EnsureIdempotencyKey(ctx context.Context) context.Context {

@@ -150,3 +150,22 @@ func TestPutIdempotencyKey(t *testing.T) {
 		t.Errorf("got %q, want k1", got)
 	}
 }
+
+// askedContext makes its key when it is asked for it.
+type askedContext struct{ context.Context }
+
+func (c askedContext) Value(key any) any {
+	if AsksIdempotencyKey(key) {
+		return "made"
+	}
+	return c.Context.Value(key)
+}
+
+func TestContextMayMakeItsKeyWhenItIsAsked(t *testing.T) {
+	if key, ok := IdempotencyKey(askedContext{t.Context()}); key != "made" || !ok {
+		t.Errorf("%q, %v", key, ok)
+	}
+	if AsksIdempotencyKey("key") {
+		t.Error("another key is taken for that")
+	}
+}

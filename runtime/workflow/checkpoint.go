@@ -205,7 +205,10 @@ func (c Checkpoint) walk(ctx context.Context, visit func(*state, *record) bool) 
 		if err != nil {
 			return nil, err
 		}
-		r, err := s.fold(rec)
+		r, err := decodeRecord(rec.Body)
+		if err == nil {
+			err = s.foldIn(r, rec)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("run %s: version %d: %w", c.id, rec.Version, err)
 		}

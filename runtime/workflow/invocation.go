@@ -20,7 +20,7 @@ type invocation struct {
 
 	r    *run
 	id   string
-	key  string // its idempotency key
+	own  string // its idempotency key where it is not that of its id
 	node *node
 	msgs []*message // by slot where the node is a join; nil where it goes on without one
 	one  [1]*message
@@ -73,7 +73,18 @@ func (inv *invocation) Value(key any) any {
 	case tellKey:
 		return &inv.taken
 	}
+	if resilience.AsksIdempotencyKey(key) {
+		return inv.key()
+	}
 	return inv.Context.Value(key)
+}
+
+// key is its idempotency key.
+func (inv *invocation) key() string {
+	if inv.own != "" {
+		return inv.own
+	}
+	return messageKey(inv.r.e.g.storeName(), inv.r.id, inv.id)
 }
 
 // invocationOf returns the invocation that ctx belongs to, or nil.
@@ -89,7 +100,7 @@ func invocationOf(ctx context.Context) *invocation {
 // or never return.
 func (inv *invocation) call(ctx context.Context) {
 	defer inv.land()
-	inv.Context = resilience.WithIdempotencyKey(ctx, inv.key)
+	inv.Context = ctx
 	inv.begun = time.Now()
 	inv.value, inv.route, inv.err = inv.node.Call(inv, inv.args)
 	inv.returned = true

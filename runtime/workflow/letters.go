@@ -263,7 +263,7 @@ func (r *run) letterOf(step *stepRecord, inv *invocation, err error) {
 		return
 	}
 	f := resilience.FailedMessage{
-		Letter: step.Letter, Key: inv.key, Taken: inv.taken,
+		Letter: step.Letter, Key: inv.key(), Taken: inv.taken,
 		Run: resilience.LetterRun{Workflow: r.e.g.storeName(), ID: r.id, Message: inv.id, Inbox: r.e.g.inboxKey(r.id)},
 	}
 	f.Args, _ = inv.letterArgs() // without them it is there to be looked at
@@ -286,6 +286,9 @@ func (r *run) letterOf(step *stepRecord, inv *invocation, err error) {
 // publish tells letters what they have to know, of which the records of the run say
 // so. That they know it rides on the next record.
 func (r *run) publish() error {
+	if len(r.s.Owed) == 0 {
+		return nil
+	}
 	for _, id := range slices.Sorted(maps.Keys(r.s.Owed)) {
 		o := r.s.Owed[id]
 		if slices.Contains(r.settled, id) {

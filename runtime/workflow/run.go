@@ -407,7 +407,7 @@ func (r *run) rebuild() {
 // queueAgain queues an invocation that was a letter.
 func (r *run) queueAgain(id string, h *held) {
 	n := r.e.nodes[h.Node]
-	inv := &invocation{r: r, id: id, node: n, msgs: h.Messages, again: true, since: h.At, replay: h.Replay, key: h.Key}
+	inv := &invocation{r: r, id: id, node: n, msgs: h.Messages, again: true, since: h.At, replay: h.Replay, own: h.Key}
 	if n == nil {
 		inv.node = &node{Node: &Node{Name: h.Node}, event: r.e.name + "/" + h.Node}
 		inv.wrong = fmt.Errorf("there is no node %s any more", h.Node)
@@ -530,7 +530,6 @@ func (r *run) launch(inv *invocation) {
 	if r.poisoned || r.s.isPoisoned() {
 		inv.wrong, r.poisoned = errPoison, false
 	}
-	inv.key = cmp.Or(inv.key, messageKey(r.e.g.storeName(), r.id, inv.id))
 	inv.epoch, inv.memory = uint64(r.s.Epoch), r.s.Memory[inv.node.Name]
 	inv.saved = r.s.Saved[inv.id].raw
 	if inv.wrong == nil && !inv.given {

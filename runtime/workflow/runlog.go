@@ -98,7 +98,7 @@ func (l *runLog) read(ctx context.Context) (*state, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := s.fold(r); err != nil {
+		if err := s.fold(r); err != nil {
 			return nil, fmt.Errorf("%s: version %d: %w", l.key, r.Version, err)
 		}
 	}
@@ -131,29 +131,34 @@ func (l *runLog) lastSnapshot(ctx context.Context) (resilience.Version, error) {
 }
 
 // fold applies a record as the log has it, after it made sure that it follows the one
-// before, and returns it.
-func (s *state) fold(at resilience.Record) (*record, error) {
+// before.
+func (s *state) fold(at resilience.Record) error {
 	r, err := decodeRecord(at.Body)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	return s.foldIn(r, at)
+}
+
+// foldIn is fold for a record that was decoded.
+func (s *state) foldIn(r *record, at resilience.Record) error {
 	if s.version == 0 {
 		if r.Kind == kindSnapshot {
 			*s = *r.Snapshot
 			s.fill()
 		} else if r.Kind != kindStart {
-			return nil, fmt.Errorf("%w: it begins with a %s", ErrLogWentBack, r.Kind)
+			return fmt.Errorf("%w: it begins with a %s", ErrLogWentBack, r.Kind)
 		}
 	} else if r.Prev != s.version || r.CRC != s.crc {
-		return nil, fmt.Errorf("%w: it follows version %d, and the one before is %d", ErrLogWentBack, r.Prev, s.version)
+		return fmt.Errorf("%w: it follows version %d, and the one before is %d", ErrLogWentBack, r.Prev, s.version)
 	}
 	if r.Kind != kindSnapshot {
 		if err := s.apply(r); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	s.placed(r, at.Version, sumOf(at.Body))
-	return r, nil
+	return nil
 }
 
 // placed notes where in the log the record that was applied last stands.

@@ -85,8 +85,8 @@ func JSON[T any](shape string) Codec {
 // assignTo returns v as a T: as it is, as Go assigns it, or behind a pointer where
 // T is one to its type.
 func assignTo[T any](v any) (any, bool) {
-	if t, ok := v.(T); ok {
-		return t, true
+	if _, ok := v.(T); ok {
+		return v, true
 	}
 	var t T
 	to := reflect.ValueOf(&t).Elem()
