@@ -117,6 +117,24 @@ func (g *graph) signal(n *node) {
 	}
 }
 
+// signals refuses signals of one name and several types: who sends one does not
+// know which node waits for it.
+func (g *graph) signals() {
+	first := map[string]*node{}
+	for _, n := range g.nodes {
+		if n.Signal.Text == "" || n.broken {
+			continue
+		}
+		other := first[n.Signal.Text]
+		switch {
+		case other == nil:
+			first[n.Signal.Text] = n
+		case !same(elem(types.Unalias(other.result)), elem(types.Unalias(n.result))):
+			g.fail(n.Signal.Pos, wiring, n.Name.Text, "signal: %s is of type %s here, and of type %s for %s, at %s", n.Signal.Text, g.article(n.result), g.article(other.result), other.Name.Text, other.Signal.Pos)
+		}
+	}
+}
+
 // signalType is the type of what is sent: what the policy says, or else what the
 // first successor takes. It is nil if neither is known, which was said.
 func (g *graph) signalType(n *node) types.Type {

@@ -343,6 +343,14 @@ func (g *graph) article(t types.Type) string {
 	return g.r.text(t)
 }
 
+// stands is what a node is that is no method.
+func (n *node) stands() string {
+	if n.Workflow.Text != "" {
+		return "the workflow " + n.Workflow.Text
+	}
+	return "the pipeline " + n.Pipeline.Text
+}
+
 func (n *node) goesTo(name string) bool {
 	return slices.ContainsFunc(n.Next, func(to policy.Name) bool { return to.Text == name })
 }
@@ -363,6 +371,7 @@ func (g *graph) prove() {
 		g.cycles()
 		g.flows()
 	}
+	g.signals()
 	g.roles()
 	g.schedules()
 	g.perKey()
@@ -419,22 +428,23 @@ func (g *graph) successors(n *node) {
 		case assignable(n.result, target.params[0].t):
 		case n.routes:
 			n.out.SendOnly = append(n.out.SendOnly, to.Text)
-			g.onlySent(n, to, target)
+			g.onlySent(n, to, target, target.params[0].t)
 		default:
 			g.fail(to.Pos, wiring, n.Name.Text, "next: %s takes %s%s, and %s returns %s%s", to.Text, g.article(target.params[0].t), g.place(target), n.Name.Text, g.article(n.result), g.place(n))
 		}
 	}
 }
 
-// onlySent warns of a successor that a route cannot simply name.
-func (g *graph) onlySent(n *node, to policy.Name, target *node) {
+// onlySent warns of a successor that a route cannot simply name: it takes another
+// type.
+func (g *graph) onlySent(n *node, at policy.Name, target *node, takes types.Type) {
 	for _, of := range g.r.guarded {
 		if of.iface != g.in.Interface {
 			continue
 		}
 		for _, e := range of.methods {
 			if e.Method == n.Name.Text {
-				g.r.judge(e, to.Pos, onlySent, g.in.Name+"."+n.Name.Text, fmt.Sprintf("next: %s takes %s%s, and %s returns %s%s: only workflow.Send reaches it", to.Text, g.article(target.params[0].t), g.place(target), n.Name.Text, g.article(n.result), g.place(n)))
+				g.r.judge(e, at.Pos, onlySent, g.in.Name+"."+n.Name.Text, fmt.Sprintf("next: %s takes %s%s, and %s returns %s%s: only workflow.Send reaches it", target.Name.Text, g.article(takes), g.place(target), n.Name.Text, g.article(n.result), g.place(n)))
 			}
 		}
 	}
@@ -449,6 +459,9 @@ func (g *graph) join(n *node) {
 		return
 	}
 	fits := !n.broken && len(n.params) == len(n.WaitFor)
+	if !fits && !n.broken {
+		g.fail(n.WaitPos, wiring, n.Name.Text, "waitFor: %s takes one value, %s, and waits for %s: let it follow a node that makes one of them", n.stands(), g.article(n.params[0].t), nodeNames(n.WaitFor))
+	}
 	for i, w := range n.WaitFor {
 		from := g.named[w.Text]
 		switch {
@@ -462,6 +475,10 @@ func (g *graph) join(n *node) {
 		}
 		switch {
 		case !fits || from.broken:
+		case from.result == nil && from.routes && n.MayMiss() && !isPointer(types.Unalias(n.params[i].t)):
+			g.fail(w.Pos, wiring, n.Name.Text, "waitFor: it may go on without %s, so parameter %d of %s%s must be a pointer; have %s", w.Text, i+1, n.Name.Text, g.place(n), g.article(n.params[i].t))
+		case from.result == nil && from.routes:
+			from.out.SendOnly = append(from.out.SendOnly, n.Name.Text)
 		case from.result == nil:
 			g.fail(w.Pos, wiring, n.Name.Text, "waitFor: %s returns nothing%s, and %s has a parameter for it%s: return something, or let %[1]s stand before a node that does", w.Text, g.place(from), n.Name.Text, g.place(n))
 		default:
@@ -480,18 +497,20 @@ func first(a, b policy.Pos) policy.Pos {
 // joined checks the parameter for one of the results that a join waits for.
 func (g *graph) joined(n *node, i int, from *node) {
 	p, w := n.params[i], n.WaitFor[i]
-	if !n.MayMiss() {
-		if !assignable(from.result, p.t) {
-			g.fail(w.Pos, wiring, n.Name.Text, "waitFor: parameter %d of %s%s is %s, and %s returns %s%s", i+1, n.Name.Text, g.place(n), g.article(p.t), w.Text, g.article(from.result), g.place(from))
-		}
+	pointer := isPointer(types.Unalias(p.t))
+	switch fits := assignable(from.result, p.t) || n.MayMiss() && pointer && assignable(from.result, elem(types.Unalias(p.t))); {
+	case fits && (pointer || !n.MayMiss()):
 		return
-	}
-	to, isPointer := types.Unalias(p.t).Underlying().(*types.Pointer)
-	if isPointer && (assignable(from.result, to.Elem()) || assignable(from.result, p.t)) {
+	case from.routes && (pointer || !n.MayMiss()):
+		from.out.SendOnly = append(from.out.SendOnly, n.Name.Text)
+		g.onlySent(from, w, n, p.t)
+		return
+	case !n.MayMiss():
+		g.fail(w.Pos, wiring, n.Name.Text, "waitFor: parameter %d of %s%s is %s, and %s returns %s%s", i+1, n.Name.Text, g.place(n), g.article(p.t), w.Text, g.article(from.result), g.place(from))
 		return
 	}
 	want := from.result
-	if _, ok := types.Unalias(want).Underlying().(*types.Pointer); !ok {
+	if !isPointer(types.Unalias(want)) {
 		want = types.NewPointer(want)
 	}
 	g.fail(w.Pos, wiring, n.Name.Text, "waitFor: it may go on without %s, so parameter %d of %s%s must be %s; have %s", w.Text, i+1, n.Name.Text, g.place(n), g.article(want), g.article(p.t))

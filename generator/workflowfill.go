@@ -2,6 +2,7 @@ package generator
 
 import (
 	"fmt"
+	"go/types"
 	"reflect"
 	"slices"
 	"strings"
@@ -61,7 +62,9 @@ func (g *graph) fillNode(n *node) {
 		param := templates.NodeParam{Name: p.name, Type: p.t, Payload: payloadOf(p.t)}
 		if n.WaitFor != nil && n.MayMiss() {
 			param.Optional = true
-			param.Payload = payloadOf(g.named[n.WaitFor[i].Text].result)
+			if from := g.named[n.WaitFor[i].Text]; from.result == nil || !assignable(from.result, p.t) {
+				param.Payload = payloadOf(elem(types.Unalias(p.t)))
+			}
 		}
 		out.Params = append(out.Params, param)
 	}
