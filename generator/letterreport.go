@@ -10,7 +10,7 @@ import (
 
 // LetterReport says what the dead letters of a method hold.
 type LetterReport struct {
-	Method string `json:"method"` // payments.Gateway.Notify
+	Method string `json:"method"` // payments.Gateway.Notify, workflow/Research/Plan
 	Queue  string `json:"queue"`
 	Sig    string `json:"sig"` // fingerprint of what is kept, and of the results
 	// Replayed says that letters can be replayed; else they are there to be read.

@@ -1,8 +1,11 @@
 package generator
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"go/types"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -80,20 +83,32 @@ func (g *graph) fillNode(n *node) {
 	g.letters(n)
 }
 
-// letters says what a letter of the node holds.
+// letters says what a letter of the node holds: its arguments, each by its name. One
+// that had not come is null.
 func (g *graph) letters(n *node) {
+	if n.Signal.Text != "" {
+		return
+	}
 	x := &redactor{r: g.r}
-	sig := n.Name.Text + "("
+	l := &templates.Letters{Sig: n.Name.Text + "("}
 	for _, p := range n.params {
 		x.place(p.t, []string{p.name}, []string{p.name}, reflect.StructTag(""))
-		sig += p.name + " " + expansion(p.t) + ", "
+		l.Sig += p.name + " " + expansion(p.t) + ", "
+		l.Fields = append(l.Fields, templates.LetterField{JSON: p.name, Type: p.t, Said: briefly(p.t)})
+	}
+	for _, text := range x.badTags {
+		g.fail(n.Name.Pos, "RG075", n.Name.Text, "an argument%s has the tag resilience:%q: want one of %s", g.place(n), text, strings.Join(slices.Sorted(maps.Keys(tagModes)), ", "))
 	}
 	for _, f := range x.fields {
 		if f.Mode != "" {
 			n.out.Redact = append(n.out.Redact, templates.Redaction{Pointer: f.Pointer, Mode: upper(f.Mode)})
 		}
 	}
-	n.out.Sig = fingerprint(sig + ") " + expansion(resultOf(n)))
+	n.out.Sig = fingerprint(l.Sig + ") " + expansion(resultOf(n)))
+	g.r.kept = append(g.r.kept, LetterReport{
+		Method: g.out.Wrapper.Key + "/" + n.Name.Text, Queue: cmp.Or(g.out.DeadLetters, "workflow."+g.in.Name), Sig: n.out.Sig,
+		Replayed: true, Idempotent: true, Fields: x.fields, Schema: json.RawMessage(letterSchema(l)),
+	})
 }
 
 // text spells out what the messages of a run depend on.
