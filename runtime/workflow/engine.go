@@ -25,6 +25,7 @@ type engine struct {
 
 	inMemory sync.Map // runs in memory that go on now, by id
 	endings  endings
+	parents  sync.Map // engines whose nodes are runs of this workflow, by its name in stores
 }
 
 // node is a node of an engine's graph.
@@ -61,6 +62,11 @@ func newEngine(rt *resilience.Runtime, g *Graph) (*engine, error) {
 	if err := e.check(); err != nil {
 		return e, err
 	}
+	for i := range g.Nodes {
+		if c := g.Nodes[i].Child; c != nil {
+			c.engine.parents.Store(g.storeName(), e)
+		}
+	}
 	return e, e.keepsLetters()
 }
 
@@ -93,7 +99,9 @@ func (e *engine) checkNode(n *Node, refuse func(format string, args ...any)) {
 		refuse("%s: there is nothing to call", n.Name)
 	}
 	if n.Child != nil {
-		refuse("%s: workflow: not available yet", n.Name)
+		if err := n.adopted(); err != nil {
+			refuse("%w", err)
+		}
 	}
 	if n.isJoin() && len(n.In) != len(n.WaitFor) {
 		refuse("%s: it waits for %d and takes %d", n.Name, len(n.WaitFor), len(n.In))
@@ -140,14 +148,14 @@ func (e *engine) run(ctx context.Context, in Value, o Options) (*run, error) {
 		return r, r.wrap(err)
 	}
 	if r.log == nil {
-		return r, r.wrap(r.begin(ctx, &startRecord{Input: in}))
+		return r, r.wrap(r.begin(ctx, &startRecord{Input: in, Parent: o.parent}))
 	}
 	put, err := e.g.entryOf(r.id, in)
 	if err != nil {
 		return r, r.wrap(err)
 	}
 	return r, r.wrap(r.alone(ctx, put.Key, func(ctx context.Context) error {
-		err := r.begin(ctx, &startRecord{Input: put.Input, Priority: o.Priority, PerKey: put.Key})
+		err := r.begin(ctx, &startRecord{Input: put.Input, Priority: o.Priority, PerKey: put.Key, Parent: o.parent})
 		if errors.Is(err, errKnown) {
 			err = r.known(ctx, put.Input)
 		}

@@ -108,16 +108,6 @@ type Node struct {
 	Call func(ctx context.Context, in Args) (Value, Route, error)
 }
 
-// ChildOf is the workflow that a node is a run of. Generated constructors make it
-// with the child's engine.
-type ChildOf struct {
-	Workflow string // package.Name
-	child    childRunner
-}
-
-// childRunner is an engine as its parent's nodes see it.
-type childRunner interface{ graphOf() *Graph }
-
 // isJoin reports whether n waits for several messages.
 func (n *Node) isJoin() bool { return len(n.WaitFor) > 0 }
 

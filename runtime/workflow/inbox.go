@@ -49,6 +49,8 @@ type mailbox struct {
 	Results map[string]*childResult `json:"results,omitempty"` // of children, by invocation, until their step
 	// Discarded are letters that are not to run again; somebody may change his mind.
 	Discarded map[string]*held `json:"discarded,omitempty"`
+	// ParkedChildren are invocations whose children have parked.
+	ParkedChildren map[string]bool `json:"parkedChildren,omitempty"`
 	// Owed is what letters have yet to be told, by invocation.
 	Owed map[string]*owedLetter `json:"owed,omitempty"`
 }
@@ -292,11 +294,15 @@ func (r *run) hand(e inboxEntry) {
 
 // head returns the last record of a run, or [ErrRunUnknown].
 func (e *engine) head(ctx context.Context, id string) (*record, error) {
-	stores, err := e.rt.Stores()
+	return lastRecord(ctx, e.rt, e.g.storeName(), id)
+}
+
+func lastRecord(ctx context.Context, rt *resilience.Runtime, workflow, id string) (*record, error) {
+	stores, err := rt.Stores()
 	if err != nil {
 		return nil, err
 	}
-	key := e.g.runKey(id)
+	key := resilience.StoreKey("run", workflow, id)
 	for rec, err := range resilience.Large(stores.Log).Heads(ctx, key, key) {
 		if err != nil {
 			return nil, err
@@ -313,14 +319,18 @@ func (e *engine) head(ctx context.Context, id string) (*record, error) {
 // this process was woken by that, one elsewhere looks by himself, and a run of a
 // worker is in a queue.
 func (e *engine) rouse(ctx context.Context, id string) error {
-	last, err := e.head(ctx, id)
+	return rouseRun(ctx, e.rt, e.g.storeName(), id)
+}
+
+func rouseRun(ctx context.Context, rt *resilience.Runtime, workflow, id string) error {
+	last, err := lastRecord(ctx, rt, workflow, id)
 	if errors.Is(err, ErrRunUnknown) {
 		return nil // whoever begins it looks
 	}
 	if err != nil || last.Queue == "" {
 		return err
 	}
-	stores, err := e.rt.Stores()
+	stores, err := rt.Stores()
 	if err != nil || stores.Queue == nil {
 		return err
 	}

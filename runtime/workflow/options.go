@@ -23,6 +23,8 @@ type Options struct {
 	// Observer is told of the run's events, besides that of the Runtime. It is called
 	// on the goroutine of the run, which waits for it.
 	Observer func(context.Context, Event)
+
+	parent string // who waits for the run: a parentRef
 }
 
 // Resume says whether a known run that has not ended goes on.

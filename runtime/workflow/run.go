@@ -70,7 +70,10 @@ type run struct {
 	stirred atomic.Bool        // something may be in the inbox
 	seen    resilience.Version // of the inbox: all before was taken
 	polling *time.Timer
-	posted  []inboxEntry // to a run in memory; under mu
+	besides sync.WaitGroup // children that run beside it
+	rearing atomic.Int32   // of them, those that go on
+	broken  error          // why it has to stop, from a goroutine beside it; under mu
+	posted  []inboxEntry   // to a run in memory; under mu
 
 	// Used again for each record.
 	rec  record
@@ -179,10 +182,15 @@ func (r *run) drive(ctx context.Context) error {
 	defer r.quiet()
 	defer r.discard()
 	defer r.listen()()
+	defer r.leaveChildren()
 	r.obey()
+	r.startChildren()
 	for {
 		if err := errors.Join(r.collect(), r.publish()); err != nil {
 			return err
+		}
+		if err := r.brokenBy(); err != nil {
+			return r.fail(err)
 		}
 		r.attend()
 		r.dispatch()
@@ -325,6 +333,9 @@ func (r *run) rest() (rested bool, err error) {
 		if end == nil {
 			break
 		}
+		if err := r.beforeEnd(end); err != nil {
+			return true, r.fail(err)
+		}
 		rec := r.record(kindNote)
 		rec.End = end
 		if err := r.commit(rec); err != nil {
@@ -333,11 +344,12 @@ func (r *run) rest() (rested bool, err error) {
 	}
 	switch {
 	case r.resting():
+		r.afterEnd()
 		r.tellEnd()
 		return true, r.endError()
 	case r.stopping:
 		return true, r.interrupted()
-	case r.queued() > 0 || r.linger < 0 || r.dueWithin(r.linger):
+	case r.queued() > 0 || r.linger < 0 || r.dueWithin(r.linger) || r.rearing.Load() > 0 || r.stirred.Load():
 		return false, nil
 	}
 	if err := r.giveBack(); err != nil {

@@ -124,7 +124,7 @@ func (r *run) expire(inv *invocation) {
 }
 
 // expects reports whether something outside will have the run go on.
-func (r *run) expects() bool { return len(r.waiting) > 0 || len(r.children) > 0 }
+func (r *run) expects() bool { return len(r.waiting) > 0 || !r.childrenRest() }
 
 // takeSignal takes a signal that a step used.
 func (s *state) takeSignal(id string) {

@@ -253,7 +253,7 @@ func (r *run) verdict(rec *record) *endRecord {
 		}
 	}
 	switch {
-	case len(r.flying) > 0 || r.owes():
+	case len(r.flying) > 0 || r.owes() || rec != nil && (r.s.Parent != "" || len(r.children) > 0):
 		return nil
 	case r.s.CancelledBy != "":
 		return r.end(rec, Cancelled, "by "+r.s.CancelledBy)
@@ -274,6 +274,8 @@ func (r *run) awaits() bool {
 // outcome is the end of a run in which nothing is left to do.
 func (r *run) outcome(rec *record, outputs, letters int) *endRecord {
 	switch {
+	case len(r.children) > 0:
+		return r.end(rec, Parked, "a child is parked")
 	case outputs > 0 && letters == 0:
 		return r.end(rec, Completed, "")
 	case outputs > 0:
