@@ -334,6 +334,6 @@ func rouseRun(ctx context.Context, rt *resilience.Runtime, workflow, id string) 
 	if err != nil || stores.Queue == nil {
 		return err
 	}
-	put := entry{ID: id, Workflow: e.g.storeName()} // with it the one that is there comes at once
+	put := entry{ID: id, Workflow: workflow} // with it the one that is there comes at once
 	return put.put(ctx, stores.Queue, last.Queue, 0)
 }
