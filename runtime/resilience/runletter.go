@@ -102,6 +102,7 @@ func (rt *Runtime) NodeLetters(n NodeMethod) (*NodeLetters, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s.%s: letters: %w", n.Workflow, n.Node, err)
 	}
+	b.resumeLater()
 	return &NodeLetters{b, m}, nil
 }
 

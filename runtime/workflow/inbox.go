@@ -147,6 +147,21 @@ func (r *run) listen() (stop func()) {
 	}
 }
 
+// pollLater has the run look into its inbox in a while, if another process may put
+// something there without a word, or if the store gave no answer.
+func (r *run) pollLater(failed bool) {
+	if failed || !r.e.exclusive() {
+		r.polling.Reset(pollEvery)
+	}
+}
+
+// exclusive reports whether nobody but this process writes to the store.
+func (e *engine) exclusive() bool {
+	stores, err := e.rt.Stores()
+	owned, ok := stores.Log.(interface{ Exclusive() bool })
+	return err == nil && ok && owned.Exclusive()
+}
+
 // stir has the run look into its inbox.
 func (r *run) stir() {
 	r.stirred.Store(true)
@@ -158,7 +173,7 @@ func (r *run) collect() error {
 	for r.stirred.Swap(false) {
 		list, at, more, err := r.unheard()
 		if err != nil {
-			r.polling.Reset(pollEvery) // the store may be mended by then
+			r.pollLater(true)
 			return nil
 		}
 		if len(list) > 0 {
@@ -170,7 +185,7 @@ func (r *run) collect() error {
 		}
 		if r.log != nil {
 			r.clearInbox(at)
-			r.polling.Reset(pollEvery)
+			r.pollLater(false)
 		}
 		if more {
 			r.stirred.Store(true)

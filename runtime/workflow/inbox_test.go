@@ -50,7 +50,7 @@ func finish(e *Engine[string, string], o Options) func() string {
 
 func (e *Engine[In, Out]) mustSignal(t *testing.T, id, name, value, signalID string) {
 	t.Helper()
-	if err := e.e.signal(t.Context(), id, name, Of(value), SignalOptions{ID: signalID}); err != nil {
+	if err := e.Get(id).Signal(t.Context(), name, Of(value), SignalOptions{ID: signalID}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -103,7 +103,7 @@ func TestEarlySignal(t *testing.T) {
 		stores := resilience.MemoryStores()
 		g := graph(says("Plan", "First", "Second"), signals("First", 0, "Join"), signals("Second", 0, "Join"), joins("Join", []string{"First", "Second"}, end))
 		g.Nodes[2].Signal = "first"
-		e := opened(t, &stores, g)
+		e := opened(t, &resilience.Stores{Log: &tappedLog{Log: stores.Log, at: -1}}, g) // which does not say that nobody else has it
 		for range 3 {
 			e.mustSignal(t, "r", "first", "a", "1")
 		}
@@ -209,7 +209,7 @@ func TestCancel(t *testing.T) {
 					get()
 				}
 				for range 2 {
-					if err := e.e.cancel(t.Context(), "r", "eva"); err != nil {
+					if err := e.Get("r").Cancel(t.Context()); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -343,4 +343,38 @@ func discardAll(t *testing.T, e *Engine[string, string], _ *atomic.Bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestRunsTell signals and cancels runs without the code that they run.
+func TestRunsTell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stores := resilience.MemoryStores()
+		e := opened(t, &stores, approval(0))
+		runs, ctx := RunsOf(e.e.rt), t.Context()
+		first, second := finish(e, Options{ID: "a"}), finish(e, Options{ID: "b"})
+		time.Sleep(time.Minute)
+		for _, wrong := range []error{
+			runs.Signal(ctx, "Research", "a", "approved", json.RawMessage(`"yes"`), SignalOptions{}),
+			runs.Signal(ctx, "Research", "a", "approval", json.RawMessage(`"yes`), SignalOptions{}),
+		} {
+			if !errors.Is(wrong, resilience.ErrInvalid) {
+				t.Errorf("%v, want ErrInvalid", wrong)
+			}
+		}
+		if err := runs.Signal(ctx, "Research", "a", "approval", json.RawMessage(`"yes"`), SignalOptions{By: "eva"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := runs.Cancel(ctx, "Research", "b", "eva"); err != nil {
+			t.Fatal(err)
+		}
+		if a, b := first(), second(); a != "completed Ship(yes)" || b != "cancelled !"+ErrCancelled.Error() {
+			t.Errorf("%s, %s", a, b)
+		}
+		if err := runs.Cancel(ctx, "Research", "b", "eva"); !errors.Is(err, ErrRunOver) || !errors.Is(err, resilience.ErrConflict) {
+			t.Errorf("of a run that has ended: %v", err)
+		}
+		if err := runs.Signal(ctx, "Research", "c", "approval", json.RawMessage(`1`), SignalOptions{}); !errors.Is(err, ErrRunUnknown) {
+			t.Errorf("of a run that is not there: %v", err)
+		}
+	})
 }

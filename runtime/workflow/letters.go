@@ -294,7 +294,7 @@ func (r *run) publish() error {
 		if slices.Contains(r.settled, id) {
 			continue
 		}
-		if err := r.tellLetter(o); err != nil {
+		if err := r.surelyTell(o); err != nil {
 			return r.fail(fmt.Errorf("letter %s: %w", o.Letter, err))
 		}
 		r.settled = append(r.settled, id)
@@ -302,13 +302,27 @@ func (r *run) publish() error {
 	return nil
 }
 
+// surelyTell tells a letter, and tries again for a while where the store fails.
+func (r *run) surelyTell(o *owedLetter) error {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(r.caller), storeLimit)
+	defer stop()
+	for pause := firstPause; ; pause = min(2*pause, mostPause) {
+		err := r.tellLetter(ctx, o)
+		if err == nil || errors.Is(err, resilience.ErrClosed) || errors.Is(err, resilience.ErrReadOnly) {
+			return err
+		}
+		if sleep(ctx, pause); ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
 // tellLetter tells one letter. Any node's letters do: all are of one queue.
-func (r *run) tellLetter(o *owedLetter) error {
+func (r *run) tellLetter(ctx context.Context, o *owedLetter) error {
 	n := r.e.nodes[r.e.g.Entry]
 	if n.letters == nil {
 		return nil
 	}
-	ctx := context.WithoutCancel(r.caller)
 	switch {
 	case o.Body != nil:
 		return n.letters.Publish(ctx, o.Body, o.Replay)

@@ -303,3 +303,51 @@ func (rs *Runs) nudge(ctx context.Context, s *state) error {
 	put := entry{ID: s.ID, Workflow: s.Graph.Workflow, Priority: s.Priority, Key: s.PerKey}
 	return put.put(ctx, stores.Queue, queue, 0)
 }
+
+// Signal sends a value, as JSON, to the node of a run that waits for a signal of this
+// name, or will; see [Handle.Signal]. Whether one waits for it, and takes the value, is
+// known to the owner of the run alone: one that is not taken becomes a letter.
+func (rs *Runs) Signal(ctx context.Context, workflow, id, name string, value json.RawMessage, o SignalOptions) error {
+	if !json.Valid(value) {
+		return fmt.Errorf("signal %.100q: its value is no JSON: %w", name, resilience.ErrInvalid)
+	}
+	_, s, err := rs.open(ctx, workflow, id)
+	switch {
+	case err != nil:
+		return err
+	case s.Status.Ended():
+		return fmt.Errorf("run %s: %w: it is %s: %w", id, ErrRunOver, s.Status, resilience.ErrConflict)
+	case !slices.ContainsFunc(s.Graph.Nodes, func(n NodeInfo) bool { return n.Signal == name && name != "" }):
+		return fmt.Errorf("signal %.100q: no node of run %s waits for it: %w", name, id, resilience.ErrInvalid)
+	}
+	return rs.post(ctx, s, inboxEntry{ID: signalID(o.ID), Kind: inboxSignal, Name: name, Value: Raw(value), By: o.By})
+}
+
+// Cancel has a run end, see [Handle.Cancel]. It returns when the wish is durable: one
+// that nobody runs takes it when somebody goes on with it.
+func (rs *Runs) Cancel(ctx context.Context, workflow, id, by string) error {
+	_, s, err := rs.open(ctx, workflow, id)
+	switch {
+	case err != nil:
+		return err
+	case s.Status.Ended():
+		return fmt.Errorf("run %s: %w: it is %s: %w", id, ErrRunOver, s.Status, resilience.ErrConflict)
+	}
+	return rs.post(ctx, s, inboxEntry{ID: "cancel", Kind: inboxCancel, By: by})
+}
+
+// post puts an entry into the inbox of a run, and has somebody look there.
+func (rs *Runs) post(ctx context.Context, s *state, e inboxEntry) error {
+	e.At = time.Now().Round(0).UTC()
+	body, err := json.Marshal(e)
+	if err == nil {
+		err = rs.rt.Post(ctx, resilience.StoreKey("inbox", s.Graph.Workflow, s.ID), e.ID, body)
+	}
+	if err != nil {
+		return fmt.Errorf("run %s: %w", s.ID, err)
+	}
+	if stores, err := rs.rt.Stores(); e.Kind == inboxCancel && err == nil && stores.Queue != nil {
+		return rs.nudge(ctx, s)
+	}
+	return rouseRun(ctx, rs.rt, s.Graph.Workflow, s.ID)
+}

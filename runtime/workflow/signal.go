@@ -20,6 +20,36 @@ type SignalOptions struct {
 	By string // for people
 }
 
+// Signal sends a value to the node of the run that waits for a signal of this name,
+// or to the first one that will: a signal that is early is kept. It returns when that
+// is durable, and may be called in every process that has the store. A value that the
+// node does not take becomes a letter of it. An error of a run that has ended matches
+// [ErrRunOver].
+func (h Handle[Out]) Signal(ctx context.Context, name string, v Value, o SignalOptions) error {
+	return h.told(func() error {
+		return h.e.signal(ctx, h.id, name, v, o)
+	})
+}
+
+// Cancel ends the run: nodes that run are cancelled and what they come to is not
+// recorded, children are cancelled, and letters of the run are discarded. It returns
+// when the wish is durable; Result tells of the end. Of a run that has ended it does
+// nothing.
+func (h Handle[Out]) Cancel(ctx context.Context) error {
+	return h.told(func() error { return h.e.cancel(ctx, h.id, "Handle.Cancel") })
+}
+
+// told does something with the run of a handle.
+func (h Handle[Out]) told(do func() error) error {
+	if h.e == nil {
+		return ErrRunUnknown
+	}
+	if err := do(); err != nil {
+		return &RunError{ID: h.id, Workflow: h.e.g.Name, Err: err}
+	}
+	return nil
+}
+
 // signal posts a signal.
 func (e *engine) signal(ctx context.Context, id, name string, v Value, o SignalOptions) error {
 	codec, waits := e.signalCodec(name)
@@ -38,7 +68,7 @@ func (e *engine) signal(ctx context.Context, id, name string, v Value, o SignalO
 			return fmt.Errorf("signal %s: %w: it is %s", name, ErrRunOver, last.End.Status)
 		}
 	}
-	entry := inboxEntry{ID: "signal/" + cmp.Or(o.ID, strings.ToLower(rand.Text())), Kind: inboxSignal, Name: name, Value: v, By: o.By}
+	entry := inboxEntry{ID: signalID(o.ID), Kind: inboxSignal, Name: name, Value: v, By: o.By}
 	if err := e.post(ctx, id, entry); err != nil {
 		return fmt.Errorf("signal %s: %w", name, err)
 	}
@@ -47,6 +77,9 @@ func (e *engine) signal(ctx context.Context, id, name string, v Value, o SignalO
 	}
 	return e.rouse(ctx, id)
 }
+
+// signalID is the id of the entry of a signal.
+func signalID(id string) string { return "signal/" + cmp.Or(id, strings.ToLower(rand.Text())) }
 
 // signalCodec returns that of the nodes that wait for a signal.
 func (e *engine) signalCodec(name string) (*Codec, bool) {
