@@ -160,6 +160,9 @@ func (r *run) goOn(ctx context.Context) error {
 		return err
 	}
 	r.owned = true
+	if err := r.memorizeAgain(); err != nil {
+		return err
+	}
 	if changed == nil {
 		r.tell(resilience.Event{Kind: resilience.RunResumed})
 		return r.drive(ctx)
@@ -523,7 +526,13 @@ func (r *run) dispatch() {
 			r.stopping = true // those that run may end as they will
 			break
 		}
-		r.launch(r.pop())
+		inv := r.pop()
+		if err := r.recall(inv); err != nil {
+			r.undone++
+			r.stop(err)
+			break
+		}
+		r.launch(inv)
 	}
 	r.clockBusy()
 }
@@ -542,7 +551,7 @@ func (r *run) launch(inv *invocation) {
 	if r.poisoned || r.s.isPoisoned() {
 		inv.wrong, r.poisoned = errPoison, false
 	}
-	inv.epoch, inv.memory = uint64(r.s.Epoch), r.s.Memory[inv.node.Name]
+	inv.epoch = uint64(r.s.Epoch)
 	inv.saved = r.s.Saved[inv.id].raw
 	if inv.wrong == nil && !inv.given {
 		inv.wrong = inv.take()
@@ -573,6 +582,9 @@ func (r *run) land(inv *invocation) error {
 		err = r.commit(rec)
 	}
 	if err != nil {
+		return r.fail(err)
+	}
+	if err := r.memorize(inv.node, rec.Step); err != nil {
 		return r.fail(err)
 	}
 	r.tellStep(inv, rec.Step)

@@ -247,6 +247,9 @@ func (r *run) verdict(rec *record) *endRecord {
 		if rec.Step == nil || rec.Step.Again || rec.Step.Outcome == OutcomeFailed && r.log != nil || len(rec.Step.Sends) != ends(rec.Step.Sends) {
 			return nil
 		}
+		if n := r.e.nodes[rec.Step.Node]; n != nil && n.DurableMemory && r.log != nil && rec.Step.changesMemory() {
+			return nil // that is to be kept first, and who ends has no other time for it
+		}
 		outputs += len(rec.Step.Sends)
 		if rec.Step.Outcome == OutcomeFailed {
 			letters++
