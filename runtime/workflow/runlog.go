@@ -27,6 +27,9 @@ type runLog struct {
 	key  string
 	last resilience.Version // after which the next record comes
 	crc  uint32             // of the last one
+	size int                // of the last one that was written
+
+	limit *limitContext // of an append; used again
 }
 
 func newRunLog(log resilience.Log, key string) *runLog {
@@ -38,8 +41,8 @@ func newRunLog(log resilience.Log, key string) *runLog {
 // log is the fence: [resilience.ErrFenced] says that somebody else wrote, and
 // [errKnown] of the first record that there is a run.
 func (l *runLog) append(ctx context.Context, body []byte) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeLimit)
-	defer cancel()
+	ctx, release := l.limited(ctx)
+	defer release()
 	for pause, tries := firstPause, 1; ; pause, tries = min(2*pause, mostPause), tries+1 {
 		at, err := l.log.Append(ctx, l.key, l.last, body)
 		if err == nil {
@@ -55,7 +58,9 @@ func (l *runLog) append(ctx context.Context, body []byte) error {
 	}
 }
 
-func (l *runLog) wrote(at resilience.Version, body []byte) { l.last, l.crc = at, sumOf(body) }
+func (l *runLog) wrote(at resilience.Version, body []byte) {
+	l.last, l.crc, l.size = at, sumOf(body), len(body)
+}
 
 // settle finds out what became of an append that failed with err: done if the record
 // is there after all. Neither done nor an error: it is not there, and may be written
@@ -157,18 +162,19 @@ func (s *state) foldIn(r *record, at resilience.Record) error {
 			return err
 		}
 	}
-	s.placed(r, at.Version, sumOf(at.Body))
+	s.placed(r, at.Version, sumOf(at.Body), len(at.Body))
 	return nil
 }
 
 // placed notes where in the log the record that was applied last stands.
-func (s *state) placed(r *record, at resilience.Version, crc uint32) {
+func (s *state) placed(r *record, at resilience.Version, crc uint32, size int) {
 	s.version, s.crc = at, crc
+	s.sinceSnap += size
 	switch {
 	case r.Kind == kindStart, r.Kind == kindOwn && !r.Own.Released:
 		s.Epoch = at
 	case r.Kind == kindSnapshot:
-		s.snap, s.snapStep = at, s.Count
+		s.snap, s.snapStep, s.snapSize, s.sinceSnap = at, s.Count, size, 0
 		s.marks = append(s.marks, mark{r.Prev, s.Count})
 	}
 }

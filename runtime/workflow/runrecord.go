@@ -1,7 +1,6 @@
 package workflow
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/resilgen/resilgen/runtime/resilience"
@@ -9,7 +8,7 @@ import (
 
 // append writes a record to the log of the run.
 func (r *run) append(rec *record) error {
-	body, err := json.Marshal(rec)
+	body, err := rec.encode()
 	if err != nil {
 		return fmt.Errorf("a %s that cannot be recorded: %w", rec.Kind, err)
 	}

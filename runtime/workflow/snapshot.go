@@ -10,8 +10,9 @@ import (
 	"github.com/resilgen/resilgen/runtime/resilience"
 )
 
-// snapshotEvery is how many steps are between two snapshots: a run is read from the
-// last one on.
+// snapshotEvery is how many steps are between two snapshots, at least: a run is read
+// from the last one on. The records between are not smaller than it was, either, so
+// that a run with a large state does not write much more than without.
 const snapshotEvery = 256
 
 // defaultKeep is how many checkpoints of a run are kept where its graph does not say.
@@ -27,7 +28,7 @@ type mark struct {
 // drops the records that no checkpoint needs any more. One that is too large is left
 // out: the run can be read without.
 func (r *run) snapshot() error {
-	if r.log == nil || r.s.Count-r.s.snapStep < snapshotEvery || r.resting() {
+	if r.log == nil || r.s.Count-r.s.snapStep < snapshotEvery || r.s.sinceSnap < r.s.snapSize || r.resting() {
 		return nil
 	}
 	rec := &record{
@@ -45,7 +46,7 @@ func (r *run) snapshot() error {
 	if err != nil {
 		return fmt.Errorf("snapshot: %w", err)
 	}
-	r.s.placed(rec, r.log.last, r.log.crc)
+	r.s.placed(rec, r.log.last, r.log.crc, r.log.size)
 	r.forget()
 	return nil
 }

@@ -49,7 +49,7 @@ func TestLongRunIsReadFromItsSnapshot(t *testing.T) {
 		}
 		records++
 	}
-	if records > 3*snapshotEvery || snapshots == 0 {
+	if records > 8*snapshotEvery || snapshots == 0 {
 		t.Errorf("%d records with %d snapshots are left of %d steps", records, snapshots, cut)
 	}
 	got, err := e.Resume(t.Context(), "r")
@@ -127,4 +127,32 @@ func TestSaved(t *testing.T) {
 	if err := Save(t.Context(), 1); err == nil {
 		t.Error("saved for nobody")
 	}
+}
+
+// TestSnapshotsAreNotMostOfWhatIsWritten has a run with very many messages that wait.
+func TestSnapshotsAreNotMostOfWhatIsWritten(t *testing.T) {
+	log := &weighingLog{Log: resilience.MemoryStores().Log}
+	stores := resilience.Stores{Log: log}
+	g := graph(routes("A", func(_ context.Context, in string) (string, Route, error) { return in, many(1000), nil }, "B"), says("B", "C"), says("C"))
+	if got, _ := opened(t, &stores, g).Run(t.Context(), "in", Options{ID: "r"}); got.StepCount != 2001 {
+		t.Fatalf("%d steps", got.StepCount)
+	}
+	if log.snapshots == 0 || log.snapshots > 2*log.others {
+		t.Errorf("%d bytes of snapshots, %d of other records", log.snapshots, log.others)
+	}
+}
+
+// weighingLog weighs what is written.
+type weighingLog struct {
+	resilience.Log
+	snapshots, others int
+}
+
+func (l *weighingLog) Append(ctx context.Context, key string, after resilience.Version, body []byte) (resilience.Version, error) {
+	if r, err := decodeRecord(body); err == nil && r.Kind != kindSnapshot {
+		l.others += len(body)
+	} else {
+		l.snapshots += len(body)
+	}
+	return l.Log.Append(ctx, key, after, body)
 }

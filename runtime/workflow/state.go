@@ -56,11 +56,13 @@ type state struct {
 	mailbox
 
 	// Where the log stands; not in a snapshot.
-	version  resilience.Version // of the last record
-	crc      uint32             // of its bytes
-	snap     resilience.Version // of the last snapshot
-	snapStep int                // Count at it
-	marks    []mark             // snapshots that are known to be in the log
+	version   resilience.Version // of the last record
+	crc       uint32             // of its bytes
+	snap      resilience.Version // of the last snapshot
+	snapStep  int                // Count at it
+	snapSize  int                // of it, in bytes
+	sinceSnap int                // bytes of the records behind it
+	marks     []mark             // snapshots that are known to be in the log
 }
 
 // joinCount counts what came to a join. The messages of each edge are paired by the

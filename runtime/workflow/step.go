@@ -234,7 +234,7 @@ func (r *run) commit(rec *record) error {
 	}
 	r.dropped, r.owned = nil, r.owned && rec.Step == nil
 	if r.log != nil {
-		r.s.placed(rec, r.log.last, r.log.crc)
+		r.s.placed(rec, r.log.last, r.log.crc, r.log.size)
 	}
 	return nil
 }

@@ -51,6 +51,7 @@ func (v *Value) UnmarshalJSON(text []byte) error {
 type Codec struct {
 	Shape  string // fingerprint of the type
 	typed  string // its name, for people
+	plain  bool   // whoever has a value has one of its own, and JSON brings it back as it is
 	encode func(v any) (json.RawMessage, error)
 	decode func(text json.RawMessage) (any, error)
 	assign func(v any) (any, bool)
@@ -63,6 +64,7 @@ func JSON[T any](shape string) Codec {
 	return Codec{
 		Shape: shape,
 		typed: reflect.TypeFor[T]().String(),
+		plain: plain(reflect.TypeFor[T]()),
 		encode: func(v any) (json.RawMessage, error) {
 			return json.Marshal(v)
 		},
@@ -80,6 +82,16 @@ func JSON[T any](shape string) Codec {
 			return v, err
 		},
 	}
+}
+
+// plain reports whether values of a type need no copy and no way through JSON.
+func plain(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Bool, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return reflect.PointerTo(t).NumMethod() == 0 // none that JSON would ask
+	}
+	return false
 }
 
 // assignTo returns v as a T: as it is, as Go assigns it, or behind a pointer where
@@ -163,6 +175,9 @@ func (c *Codec) give(v Value) (Value, error) {
 		return Value{}, fmt.Errorf("a %s that JSON cannot carry: %w", c.typed, err)
 	case len(raw) > maxPayload:
 		return Value{}, fmt.Errorf("a %s of %d bytes, at most %d: %w", c.typed, len(raw), maxPayload, resilience.ErrTooLarge)
+	}
+	if c.plain {
+		return Value{raw: raw, v: t.v, has: true}, nil
 	}
 	return Value{raw: raw}, nil
 }
