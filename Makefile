@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check nested cover fuzz fuzz-durable bench docs simulate-check conformance corpus peers genspeed soak rewrites size crash bench-store
+.PHONY: help demo test check nested cover fuzz fuzz-durable bench docs simulate-check conformance corpus peers genspeed soak rewrites size crash crash-runs bench-store
 
 FUZZTIME ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -95,6 +95,10 @@ soak: ## everything at once under the race detector for SOAK: each count adds up
 CRASH ?=
 crash: ## kill, power cut, failing disk and full disk, from outside
 	cd testdata/crash && GOWORK=off go test -count=1 -timeout 0 -v . $(CRASH)
+
+RUNS ?= 1000
+crash-runs: ## RUNS runs of a workflow of ten nodes, killed over and over; what they did stands in a ledger
+	cd testdata/crash && GOWORK=off go test -count=1 -timeout 0 -v -run 'TestRuns' . -n-runs $(RUNS)
 
 rewrites: ## an overrides file that is rewritten 10,000 times under load
 	go test -count=1 -v -run TestRewrittenUnderLoad ./runtime/overrides -rewrites 10000

@@ -28,6 +28,7 @@ var programs = []program{
 	{name: "checkpointed steps of two processes", pkg: "steps", flags: "-rival", want: "285", step: 20_000, every: 8},
 	{name: "letters kept and replayed", pkg: "letters", want: "6", step: 20_000, life: 250 * time.Millisecond},
 	{name: "large checkpoints while files are rewritten", pkg: "compact", want: "2202711180", step: 100_000, life: 250 * time.Millisecond, every: 20, size: 96 << 20},
+	{name: "a workflow of ten nodes", pkg: "flow", want: flowResult, step: 20_000, every: 4, atOnce: flowNodesAtOnce},
 }
 
 type program struct {
@@ -35,6 +36,7 @@ type program struct {
 	life                   time.Duration // of a process that is killed, at most; 0: that of the harness
 	step                   int           // bytes by which room on a full disk grows, and each run has a store of its own; 0: that of the harness
 	every                  int           // of the failing events; 0: each
+	atOnce                 int           // executions that a process may have under way; 0: 1
 	size                   int           // of the disk; 0: that of the harness
 }
 
@@ -50,6 +52,7 @@ func (p *program) args(mode string) (args []string) {
 	switch mode {
 	case "kill":
 		add("kills", share(*kills))
+		add("at-once", max(p.atOnce, 1))
 		mortal()
 	case "power":
 		add("cuts", share((*manyCuts+1)/2))
