@@ -335,6 +335,9 @@ func (g *graph) place(n *node) string {
 	return g.r.at(n.method)
 }
 
+// called is a node as messages name it, with the place of its method.
+func (g *graph) called(n *node) string { return n.Name.Text + g.place(n) }
+
 // article names a type in a sentence.
 func (g *graph) article(t types.Type) string {
 	if t == nil {
@@ -386,7 +389,7 @@ func (g *graph) entry() {
 		g.fail(g.in.Entry.Pos, wiring, "", "the entry %s is no node%s", g.in.Entry.Text, hint(g.in.Entry.Text, g.names()))
 	case entry.broken:
 	case entry.WaitFor != nil:
-		g.fail(g.in.Entry.Pos, wiring, "", "the entry %s waits for %s, and gets the input of the run: let it be a node that waits for nothing", entry.Name.Text, nodeNames(entry.WaitFor))
+		g.fail(g.in.Entry.Pos, wiring, "", "the entry %s waits for %s, and gets the input of the run: let it be a node that waits for nothing", g.called(entry), nodeNames(entry.WaitFor))
 	case entry.Signal.Text != "":
 		g.fail(g.in.Entry.Pos, wiring, "", "the entry %s waits for a signal, and gets the input of the run: let it be a node that takes one", entry.Name.Text)
 	case len(entry.params) == 0:
@@ -405,7 +408,7 @@ func nodeNames(list []policy.Name) string {
 // successors checks next, and that what follows takes the result.
 func (g *graph) successors(n *node) {
 	if !n.NextPos.IsValid() {
-		g.fail(n.Name.Pos, wiring, n.Name.Text, "has no next: write next: [%s] if the branch ends here", policy.End)
+		g.fail(n.Name.Pos, wiring, n.Name.Text, "%s has no next: write next: [%s] if the branch ends here", g.called(n), policy.End)
 		return
 	}
 	for _, to := range n.Next {
@@ -415,10 +418,10 @@ func (g *graph) successors(n *node) {
 			return
 		case to.Text == policy.End:
 		case target == nil:
-			g.fail(to.Pos, wiring, n.Name.Text, "next: there is no node %s%s", to.Text, g.suggest(to.Text, policy.End))
+			g.fail(to.Pos, wiring, n.Name.Text, "next of %s: there is no node %s%s", g.called(n), to.Text, g.suggest(to.Text, policy.End))
 		case target.WaitFor != nil:
 			if !slices.ContainsFunc(target.WaitFor, func(w policy.Name) bool { return w.Text == n.Name.Text }) {
-				g.fail(to.Pos, wiring, n.Name.Text, "next: %s waits for %s, at %s, and not for %s: add it there, or take %[1]s out of next", to.Text, nodeNames(target.WaitFor), target.WaitPos, n.Name.Text)
+				g.fail(to.Pos, wiring, n.Name.Text, "next: %s waits for %s, at %s, and not for %s: add it there, or take %s out of next", g.called(target), nodeNames(target.WaitFor), target.WaitPos, g.called(n), to.Text)
 			}
 		case n.broken || target.broken || target.Signal.Text != "" || len(target.params) == 0:
 		case n.result == nil && n.routes:
@@ -468,10 +471,10 @@ func (g *graph) join(n *node) {
 		case g.r.full():
 			return
 		case from == nil:
-			g.fail(w.Pos, wiring, n.Name.Text, "waitFor: there is no node %s%s", w.Text, g.suggest(w.Text))
+			g.fail(w.Pos, wiring, n.Name.Text, "waitFor of %s: there is no node %s%s", g.called(n), w.Text, g.suggest(w.Text))
 			continue
 		case !from.goesTo(n.Name.Text):
-			g.fail(w.Pos, waiting, n.Name.Text, "waitFor: %s never comes, since it is not followed by %s: add it to its next, at %s", w.Text, n.Name.Text, first(from.NextPos, from.Name.Pos))
+			g.fail(w.Pos, waiting, n.Name.Text, "waitFor: %s never comes, since it is not followed by %s: add it to its next, at %s", g.called(from), g.called(n), first(from.NextPos, from.Name.Pos))
 		}
 		switch {
 		case !fits || from.broken:
@@ -554,7 +557,7 @@ func (g *graph) roles() {
 			case g.named[n.Text] == nil:
 				g.fail(n.Pos, wiring, "", "roles.%s: there is no node %s%s", role.Name.Text, n.Text, g.suggest(n.Text))
 			case twice:
-				g.fail(n.Pos, wiring, n.Text, "roles.%s: is %s already: a node has one role", role.Name.Text, other.Text)
+				g.fail(n.Pos, wiring, n.Text, "roles.%s: %s is %s already, at %s: a node has one role", role.Name.Text, g.called(g.named[n.Text]), other.Text, other.Pos)
 			default:
 				of[n.Text] = role.Name
 				g.named[n.Text].out.Role = role.Name.Text
@@ -584,7 +587,7 @@ func (g *graph) forbidden(f policy.Handoff, of map[string]policy.Name) {
 	for _, n := range g.nodes {
 		for _, to := range n.Next {
 			if from := of[n.Name.Text].Text; from != "" && from == f.From.Text && of[to.Text].Text == f.To.Text && !g.r.full() {
-				g.fail(to.Pos, wiring, n.Name.Text, "next: hands over to %s, which %s -> %s forbids, at %s", to.Text, f.From.Text, f.To.Text, f.From.Pos)
+				g.fail(to.Pos, wiring, n.Name.Text, "next: %s hands over to %s, which %s -> %s forbids, at %s", g.called(n), g.called(g.named[to.Text]), f.From.Text, f.To.Text, f.From.Pos)
 			}
 		}
 	}

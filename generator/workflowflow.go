@@ -161,10 +161,10 @@ func (g *graph) starved(said map[*node]bool) {
 		said[n] = true
 		more, rest := n.split(least)
 		if least == 0 {
-			g.fail(n.WaitPos, waiting, n.Name.Text, "waitFor: a run may bring %s and not %s%s, and would wait for ever: write waitFor: {any: […]}, or {all: […], timeout: 1h}", enumerate(more), enumerate(rest), g.because())
+			g.fail(n.WaitPos, waiting, n.Name.Text, "waitFor: %s may get %s and not %s%s, and would wait for ever: write waitFor: {any: […]}, or {all: […], timeout: 1h}", g.called(n), enumerate(more), enumerate(rest), g.because())
 			continue
 		}
-		g.fail(n.WaitPos, waiting, n.Name.Text, "waitFor: a run may bring %s more often than %s%s, and the rest would wait for ever: let %[1]s come once for each, or write waitFor: {any: […]}", enumerate(more), enumerate(rest), g.because())
+		g.fail(n.WaitPos, waiting, n.Name.Text, "waitFor: %s may get %s more often than %s%s, and the rest would wait for ever: let %[2]s come once for each, or write waitFor: {any: […]}", g.called(n), enumerate(more), enumerate(rest), g.because())
 	}
 }
 
@@ -213,7 +213,7 @@ func (g *graph) twoEnds() bool {
 	sum := 0
 	for _, n := range g.nodes {
 		if n.way.calls > 0 && n.goesTo(policy.End) && (!n.routes || n.Next[n.way.pick].Text == policy.End) {
-			ends, last, sum = append(ends, n.Name.Text), n, sum+n.way.calls
+			ends, last, sum = append(ends, g.called(n)), n, sum+n.way.calls
 		}
 	}
 	if sum < 2 {
@@ -221,7 +221,7 @@ func (g *graph) twoEnds() bool {
 	}
 	what := "the branches of " + enumerate(ends) + " all end"
 	if len(ends) == 1 {
-		what = last.Name.Text + " may end the run more than once"
+		what = g.called(last) + " may end the run more than once"
 	}
 	g.fail(last.NextPos, several, last.Name.Text, "next: %s%s, and a run has one output: join them, or write output: all", what, g.because())
 	return true

@@ -31,9 +31,9 @@ func (g *graph) reachable() {
 		case g.r.full():
 			return
 		case !from[n.Name.Text]:
-			g.fail(n.Name.Pos, wiring, n.Name.Text, "nothing leads here from the entry %s: add it to the next of a node, or take it out", g.in.Entry.Text)
+			g.fail(n.Name.Pos, wiring, n.Name.Text, "nothing leads from the entry %s to %s: add it to the next of a node, or take it out", g.in.Entry.Text, g.called(n))
 		case !back[n.Name.Text] && n.NextPos.IsValid() && g.allKnown(n.Next):
-			g.fail(n.NextPos, wiring, n.Name.Text, "no way leads from here to %s", policy.End)
+			g.fail(n.NextPos, wiring, n.Name.Text, "no way leads from %s to %s", g.called(n), policy.End)
 		}
 	}
 }
@@ -72,7 +72,8 @@ func (g *graph) cycles() {
 		return
 	}
 	if circle, at := g.circle(); circle != nil {
-		g.fail(at, endless, "", "the cycle %s may go on for ever: add limits: {invocations: 50}", strings.Join(circle, " → "))
+		last := g.named[circle[len(circle)-2]]
+		g.fail(at, endless, last.Name.Text, "next: the cycle %s, which %s closes, may go on for ever: add limits: {invocations: 50}", strings.Join(circle, " → "), g.called(last))
 	}
 }
 
