@@ -78,7 +78,8 @@ Research.Write
   workflows.concurrency                      1                        default
   workflows.limits.invocations               50                       resilience.yaml:9:27
   workflows.limits.duration                  10m                      resilience.yaml:9:41
-  workflows.checkpoint.keep                  the last one             default
+  workflows.checkpoint.keep                  10                       default
+  workflows.checkpoint.autosave              at once                  default
   workflows.checkpoint.resume                true                     default
   workflows.retention.completed              168h                     default
   workflows.retention.failed                 720h                     default
