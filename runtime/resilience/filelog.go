@@ -136,6 +136,31 @@ func (l *fileLog) append(ctx context.Context, key string, after Version, body []
 	return Version(v), asOurs(err)
 }
 
+// aside keeps a record of a new key beside the log, because of an append of it that
+// is not known to be there: it is in the log once that works again, once.
+func (l *fileLog) aside(ctx context.Context, key string, body []byte) error {
+	err := l.j.AppendEmergency(key, body)
+	if errors.Is(err, journal.ErrNotBroken) { // any more
+		if _, err = l.j.AppendUrgent(ctx, key, 0, body); errors.Is(err, journal.ErrConflict) {
+			return nil // it was there
+		}
+	}
+	return asOurs(err)
+}
+
+// knows reports whether the log tells what it has: it works, and has taken in what
+// was kept beside it.
+func (l *fileLog) knows() bool {
+	failed, _ := l.well()
+	return failed == nil && !l.j.Stats().Poisoned
+}
+
+// waiting reports whether something that was kept beside the log found no room in it.
+func (v values) waiting() bool {
+	l, ok := v.log.(*fileLog)
+	return ok && l.j.Stats().Waiting
+}
+
 // Scan implements [Log].
 func (l *fileLog) Scan(ctx context.Context, key string, after Version) iter.Seq2[Record, error] {
 	return records(l.j.Scan(ctx, key, uint64(after)))

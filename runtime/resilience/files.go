@@ -110,15 +110,16 @@ func openStoreOn(disk journal.FS, dir string, o StoreOptions) (*Store, error) {
 
 // storeNews are the reasons of StoreChanged.
 var storeNews = map[journal.EventKind]string{
-	journal.TailCut:       "cut off what was not whole",
-	journal.Damaged:       "damaged",
-	journal.Poisoned:      "failed",
-	journal.Reopened:      "works again",
-	journal.Full:          "full",
-	journal.RoomAgain:     "room again",
-	journal.ClockJumped:   "clock jumped",
-	journal.IndexIgnored:  "index ignored",
-	journal.HalvedSegment: "smaller segment",
+	journal.TailCut:          "cut off what was not whole",
+	journal.Damaged:          "damaged",
+	journal.Poisoned:         "failed",
+	journal.Reopened:         "works again",
+	journal.Full:             "full",
+	journal.RoomAgain:        "room again",
+	journal.ClockJumped:      "clock jumped",
+	journal.IndexIgnored:     "index ignored",
+	journal.EmergencyIgnored: "emergency file ignored",
+	journal.HalvedSegment:    "smaller segment",
 }
 
 func (s *Store) hear(e journal.Event) {

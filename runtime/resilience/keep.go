@@ -271,8 +271,28 @@ func (b *LetterBox) write(ctx context.Context, m *letterMethod, l *Letter) error
 		return err
 	}
 	_, err = b.change(ctx, Letter{ID: l.ID, Queue: l.Queue}, letterRecord{Letter: l})
+	if errors.Is(err, ErrUnavailable) {
+		err = b.aside(ctx, l, err)
+	}
 	free()
 	return err
+}
+
+// aside keeps a letter beside a store that did not take it because of why, if it
+// can. The index has it once the store tells that it is there.
+func (b *LetterBox) aside(ctx context.Context, l *Letter, why error) error {
+	v, err := b.rt.values()
+	if err != nil {
+		return why
+	}
+	log, ok := v.log.(*fileLog)
+	body, err := json.Marshal(letterRecord{Kind: recordLetter, Letter: l})
+	key := letterKey(l.Queue, l.ID)
+	if !ok || err != nil || log.aside(ctx, key, body) != nil {
+		return why
+	}
+	b.doubt(l.ID, key, why)
+	return nil
 }
 
 // size is about how many bytes the record of l will have.

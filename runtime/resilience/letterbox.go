@@ -213,6 +213,7 @@ func (b *LetterBox) load(ctx context.Context) error {
 	loaded := b.loaded
 	b.gate.RUnlock()
 	if loaded {
+		b.settleDoubts(ctx)
 		return nil
 	}
 	v, err := b.rt.values()
@@ -343,7 +344,7 @@ func (b *LetterBox) close(ctx context.Context) error {
 	b.gate.Lock()
 	defer b.gate.Unlock()
 	v, err := b.rt.values()
-	if err != nil || !b.loaded || b.indexed || len(b.takeDoubts()) > 0 { // the next one reads every letter
+	if err != nil || !b.loaded || b.indexed || v.waiting() || len(b.takeDoubts()) > 0 { // the next one reads every letter
 		return nil
 	}
 	b.loaded = false

@@ -28,9 +28,30 @@ func (b *LetterBox) takeDoubts() map[string]string {
 	return list
 }
 
+// settleDoubts decides what is in doubt, where the store tells that it works.
+func (b *LetterBox) settleDoubts(ctx context.Context) {
+	b.mu.Lock()
+	none := len(b.doubts) == 0
+	b.mu.Unlock()
+	if none {
+		return
+	}
+	v, err := b.rt.values()
+	log, ok := v.log.(*fileLog)
+	if err != nil || !ok || !log.knows() {
+		return
+	}
+	b.gate.RLock()
+	defer b.gate.RUnlock()
+	b.decide(ctx, v)
+}
+
 // decide reads the doubtful letters again: the store has just written something, and
 // so knows by now what it wrote before. The gate is held.
 func (b *LetterBox) decide(ctx context.Context, v values) {
+	if v.waiting() {
+		return // for the next process, which takes in what is beside the store
+	}
 	for id, key := range b.takeDoubts() {
 		l, err := readLetter(ctx, v, key)
 		switch {

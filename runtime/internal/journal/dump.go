@@ -33,8 +33,9 @@ func Dump(disk FS, each func(Entry) error) (Report, error) {
 	defer s.close()
 	s.count(x)
 	report := s.Report
-	if each == nil {
-		return report, nil
+	err = waiting(disk, s.of, x, func(rawRecord) error { report.Waiting++; return nil })
+	if err != nil || each == nil {
+		return report, err
 	}
 	x, last := s.index(), s.chain.number
 	err = s.run(func(b block) error {

@@ -88,7 +88,7 @@ func readSegmentHead(name string, b []byte) (of id, size int64, err error) {
 	if f := le.Uint16(b[10:]); f != 0 {
 		return id{}, 0, &FormatError{File: name, What: "flags", Found: int(f)}
 	}
-	if n, ok := segmentNumber(name); !ok || le.Uint64(b[28:]) != n {
+	if n, ok := segmentNumber(name); !ok && name != emergencyName || le.Uint64(b[28:]) != n {
 		return bad(fmt.Sprintf("it says that it is segment %d", le.Uint64(b[28:])))
 	}
 	copy(of[:], b[12:])

@@ -28,7 +28,9 @@ type Journal struct {
 	closed bool
 	broken error // what failed; nothing is written until Reopen
 	full   error // why there is no room, while that is so
+	waits  bool  // EMERGENCY is there for want of room
 	segmaker
+	beside  emergency
 	written uint64 // the last batch that the operating system has
 	proved  uint64 // records up to this version are durable
 	stats   Stats
@@ -113,6 +115,13 @@ func Open(disk FS, o Options) (*Journal, error) {
 	j.adopt(found)
 	j.start()
 	j.report(found)
+	if found.aside && !o.ReadOnly {
+		j.inTurn(func() { err = j.takeIn() })
+		j.tell()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open journal in %s: %w", disk.Path(), err), j.Close())
+	}
 	return j, nil
 }
 
@@ -201,7 +210,7 @@ func (j *Journal) Stats() Stats {
 		s.SegmentBytes += seg.size
 	}
 	s.Spare, s.Reserve, s.Full, s.Poisoned = j.spare != nil, j.reserve, j.full != nil, j.broken != nil
-	s.Quarantine = j.x.suspected != nil
+	s.Quarantine, s.Waiting = j.x.suspected != nil, j.waits
 	s.Version, s.Durable = j.x.version, j.flushed.Load()
 	return s
 }
@@ -225,7 +234,9 @@ func (j *Journal) Close() error {
 	j.compacting.Unlock() // the compactor may want it before it ends
 	close(j.stop)
 	j.workers.Wait()
-	err = errors.Join(err, j.letGo())
+	j.beside.mu.Lock()
+	err = errors.Join(err, j.closeAside(), j.letGo())
+	j.beside.mu.Unlock()
 	if j.lock != nil {
 		err = errors.Join(err, j.lock.Close())
 	}

@@ -94,6 +94,7 @@ const (
 	HalvedSegment                         // there was no room for a whole segment: Bytes
 	Compacted                             // File is gone: Bytes; what was live in it is elsewhere
 	CompactionFailed                      // Err; what is live stays where it is
+	EmergencyIgnored                      // EMERGENCY is not what this journal wrote: Err; it stays where it is
 )
 
 // Record is what one append wrote.
@@ -117,6 +118,7 @@ type Stats struct {
 	Reserve                 bool  // whether RESERVE is there
 	Full, Poisoned, Indexed bool  // Indexed: opened by INDEX
 	Quarantine              bool  // some keys are damaged
+	Waiting                 bool  // what was kept beside the journal found no room in it
 	Version                 uint64
 	Durable                 uint64 // the number of the last batch known to be flushed
 }

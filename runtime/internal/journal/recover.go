@@ -22,6 +22,7 @@ type found struct {
 	clean   bool
 	indexed bool
 	reserve bool
+	aside   bool // EMERGENCY is there
 	events  []Event
 }
 
@@ -103,6 +104,8 @@ func (r *recovery) open(names []string) error {
 			if err := r.openOne(name, mode); err != nil {
 				return err
 			}
+		case name == emergencyName:
+			r.aside = true
 		case name == reserveName:
 			r.reserve = true
 		case strings.HasPrefix(name, tmpPrefix) && !r.o.ReadOnly:
@@ -172,7 +175,7 @@ func gone(index []byte) error {
 
 // again forgets what an INDEX said that turned out wrong.
 func (r *recovery) again() error {
-	*r.found = found{x: newIndex(), id: r.found.id, reserve: r.found.reserve, events: r.found.events}
+	*r.found = found{x: newIndex(), id: r.found.id, reserve: r.found.reserve, aside: r.found.aside, events: r.found.events}
 	for _, seg := range r.segs {
 		if r.o.Growing {
 			var err error

@@ -30,22 +30,37 @@ func (j *Journal) reopen() error {
 	if broken == nil {
 		return nil
 	}
+	err := j.again()
+	if err == nil {
+		for _, seg := range old.segs {
+			err = errors.Join(err, seg.release())
+		}
+		if spare != nil {
+			err = errors.Join(err, spare.release())
+		}
+		err = errors.Join(err, j.takeIn())
+	}
+	if err != nil {
+		return fmt.Errorf("reopen journal in %s: %w", j.fs.Path(), err)
+	}
+	j.mu.Lock()
+	j.news = append(j.news, Event{Kind: Reopened})
+	j.mu.Unlock()
+	return nil
+}
+
+// again reads the directory anew.
+func (j *Journal) again() error {
 	// A flush that still runs ends before the descriptors are others.
 	j.flushing.Lock()
 	defer j.flushing.Unlock()
 	f, err := j.recover(j.flushed.Load())
 	if err != nil {
-		return fmt.Errorf("reopen journal in %s: %w", j.fs.Path(), err)
+		return err
 	}
 	j.adopt(f)
 	j.mu.Lock()
-	j.news = append(append(j.news, f.events...), Event{Kind: Reopened})
+	j.news = append(j.news, f.events...)
 	j.mu.Unlock()
-	for _, seg := range old.segs {
-		err = errors.Join(err, seg.release())
-	}
-	if spare != nil {
-		err = errors.Join(err, spare.release())
-	}
-	return err
+	return nil
 }

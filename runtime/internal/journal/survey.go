@@ -26,6 +26,8 @@ type Report struct {
 	// next Open zeroes them; while somebody writes, they are the batch that he writes.
 	Torn   int64
 	Damage []Damage // what was durable and cannot be read
+	// Waiting is how many records stand in EMERGENCY: the next Open takes them in.
+	Waiting int
 }
 
 // SegmentReport is what a segment holds.

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -138,6 +139,9 @@ func (t *transfer) write(s *survey, x *index) error {
 	}
 	err = s.run(func(b block) error { return t.block(x, b) })
 	t.j.x.version = max(t.j.x.version, x.version)
+	if err == nil {
+		err = waiting(t.from, s.of, x, t.takeIn)
+	}
 	if err == nil && t.j.seg == nil { // nothing is live, and versions go on nevertheless
 		err = t.j.mark()
 	}
@@ -152,6 +156,16 @@ func (t *transfer) write(s *survey, x *index) error {
 		return err
 	}
 	return parts.finish()
+}
+
+// takeIn copies what stands beside the journal.
+func (t *transfer) takeIn(r rawRecord) error {
+	_, err := t.j.AppendUrgent(context.Background(), string(r.key), 0, r.payload)
+	if errors.Is(err, ErrConflict) { // it is there twice
+		return nil
+	}
+	t.Keys, t.Live, t.LiveBytes = t.Keys+1, t.Live+1, t.LiveBytes+int64(padded(r.size))
+	return err
 }
 
 // block copies what is live of some batches, under the versions and times that it
