@@ -12,21 +12,26 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const schemaPath = "../../docs/dlq.schema.json"
-
 // TestDLQJSONIsUpToDate holds the schema of what --json prints against the
 // types. A member may be added; one that goes, or means something else, breaks
 // those who read it.
 func TestDLQJSONIsUpToDate(t *testing.T) {
+	for _, g := range []group{dlqGroup(), runsGroup()} {
+		jsonIsUpToDate(t, g, "../../docs/"+g.name+".schema.json")
+	}
+}
+
+func jsonIsUpToDate(t *testing.T, g group, schemaPath string) {
+	t.Helper()
 	defs := map[string]any{}
 	verbs := map[string]any{}
-	for _, v := range dlqGroup().verbs {
+	for _, v := range g.verbs {
 		if v.line != nil {
 			verbs[v.name] = schemaOf(reflect.TypeOf(v.line), defs)
 		}
 	}
 	text, err := json.MarshalIndent(map[string]any{
-		"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "What resilgen dlq VERB --json prints a line, by verb", "version": 1,
+		"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "What resilgen " + g.name + " VERB --json prints a line, by verb", "version": 1,
 		"properties": verbs, "$defs": defs,
 	}, "", "  ")
 	require.NoError(t, err)

@@ -14,6 +14,7 @@ import (
 	"github.com/resilgen/resilgen/generator/policy"
 	"github.com/resilgen/resilgen/runtime/ops"
 	"github.com/resilgen/resilgen/runtime/resilience"
+	"github.com/resilgen/resilgen/runtime/workflow"
 )
 
 // Exit codes of the verbs that look at what a service keeps, besides those of
@@ -46,7 +47,7 @@ type subverb struct {
 type action func(ctx context.Context, args []string) error
 
 // groups are the verbs that have verbs; funcs, since their help lists verbs.
-func groups() []group { return []group{dlqGroup(), ckptGroup(), storeGroup()} }
+func groups() []group { return []group{dlqGroup(), ckptGroup(), runsGroup(), storeGroup()} }
 
 func findGroup(name string) (group, bool) {
 	for _, g := range groups() {
@@ -146,7 +147,7 @@ func (g group) printHelp(env *environment, args []string) error {
 		fmt.Fprint(env.stdout, "\n"+v.help)
 	}
 	if v.line != nil {
-		fmt.Fprintf(env.stdout, "\n--json prints a %T a line; docs/dlq.schema.json has its schema.\n", v.line)
+		fmt.Fprintf(env.stdout, "\n--json prints a %T a line; docs/%s.schema.json has its schema.\n", v.line, g.name)
 	}
 	fmt.Fprintln(env.stdout)
 	var list strings.Builder
@@ -257,7 +258,9 @@ func codeOf(err error) int {
 	}{
 		{resilience.ErrConflict, exitConflict}, {resilience.ErrFenced, exitConflict}, {resilience.ErrBusy, exitConflict}, {resilience.ErrHeld, exitConflict},
 		{resilience.ErrNoStore, exitUnavailable}, {resilience.ErrUnavailable, exitUnavailable}, {resilience.ErrStoreFull, exitUnavailable},
-		{resilience.ErrClosed, exitUnavailable}, {resilience.ErrNoLetter, exitNotFound}, {resilience.ErrNoCheckpoint, exitNotFound}, {os.ErrNotExist, exitNotFound},
+		{resilience.ErrClosed, exitUnavailable}, {resilience.ErrNoLetter, exitNotFound}, {resilience.ErrNoCheckpoint, exitNotFound},
+		{workflow.ErrRunUnknown, exitNotFound}, {workflow.ErrRunID, exitUsage}, {workflow.ErrRunBusy, exitConflict}, {workflow.ErrRunExists, exitConflict}, {workflow.ErrRunInput, exitConflict},
+		{workflow.ErrGraphChanged, exitConflict}, {workflow.ErrLogWentBack, exitUnhealthy}, {os.ErrNotExist, exitNotFound},
 	} {
 		if errors.Is(err, c.err) {
 			return c.code

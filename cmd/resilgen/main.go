@@ -51,6 +51,7 @@ const usage = `resilgen writes resilient wrappers around Go interfaces.
   resilgen explain RG023             print what a check is about, with an example
   resilgen dlq VERB [flags]          look at the calls that finally failed, mend and replay them
   resilgen ckpt VERB [flags]         look at the results that were kept so that nothing is done twice
+  resilgen runs VERB [flags]         look at the runs of workflows: what was done, and where they stand
   resilgen store VERB DIR            look at, check and mend the directory in which a service keeps what is durable
   resilgen schema                    print the JSON Schema of policy files
   resilgen completion bash|zsh|fish  print a completion script

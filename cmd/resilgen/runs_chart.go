@@ -152,7 +152,7 @@ func dueText(at, now time.Time) string {
 
 // runGraph is the graph of a run with what ran when.
 func runGraph(d *workflow.RunDetail, now time.Time) *chart {
-	c := &chart{title: fmt.Sprintf("%s %s: %s", shortInterface(d.Workflow), d.ID, d.Status), notes: full(d.Waiting, d.Err)}
+	c := &chart{title: fmt.Sprintf("%s %s: %s", shortInterface(d.Workflow), d.ID, d.Status), notes: slices.Compact(full(d.Waiting, d.Err))}
 	for _, n := range entryFirst(d.Graph) {
 		c.add(graphVertex(d, n, now))
 	}

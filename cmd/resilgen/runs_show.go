@@ -61,7 +61,9 @@ func (s *sheet) stand(d *workflow.RunDetail, now time.Time) {
 		s.fact("letters", d.Letters...)
 		return
 	}
-	s.fact("waits for", d.Waiting)
+	if d.Waiting != d.Err {
+		s.fact("waits for", d.Waiting)
+	}
 	for _, j := range d.Joins {
 		s.fact("join", append([]string{j.Node}, joinNotes(j, now)...)...)
 	}

@@ -131,6 +131,11 @@ func serveNotices(address string) error {
 	if err != nil {
 		return err
 	}
+	r, err := newResearcher(rt)
+	if err != nil {
+		return err
+	}
+	defer r.close()
 	server, err := ops.Listen(rt, address)
 	if err != nil {
 		return err
@@ -138,7 +143,11 @@ func serveNotices(address string) error {
 	fmt.Println("listening")
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		verb, arg, _ := strings.Cut(in.Text(), " ")
-		fmt.Printf("%s\n", n.obey(odd, verb, arg))
+		answer, ok := r.obey(verb, arg)
+		if !ok {
+			answer = n.obey(odd, verb, arg)
+		}
+		fmt.Printf("%s\n", answer)
 	}
 	return server.Close()
 }

@@ -37,7 +37,7 @@ const confirmHeader = "X-Resilience-Confirm"
 type Route struct {
 	Method  string   `json:"method"`
 	Path    string   `json:"path"` // under Prefix
-	Verb    string   `json:"verb"` // of resilgen dlq that asks for it
+	Verb    string   `json:"verb"` // of resilgen that asks for it: "runs ls", or one of dlq, which is not named
 	Doc     string   `json:"doc"`
 	Query   []string `json:"query,omitempty"`   // parameters that it takes
 	Confirm bool     `json:"confirm,omitempty"` // wants the header X-Resilience-Confirm

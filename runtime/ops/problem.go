@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/resilgen/resilgen/runtime/resilience"
+	"github.com/resilgen/resilgen/runtime/workflow"
 )
 
 // Problem is why a request was not answered, as application/problem+json says it.
@@ -82,6 +83,12 @@ var causes = []struct {
 	{resilience.ErrLetterChanged, Conflict},
 	{resilience.ErrNotPermitted, Refused},
 	{resilience.ErrNeedsEdit, Refused},
+	{workflow.ErrRunUnknown, NotFound},
+	{workflow.ErrRunID, BadRequest},
+	{workflow.ErrRunBusy, Conflict},
+	{workflow.ErrRunExists, Conflict},
+	{workflow.ErrRunInput, Conflict},
+	{workflow.ErrGraphChanged, Conflict},
 	{resilience.ErrInvalid, BadRequest},
 	{resilience.ErrConflict, Conflict},
 	{resilience.ErrFenced, Conflict},

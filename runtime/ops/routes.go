@@ -24,5 +24,9 @@ func routes() []Route {
 		{Method: http.MethodGet, Path: "jobs", Verb: "jobs", Doc: "all jobs", serve: listJobs},
 		{Method: http.MethodGet, Path: "jobs/{id}", Verb: "jobs", Doc: "a job, and what became of each letter", Query: []string{"after"}, serve: getJob},
 		{Method: http.MethodPost, Path: "jobs/{id}/{turn}", Verb: "jobs", Doc: "pause, resume or cancel a job", body: maxBody, serve: turnJob},
+		{Method: http.MethodGet, Path: "runs", Verb: "runs ls", Doc: "a page of runs", Query: []string{"workflow", "status", "cursor", "limit", "oldest"}, serve: listRuns},
+		{Method: http.MethodGet, Path: "runs/show", Verb: "runs show", Doc: "a run whole", Query: []string{"workflow", "id"}, serve: showRun},
+		{Method: http.MethodGet, Path: "runs/export", Verb: "runs export", Doc: "the records of a run", Query: []string{"workflow", "id"}, Stream: true, stream: exportRun},
+		{Method: http.MethodPost, Path: "runs/resume", Verb: "runs resume", Doc: "a worker is to take a run", body: maxBody, serve: resumeRun},
 	}
 }

@@ -28,7 +28,7 @@ type RunSummary struct {
 	Started  time.Time `json:"started"`
 	Updated  time.Time `json:"updated"`           // its last record
 	Ended    time.Time `json:"ended,omitzero"`    // zero while it has not
-	Steps    int       `json:"steps"`             // messages whose node was done with them, failures among them
+	Steps    int       `json:"stepCount"`         // messages whose node was done with them, failures among them
 	Failures int       `json:"failures"`          // messages whose node failed for good
 	Cost     float64   `json:"cost,omitempty"`    // the sum of what its nodes added
 	Owner    string    `json:"owner,omitempty"`   // who has it or had it last: host, process and claim
