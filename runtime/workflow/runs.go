@@ -278,14 +278,11 @@ func (rs *Runs) Export(ctx context.Context, workflow, id string) iter.Seq2[json.
 }
 
 // Resume has a worker take a run that has not ended, if one is there for it, now or
-// later.
+// later. [ErrRunOver]: it has ended.
 func (rs *Runs) Resume(ctx context.Context, workflow, id string) error {
-	_, s, err := rs.open(ctx, workflow, id)
-	switch {
-	case err != nil:
+	s, err := rs.moving(ctx, workflow, id)
+	if err != nil {
 		return err
-	case s.Status.Ended():
-		return fmt.Errorf("%w: run %s is %s", resilience.ErrConflict, id, s.Status)
 	}
 	return rs.nudge(ctx, s)
 }

@@ -296,7 +296,7 @@ func TestRunIsResumedByAWorker(t *testing.T) {
 		if d := shown(t, rs, "r"); d.Resumes != 1 || string(d.Output) != `"Review(analysed,Write(Plan(in)))"` {
 			t.Errorf("%d resumes, %s", d.Resumes, d.Output)
 		}
-		if err := rs.Resume(t.Context(), "Research", "r"); !errors.Is(err, resilience.ErrConflict) {
+		if err := rs.Resume(t.Context(), "Research", "r"); !errors.Is(err, ErrRunOver) {
 			t.Errorf("of what has ended: %v", err)
 		}
 	})
