@@ -259,7 +259,7 @@ func codeOf(err error) int {
 		{resilience.ErrConflict, exitConflict}, {resilience.ErrFenced, exitConflict}, {resilience.ErrBusy, exitConflict}, {resilience.ErrHeld, exitConflict},
 		{resilience.ErrNoStore, exitUnavailable}, {resilience.ErrUnavailable, exitUnavailable}, {resilience.ErrStoreFull, exitUnavailable},
 		{resilience.ErrClosed, exitUnavailable}, {resilience.ErrNoLetter, exitNotFound}, {resilience.ErrNoCheckpoint, exitNotFound},
-		{workflow.ErrRunUnknown, exitNotFound}, {workflow.ErrRunID, exitUsage}, {workflow.ErrRunBusy, exitConflict}, {workflow.ErrRunExists, exitConflict}, {workflow.ErrRunInput, exitConflict},
+		{workflow.ErrRunUnknown, exitNotFound}, {workflow.ErrRunID, exitUsage}, {workflow.ErrRunBusy, exitConflict}, {workflow.ErrRunOver, exitConflict}, {workflow.ErrRunExists, exitConflict}, {workflow.ErrRunInput, exitConflict},
 		{workflow.ErrGraphChanged, exitConflict}, {workflow.ErrLogWentBack, exitUnhealthy}, {os.ErrNotExist, exitNotFound},
 	} {
 		if errors.Is(err, c.err) {

@@ -24,6 +24,9 @@ the verbs that change something need for themselves.
 			{"show", "id", "print a run: where it stands, and what was done as a tree", runsShowHelp, workflow.RunDetail{}, runsShow},
 			{"graph", "id", "draw the graph of a run with what ran when", runsGraphHelp, graphLine{}, runsGraph},
 			{"resume", "id", "have a worker take a run that stopped", runsResumeHelp, ops.RunRef{}, runsResume},
+			{"cancel", "id", "end a run", runsCancelHelp, ops.RunRef{}, runsCancel},
+			{"fork", "id", "make a run that goes on where another one stood", runsForkHelp, ops.RunRef{}, runsFork},
+			{"signal", "id name [value]", "tell a run what it waits for", runsSignalHelp, ops.RunRef{}, runsSignal},
 			{"export", "id", "print the records of a run", runsExportHelp, nil, runsExport},
 		},
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -18,11 +19,15 @@ import (
 // researcher runs a workflow in the test's service, as a generated one would.
 type researcher struct {
 	engine *workflow.Engine[string, string]
+	orders *workflow.Engine[string, string] // wait for a signal, and are run by a worker
 	ctx    context.Context
 	stop   context.CancelFunc
 	hold   chan struct{} // Write waits for it
 	runs   sync.WaitGroup
 }
+
+// nastyArg is what of nasty can stand in an argument of a process.
+var nastyArg = strings.ReplaceAll(nasty, "\x00", "")
 
 var textCodec = workflow.JSON[string]("text")
 
@@ -44,7 +49,19 @@ func newResearcher(rt *resilience.Runtime) (r *researcher, err error) {
 		Name: "Research", Package: "example.com/app", Fingerprint: "0123456789abcdef", Entry: "Plan", Input: textCodec, Output: textCodec, Concurrency: 2,
 		Nodes: []workflow.Node{textNode("Plan", plain, "Analyse", "Write"), textNode("Analyse", plain, "Review"), textNode("Write", r.write, "Review"), review},
 	})
-	return r, err
+	if err != nil {
+		return nil, err
+	}
+	echo := func(_ context.Context, in string) (string, error) { return in, nil }
+	r.orders, err = workflow.New[string, string](rt, workflow.Graph{
+		Name: "Order", Package: "example.com/app", Fingerprint: "0123456789abcdef", Entry: "Take", Input: textCodec, Output: textCodec,
+		Nodes: []workflow.Node{textNode("Take", echo, "Approve"), {Name: "Approve", In: []workflow.Codec{textCodec}, Out: textCodec, Next: []string{"Ship"}, Signal: "approval"}, textNode("Ship", echo, "end")},
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.runs.Go(func() { _ = r.orders.Worker(workflow.WorkerOptions{Lease: 2 * time.Second}).Run(r.ctx) }) // its end is that of the test
+	return r, nil
 }
 
 func (r *researcher) write(ctx context.Context, in string) (string, error) {
@@ -65,9 +82,13 @@ func (r *researcher) obey(verb, arg string) (answer string, ok bool) {
 	case "run": // id input
 		id, in, _ := strings.Cut(arg, " ")
 		r.runs.Go(func() { _, _ = r.engine.Run(r.ctx, in, workflow.Options{ID: id}) }) // the tests ask the store
+	case "order": // id input
+		id, in, _ := strings.Cut(arg, " ")
+		if _, err := r.orders.Start(r.ctx, in, workflow.Options{ID: id}); err != nil {
+			return err.Error(), true
+		}
 	case "release":
 		close(r.hold)
-		r.runs.Wait()
 	default:
 		return "", false
 	}
@@ -119,8 +140,8 @@ func TestRunsBackEndsAgree(t *testing.T) {
 	s.until("failed", 3)
 	before := fingerprint(t, dir)
 	for _, args := range [][]string{
-		{"ls"}, {"ls", "--oldest", "--limit", "1"}, {"ls", "--status", "running"}, {"ls", "--workflow", "Research"}, {"ls", "--workflow", "None"}, {"ls", "--cursor", "((" + nasty},
-		{"show", "held"}, {"show", "failed"}, {"show", "nothing"}, {"show", nasty}, {"show", "held", "--workflow", "example.com/app.Research"}, {"show", "held", "--workflow", nasty},
+		{"ls"}, {"ls", "--oldest", "--limit", "1"}, {"ls", "--status", "running"}, {"ls", "--workflow", "Research"}, {"ls", "--workflow", "None"}, {"ls", "--cursor", "((" + nastyArg},
+		{"show", "held"}, {"show", "failed"}, {"show", "nothing"}, {"show", nastyArg}, {"show", "held", "--workflow", "example.com/app.Research"}, {"show", "held", "--workflow", nastyArg},
 		{"graph", "held"}, {"graph", "failed", "--format", "mermaid"}, {"graph", "failed", "--format", "svg"}, {"export", "failed"}, {"export", "nothing"},
 	} {
 		for _, asJSON := range []bool{false, true} {
@@ -228,5 +249,74 @@ func TestRunsUsage(t *testing.T) {
 		require.Equal(t, c.code, code, "%q: %s", c.args, errs)
 		require.Empty(t, out)
 		require.Contains(t, errs, c.errs)
+	}
+}
+
+// A run that waits for a signal gets it from a tool, through the socket or, when its
+// process was killed, in the directory.
+func TestRunsAreMoved(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	s := startServiceIn(t, dir)
+	for _, id := range []string{"o-1", "o-2", "o-3"} {
+		require.Equal(t, "done", s.tell("order "+id+" in"))
+		s.until(id, 1)
+	}
+	code, out, errs := s.runsVerb("show", "o-1")
+	require.Equal(t, 0, code, errs)
+	require.Contains(t, out, "run        o-1  waiting\n")
+	require.Contains(t, out, "waits for  signal approval\n")
+	for range 2 {
+		code, _, errs = s.runsVerb("signal", "o-1", "approval", `"yes"`, "--id", "once")
+		require.Equal(t, 0, code, errs)
+	}
+	code, out, errs = s.runsVerb("show", "o-1", "--watch", "--every", "10ms")
+	require.Equal(t, 0, code, errs)
+	require.Contains(t, out, "output     \"yes\"\n")
+	code, _, errs = s.runsVerb("cancel", "o-2", "--yes")
+	require.Equal(t, 0, code, errs)
+	code, out, errs = s.runsVerb("show", "o-2", "--watch", "--every", "10ms")
+	require.Equal(t, exitFindings, code, errs)
+	require.Contains(t, out, "run        o-2  cancelled\n")
+	code, out, errs = s.runsVerb("fork", "o-2", "--as", "o-2b")
+	require.Equal(t, 0, code, errs)
+	require.Equal(t, "o-2b\n", out)
+
+	require.NoError(t, s.cmd.Process.Kill())
+	_ = s.cmd.Wait()
+	code, _, errs = runsIn(t, dir, "signal", "o-3", "approval", `"of a tool"`)
+	require.Equal(t, 0, code, errs)
+	again := startServiceIn(t, dir)
+	code, out, errs = again.runsVerb("show", "o-3", "--watch", "--every", "10ms")
+	require.Equal(t, 0, code, errs)
+	require.Contains(t, out, "output     \"of a tool\"\n")
+	code, out, errs = again.runsVerb("show", "o-2b", "--json")
+	require.Equal(t, 0, code, errs)
+	require.Equal(t, workflow.Waiting, jsonLines[workflow.RunDetail](t, out)[0].Status)
+}
+
+func TestRunsAreNotMoved(t *testing.T) {
+	s := startService(t)
+	s.tell("order o in")
+	s.until("o", 1)
+	for _, c := range []struct {
+		args []string
+		code int
+		errs string
+	}{
+		{[]string{"cancel", "o"}, exitRefused, "nobody is at the terminal to confirm it; --yes does"},
+		{[]string{"cancel", "p", "--yes"}, exitNotFound, "no such run"},
+		{[]string{"signal", "o"}, exitUsage, "runs signal wants the id of a run, the name of a signal"},
+		{[]string{"signal", "o", "approval", "yes"}, exitUsage, "the value is no JSON"},
+		{[]string{"signal", "o", nastyArg, "1"}, exitUsage, "no node of example.com/app.Order waits for a signal"},
+		{[]string{"signal", "o", "approval", `"` + strings.Repeat("x", 100<<10) + `"`, "--id", "large"}, 0, "o: has the signal approval"},
+		{[]string{"fork", "o", "--at", "99"}, exitNotFound, "version 99 of run o"},
+		{[]string{"fork", "o", "--as", "o"}, exitConflict, "the run exists"},
+		{[]string{"fork", "o", "--as", nastyArg}, exitUsage, "not an id of a run"},
+	} {
+		code, out, errs := s.runsVerb(c.args...)
+		require.Equal(t, c.code, code, "%q: %s", c.args, errs)
+		require.Empty(t, out)
+		require.Contains(t, errs, c.errs)
+		printable(t, errs)
 	}
 }

@@ -25,8 +25,9 @@ const Prefix = "/debug/resilience/api/v1/"
 
 // Limits of requests.
 const (
-	maxBody  = 64 << 10
-	maxQuery = 8 << 10 // bytes of a query
+	maxBody   = 64 << 10
+	maxSignal = 9 << 20 // of a signal, whose value may have 8 MiB
+	maxQuery  = 8 << 10 // bytes of a query
 )
 
 // confirmHeader carries what a request that changes something confirms: the token

@@ -28,5 +28,8 @@ func routes() []Route {
 		{Method: http.MethodGet, Path: "runs/show", Verb: "runs show", Doc: "a run whole", Query: []string{"workflow", "id"}, serve: showRun},
 		{Method: http.MethodGet, Path: "runs/export", Verb: "runs export", Doc: "the records of a run", Query: []string{"workflow", "id"}, Stream: true, stream: exportRun},
 		{Method: http.MethodPost, Path: "runs/resume", Verb: "runs resume", Doc: "a worker is to take a run", body: maxBody, serve: resumeRun},
+		{Method: http.MethodPost, Path: "runs/cancel", Verb: "runs cancel", Doc: "a run is to end", body: maxBody, serve: cancelRun},
+		{Method: http.MethodPost, Path: "runs/fork", Verb: "runs fork", Doc: "a run that goes on where another one stood", body: maxBody, serve: forkRun},
+		{Method: http.MethodPost, Path: "runs/signal", Verb: "runs signal", Doc: "tell a run something", body: maxSignal, serve: signalRun},
 	}
 }
