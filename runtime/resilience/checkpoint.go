@@ -92,14 +92,14 @@ type Checkpoints[V, A any] struct {
 // where they hold pointers, behind which they may change. Instances of one wrapper
 // share what is kept, but for those with a name of their own, see [Runtime.Named].
 func NewCheckpoints[V, A any](w *Wrapper, method string, p CheckpointPolicy, same func(a, b A) bool) *Checkpoints[V, A] {
-	g := w.rt.guardNamed(w.name + "." + method + w.instance)
+	g := w.rt.guardNamed(below(w.name, method) + w.instance)
 	c := &Checkpoints[V, A]{guard: g, conf: p}
 	err := p.check(w.rt, g)
 	if err == nil {
 		c.kept = checkpointedOf[V, A](w, method, same)
 	}
 	if err != nil {
-		w.errs = append(w.errs, fmt.Errorf("%s.%s: checkpoint: %w", w.name, method, err))
+		w.errs = append(w.errs, fmt.Errorf("%s: checkpoint: %w", below(w.name, method), err))
 	}
 	return c
 }

@@ -90,7 +90,7 @@ func NewDeadLetters[A any](w *Wrapper, method string, p DeadLetterPolicy, m Lett
 
 func newLetterMethod[A any](w *Wrapper, method string, p DeadLetterPolicy, m LetterMethod[A]) *letterMethod {
 	kept := &letterMethod{
-		guard: w.rt.guardNamed(w.name + "." + method + w.instance), iface: fullName(w.pkg, w.name), method: method, instance: w.instance,
+		guard: w.rt.guardNamed(below(w.name, method) + w.instance), iface: fullName(w.pkg, w.name), method: method, instance: w.instance,
 		conf: p.underPreset(w, method).withDefaults(w.name + "." + method), sig: m.Sig, schema: m.Schema, fields: m.Fields,
 		inspectOnly: m.InspectOnly, idempotent: m.Idempotent, replays: m.Replay != nil && !m.InspectOnly,
 		fromPolicy: LetterPolicy{Name: p.Name, File: p.File, Gen: "1"},

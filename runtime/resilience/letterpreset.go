@@ -24,7 +24,7 @@ func (p DeadLetterPolicy) underPreset(w *Wrapper, method string) DeadLetterPolic
 
 // presetOf is the preset in force for a method of w.
 func (w *Wrapper) presetOf(method string) Preset {
-	g := w.rt.guardNamed(w.name + "." + method + w.instance)
+	g := w.rt.guardNamed(below(w.name, method) + w.instance)
 	w.rt.mu.Lock()
 	defer w.rt.mu.Unlock()
 	if g == nil {

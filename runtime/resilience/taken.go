@@ -1,7 +1,5 @@
 package resilience
 
-import "time"
-
 // Taken is what a call took.
 type Taken struct {
 	Attempts     int   // executions of the delegate
@@ -24,24 +22,37 @@ func (c *Call) Taken() Taken {
 	if b == nil && c.plan != nil {
 		b = c.plan.breaker
 	}
-	switch {
-	case b == nil:
-	case b.closed.Load():
-		t.Breaker = StateClosed
-	default:
-		t.Breaker = b.next(sinceEpoch)
+	t.Breaker = b.next()
+	return t
+}
+
+// Taken returns what the call took, or what the one took whose execution it shared. A
+// result that was there took no attempts.
+func (o Outcome) Taken() Taken {
+	t := Taken{Attempts: int(o.tries), FallbackUsed: o.falls}
+	if o.falls {
+		t.Cause = o.err
+	}
+	if o.plan != nil {
+		t.Breaker = o.plan.breaker.next()
 	}
 	return t
 }
 
-// next is the state as the next caller would find it.
-func (b *breaker) next(clock func() time.Duration) State {
+// next is the state as the next caller would find it, 0 without a breaker.
+func (b *breaker) next() State {
+	switch {
+	case b == nil:
+		return 0
+	case b.closed.Load():
+		return StateClosed
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.mode == ForcedOpen {
 		return StateForcedOpen
 	}
-	return b.present(clock())
+	return b.present(sinceEpoch())
 }
 
 // Breaker returns the breaker of g, nil if it has none or one for each key.

@@ -40,7 +40,7 @@ const pipelinePath = "pipeline/"
 
 // NewPipeline returns the pipeline of that name. Its events go to those who listen
 // to rt.
-func NewPipeline(rt *resilience.Runtime, name string, stages ...Stage) *Pipeline {
+func NewPipeline(rt *resilience.Runtime, name string, stages []Stage) *Pipeline {
 	return &Pipeline{rt: rt, name: pipelinePath + name, stages: stages}
 }
 
@@ -105,7 +105,8 @@ func (p *Pass) Next() bool {
 	return true
 }
 
-// untold are the attempts of a call that never told: one without a policy.
+// untold are the attempts of a call that never told: one without a policy, or whose
+// result was kept by an earlier one.
 const untold = -1
 
 // Record tells how the stage ended. It reports whether what the stage returned is
@@ -114,6 +115,9 @@ func (p *Pass) Record(err error) bool {
 	stage := &p.pipeline.stages[len(p.reports)]
 	if p.taken.Attempts == untold {
 		p.taken.Attempts = 1
+		if stage.Guard != nil { // its result was kept
+			p.taken.Attempts = 0
+		}
 	}
 	p.reports = append(p.reports, StageReport{
 		Stage: stage.Name, Attempts: p.taken.Attempts, Duration: time.Since(p.stage), Breaker: p.taken.Breaker,

@@ -39,10 +39,11 @@ func newTextStages(t *testing.T, rt *resilience.Runtime, optional string) *textS
 	if err := w.Err(); err != nil {
 		t.Fatal(err)
 	}
-	s.pipeline = NewPipeline(rt, "Text",
-		Stage{Name: "First", Guard: s.first, Optional: optional == "First"},
-		Stage{Name: "Second", Guard: s.second, Optional: optional == "Second"},
-		Stage{Name: "Third", Optional: optional == "Third"})
+	s.pipeline = NewPipeline(rt, "Text", []Stage{
+		{Name: "First", Guard: s.first, Optional: optional == "First"},
+		{Name: "Second", Guard: s.second, Optional: optional == "Second"},
+		{Name: "Third", Optional: optional == "Third"},
+	})
 	return s
 }
 
@@ -309,7 +310,7 @@ func TestPassIsContext(t *testing.T) {
 // TestPipelineAllocs bounds what a way through a pipeline allocates beside its
 // stages: the pass and the report.
 func TestPipelineAllocs(t *testing.T) {
-	p := NewPipeline(new(resilience.Runtime), "Empty", Stage{Name: "A"}, Stage{Name: "B"}, Stage{Name: "C"})
+	p := NewPipeline(new(resilience.Runtime), "Empty", []Stage{{Name: "A"}, {Name: "B"}, {Name: "C"}})
 	ctx := t.Context()
 	if allocs := testing.AllocsPerRun(100, func() {
 		pass := p.Begin(ctx)

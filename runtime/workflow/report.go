@@ -21,7 +21,7 @@ type Report struct {
 // StageReport is what a stage took.
 type StageReport struct {
 	Stage        string
-	Attempts     int              // executions; 0 where its policy let none through
+	Attempts     int              // executions; 0 where its policy let none through, or an earlier result was kept
 	Duration     time.Duration    // with all attempts and the waits between them
 	Breaker      resilience.State // behind it; 0 if it has none
 	FallbackUsed bool

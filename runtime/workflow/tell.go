@@ -18,3 +18,10 @@ func Tell(ctx context.Context, call *resilience.Call) {
 		*t = call.Taken()
 	}
 }
+
+// TellOutcome is [Tell] for a call whose results are kept.
+func TellOutcome(ctx context.Context, o resilience.Outcome) {
+	if t, ok := ctx.Value(tellKey{}).(*resilience.Taken); ok {
+		*t = o.Taken()
+	}
+}
