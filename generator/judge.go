@@ -131,15 +131,23 @@ func together(found []*guarded) {
 }
 
 // renamed warns of generated types that are not called what they usually are,
-// because the package has the name.
+// because the package has the name. What guards nodes is called by nobody.
 func (r *resolver) renamed(i *policy.Interface, w *templates.Wrapper, name string, methods []*policy.Effective) {
 	usual := map[string]string{name + "Fallback": w.Fallback, name + "Secondary": w.Secondary}
 	if !w.Nodes {
 		usual["Resilient"+name], usual["NewResilient"+name] = w.Type, w.New
 	}
+	if len(methods) > 0 {
+		r.renamedAs(methods[0], i.Section()+"."+i.Key, usual)
+	}
+}
+
+// renamedAs warns of names that are not the usual ones. e is a policy of what they
+// are for.
+func (r *resolver) renamedAs(e *policy.Effective, key string, usual map[string]string) {
 	for _, want := range slices.Sorted(maps.Keys(usual)) {
-		if got := usual[want]; got != "" && got != want && len(methods) > 0 {
-			r.warn(methods[0], "RG09A", i.Section()+"."+i.Key, fmt.Sprintf("the name %s is taken, so what is generated is called %s", want, got))
+		if got := usual[want]; got != "" && got != want && e != nil {
+			r.warn(e, "RG09A", key, fmt.Sprintf("the name %s is taken, so what is generated is called %s", want, got))
 		}
 	}
 }

@@ -17,6 +17,8 @@ import (
 const (
 	runtimePath = "github.com/resilgen/resilgen/runtime/resilience"
 	contextPath = "context"
+
+	workflowPath = "github.com/resilgen/resilgen/runtime/workflow"
 )
 
 // names hands out the identifiers of the files that are generated for a
@@ -123,6 +125,9 @@ func (r *resolver) variables(out *templates.Method, sig *types.Signature) (taken
 				taken[r.spelled(obj)] = true
 			}
 		}
+	}
+	if out.Tells {
+		taken[r.names.imports[workflowPath]] = true
 	}
 	if out.Idempotency != nil {
 		taken[r.names.imports[runtimePath]] = true

@@ -100,9 +100,6 @@ func (all *resolution) result(c Config) ([]*templates.File, error) {
 			c.Warn(e)
 		}
 	}
-	if len(errs) == 0 && !workflowsPrinted {
-		errs = all.unprinted()
-	}
 	if len(errs) > 0 {
 		return nil, errs
 	}
@@ -167,7 +164,11 @@ func (r *resolver) run() *templates.File {
 // predeclared refuses a package that declares what generated code takes for
 // predeclared. For the type error there is another spelling.
 func (r *resolver) predeclared() {
-	for _, name := range []string{"bool", "false", "nil", "true"} {
+	names := []string{"bool", "false", "nil", "true"}
+	if len(r.file.Workflows) > 0 {
+		names = append(names, "string", "int")
+	}
+	for _, name := range names {
 		if obj := r.pkg.types.Scope().Lookup(name); obj != nil && len(r.file.Interfaces) > 0 {
 			r.complain(r.file.Interfaces[0].Pos, "", "interfaces", "the package declares a "+name+" of its own, and generated code needs Go's: rename it")
 		}
@@ -399,6 +400,7 @@ func (r *resolver) method(i *policy.Interface, w *templates.Wrapper, m *types.Fu
 		out.Letters = r.letters(i, w, m, out, e)
 	}
 	out.Repeats, out.Idempotency = r.condition(sig, e), r.idempotency(out, sig, e)
+	out.Tells = w.Nodes && out.Ctx >= 0 && !passes
 	maps.Copy(declared, r.variables(out, sig))
 	r.hiddenFuncs(w, out, e)
 	if passes {

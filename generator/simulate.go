@@ -256,7 +256,11 @@ func (s *simulated) files(dir string, set *policy.Set, all *resolution) (*Simula
 	if err != nil {
 		return nil, err
 	}
-	out := &Simulation{Name: s.wrapper.Key + "." + s.method.Name, Notes: s.notes, Retries: s.retries}
+	between := "."
+	if s.wrapper.Nodes { // as the runtime calls them
+		between = "/"
+	}
+	out := &Simulation{Name: s.wrapper.Key + between + s.method.Name, Notes: s.notes, Retries: s.retries}
 	if out.Hidden, err = filepath.Glob(filepath.Join(abs, "*_test.go")); err != nil {
 		return nil, err
 	}

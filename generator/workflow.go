@@ -13,12 +13,6 @@ import (
 	"github.com/resilgen/resilgen/templates"
 )
 
-// workflowPath is the package that runs workflows.
-const workflowPath = "github.com/resilgen/resilgen/runtime/workflow"
-
-// workflowsPrinted says that the templates print workflows and pipelines.
-const workflowsPrinted = false
-
 // graph is a workflow that is being proved.
 type graph struct {
 	all   *resolution
@@ -80,24 +74,16 @@ func (all *resolution) graphs() {
 	for _, g := range list {
 		g.prove()
 	}
+	if all.failed() {
+		return // nothing of it is generated
+	}
 	for i, r := range all.resolvers {
-		if len(r.graphs)+len(r.pipelines) > 0 {
-			all.files[i].Imports = r.names.list()
-		}
+		r.declareWorkflows(all.files[i])
 	}
-}
-
-// unprinted refuses what is right, and cannot be generated yet.
-func (all *resolution) unprinted() policy.Errors {
-	var errs policy.Errors
-	for _, r := range all.resolvers {
-		for _, i := range r.file.Interfaces {
-			if section := i.Section(); section != "interfaces" {
-				errs = append(errs, r.file.Error(i.Pos, "", section+"."+i.Key, "not available yet"))
-			}
-		}
+	for i, r := range all.resolvers {
+		r.nameWorkflows(all.files[i])
+		all.files[i].Imports = r.names.list()
 	}
-	return errs
 }
 
 // newGraph begins with a workflow. Its handlers are wrapped.

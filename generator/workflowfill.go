@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/resilgen/resilgen/generator/policy"
 	"github.com/resilgen/resilgen/templates"
 )
 
@@ -45,8 +44,6 @@ func (g *graph) fill() {
 		g.fillNode(n)
 	}
 	out.Fingerprint = fingerprint(g.text())
-	g.constants()
-	g.r.nameWorkflow(out)
 }
 
 // kept is how long runs of a kind are remembered: -1 for ever, 0 where it was not
@@ -127,19 +124,4 @@ func (g *graph) text() string {
 		fmt.Fprintf(&b, "child %q pipeline %q\n", n.Workflow.Text, n.Pipeline.Text)
 	}
 	return b.String()
-}
-
-// constants names the nodes that routes pick.
-func (g *graph) constants() {
-	picked := map[string]bool{}
-	for _, n := range g.nodes {
-		for _, to := range n.Next {
-			picked[to.Text] = picked[to.Text] || n.routes
-		}
-	}
-	for _, n := range g.nodes {
-		if picked[n.Name.Text] && n.Name.Text != policy.End {
-			n.out.Const = g.r.names.declare(upper(g.in.Name) + upper(n.Name.Text))
-		}
-	}
 }

@@ -62,6 +62,9 @@ func cached(w *Wrapper, m *Method) []jen.Code {
 // what was kept is returned.
 func ended(w *Wrapper, m *Method, value string) []jen.Code {
 	var lines []jen.Code
+	if m.Tells {
+		lines = append(lines, wf("TellOutcome").Call(caller(m), jen.Id(m.Call)))
+	}
 	if m.Letters != nil {
 		last := resultNames(m)
 		lines = append(lines, jen.List(last...).Op("=").List(kept(m, value, jen.Id(m.Call).Dot("Err").Call())...))

@@ -96,6 +96,7 @@ type Method struct {
 	Letters    *Letters // nil if no calls are kept
 	Abandon    bool     // the delegate may be left behind
 	Hedge      bool     // several attempts may be in flight
+	Tells      bool     // the run or the pipeline of its context what a call took
 	Kept       Const    // how long a result is in use, "" if no longer than the call
 	Held       *Held    // nil if no result holds what the call held
 	Opens      bool     // what is guarded is the opening of a result

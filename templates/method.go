@@ -119,6 +119,9 @@ func body(w *Wrapper, m *Method) []jen.Code {
 	if !m.keeps() {
 		lines = append(lines, panics(w, m)...)
 	}
+	if m.Tells && !m.keeps() {
+		lines = append(lines, jen.Defer().Add(wf("Tell")).Call(jen.Id(m.Params[m.Ctx].Name), jen.Op("&").Id(m.Call)))
+	}
 	lines = append(lines, jen.Defer().Id(m.Call).Dot("End").Call())
 	for _, i := range m.Rewound {
 		lines = append(lines, rewind(m, m.Params[i]))

@@ -27,17 +27,20 @@ func Render(f *File) ([]byte, error) {
 	add := func(build func(*jen.File)) { chunks = append(chunks, begin(f, build, slots)) }
 	add(handshake)
 	for _, w := range f.Wrappers {
-		add(func(out *jen.File) { wrapper(out, w) })
-		for methods := range slices.Chunk(w.Methods, chunkSize) {
-			add(func(out *jen.File) {
-				for _, m := range methods {
-					method(out, w, m)
-				}
-			})
+		if !w.Nodes {
+			addWrapper(add, w)
 		}
-		if w.Unwrap {
-			add(func(out *jen.File) { unwrap(out, w) })
-		}
+	}
+	for _, w := range f.Workflows {
+		add(func(out *jen.File) {
+			workflow(out, f.Path, w)
+			workflowMethods(out, w)
+		})
+		addWrapper(add, w.Wrapper)
+	}
+	for _, p := range f.Pipelines {
+		add(func(out *jen.File) { pipeline(out, p) })
+		addWrapper(add, p.Wrapper)
 	}
 	add(func(out *jen.File) {
 		if f.Permanent != nil {
@@ -67,6 +70,21 @@ func Render(f *File) ([]byte, error) {
 		}
 	}
 	return src.Bytes(), errors.Join(errs...)
+}
+
+// addWrapper adds the chunks of a wrapper.
+func addWrapper(add func(func(*jen.File)), w *Wrapper) {
+	add(func(out *jen.File) { wrapper(out, w) })
+	for methods := range slices.Chunk(w.Methods, chunkSize) {
+		add(func(out *jen.File) {
+			for _, m := range methods {
+				method(out, w, m)
+			}
+		})
+	}
+	if w.Unwrap {
+		add(func(out *jen.File) { unwrap(out, w) })
+	}
 }
 
 // chunkSize is how many methods are a chunk.

@@ -34,8 +34,28 @@ type Workflow struct {
 	Runs        Runs
 	Schedules   []Schedule
 	DeadLetters string // queue of the letters of its nodes; "" is the workflow's own
-	// Recv is the receiver of the methods of Type and Handle.
-	Recv string
+	// Error is how the built-in error is spelled.
+	Error types.Type
+	Vars  WorkflowVars
+	// Children are the workflows and pipelines that nodes are.
+	Children []Child
+	// Doc, NewDoc and RunDoc are the doc comments of the type, the constructor and the
+	// method Run.
+	Doc, NewDoc, RunDoc string
+}
+
+// Child is a parameter of the constructor of a [Workflow].
+type Child struct{ Var, Type string }
+
+// WorkflowVars are the names of a generated workflow's variables and field.
+type WorkflowVars struct {
+	Recv, Handle, Engine string // receivers and field
+	// Of the constructor: parameters and variables.
+	Runtime, Nodes, Fallback, Secondary, Guarded, Made string
+	Ctx, In, Route, Report                             string // of the funcs that call nodes
+	Input, Options, ID, Concurrency, Run               string // of methods
+	Err                                                string
+	Any                                                string // how the type any is spelled
 }
 
 // Payload is a type that JSON carries, and its shape: 16 hexadecimal digits.
@@ -77,6 +97,12 @@ type Node struct {
 	// Redact and Sig are for the letters of the node.
 	Redact []Redaction
 	Sig    string
+	// ValueVar is a variable for the result, ChildVar that of Child or Pipeline.
+	ValueVar, ChildVar string
+	// SignalMethod is the method of the handle that gives the signal, SignalApproval; ""
+	// if another node has it. SignalVar is its parameter, of SignalType.
+	SignalMethod, SignalDoc, SignalVar string
+	SignalType                         types.Type
 }
 
 // NodeParam is what a node takes. Where a join may go on without the value, Type
@@ -149,7 +175,18 @@ type Pipeline struct {
 	Wrapper       *Wrapper
 	Input, Output Payload // their shapes are "" unless a workflow has it for a node
 	Stages        []*Stage
-	Recv          string
+	Error         types.Type
+	Vars          PipelineVars
+	// Doc and RunDoc are the doc comments of the type and of the method Run.
+	Doc, RunDoc string
+}
+
+// PipelineVars are the names of a generated pipeline's variables and fields.
+type PipelineVars struct {
+	Recv, Stages, Pipeline                          string // receiver and fields
+	Runtime, Handlers, Fallback, Secondary, Guarded string // of the constructor
+	Ctx, Input, Output, Report, Pass, Made          string // of Run
+	Err                                             string
 }
 
 // Stage is a stage of a [Pipeline].
@@ -157,4 +194,10 @@ type Stage struct {
 	Name     string
 	Method   *Method
 	Optional bool // its failure is reported, and the value goes on
+	// In and Out are the variables of what goes in and comes out. Declare says that Out,
+	// of Type, is declared before the stage; Begin, if it is not "", what it holds until
+	// the stage has succeeded.
+	In, Out, Begin string
+	Type           types.Type
+	Declare        bool
 }
