@@ -18,15 +18,15 @@ demo: ## a load against a misbehaving gateway, bare and wrapped; a service that 
 	@bin/demo bin/gateway bin/service bin/resilgen
 
 test: ## run every test
-	go test ./... ./testdata/histories ./testdata/letters
+	go test ./... ./testdata/histories ./testdata/letters ./testdata/workflows
 
 check: nested ## vet, staticcheck, revive, formatting, races, generated files and docs up to date, nested modules
-	go vet ./... ./testdata/histories ./testdata/letters
-	go run $(STATICCHECK) ./... ./testdata/histories ./testdata/letters
-	go run $(REVIVE) -config revive.toml ./... ./testdata/histories ./testdata/letters
+	go vet ./... ./testdata/histories ./testdata/letters ./testdata/workflows
+	go run $(STATICCHECK) ./... ./testdata/histories ./testdata/letters ./testdata/workflows
+	go run $(REVIVE) -config revive.toml ./... ./testdata/histories ./testdata/letters ./testdata/workflows
 	.ci/generated.sh $(STATICCHECK) $(REVIVE)
 	@test -z "$$(gofmt -l cmd examples generator runtime templates)" || { gofmt -l cmd examples generator runtime templates; exit 1; }
-	go run ./cmd/resilgen check ./examples/... ./testdata/size/with ./testdata/letters
+	go run ./cmd/resilgen check ./examples/... ./testdata/size/with ./testdata/letters ./testdata/workflows
 	go vet ./testdata/size/...
 	go test -run IsUpToDate ./generator ./generator/policy
 	go test -race -short ./runtime/...
