@@ -70,13 +70,12 @@ func newShop(t *testing.T, rt *resilience.Runtime) *shop {
 	return s
 }
 
-// work has a worker of the shop take runs until the test is over, or stop is called.
-func (s *shop) work(t *testing.T) (stop func()) {
+// work has a worker take runs until the test is over, or stop is called.
+func work(t *testing.T, w *workflow.Worker) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		worker := s.Worker(workflow.WorkerOptions{Concurrency: 2}).And(s.child.Worker(workflow.WorkerOptions{}))
-		if err := worker.Run(ctx); err != nil {
+		if err := w.Run(ctx); err != nil {
 			t.Errorf("the worker: %v", err)
 		}
 	})
@@ -86,6 +85,11 @@ func (s *shop) work(t *testing.T) (stop func()) {
 	})
 	t.Cleanup(stop)
 	return stop
+}
+
+// work has a worker take the runs of the shop.
+func (s *shop) work(t *testing.T) {
+	work(t, s.Worker(workflow.WorkerOptions{Concurrency: 2}).And(s.child.Worker(workflow.WorkerOptions{})))
 }
 
 // TestSignal has a run wait for a person, and a child go on: whether a signal comes

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/resilgen/resilgen/runtime/resilience"
 	"github.com/resilgen/resilgen/runtime/workflow"
@@ -74,17 +76,38 @@ func (b *book) called() string {
 type research struct {
 	book
 	block map[string]func(ctx context.Context)
+	cost  float64       // of a call; 0 is a half
+	slow  time.Duration // each call takes so long
+
+	atWork, most map[string]int // calls of Plan at a time, by tenant
+	remembered   string         // by Plan
 }
 
 func (r *research) enter(ctx context.Context, node string) error {
 	if block := r.block[node]; block != nil {
 		block(ctx)
 	}
-	workflow.AddCost(ctx, 0.5)
+	time.Sleep(r.slow)
+	workflow.AddCost(ctx, cmp.Or(r.cost, 0.5))
 	return r.call(ctx, node)
 }
 
+// count counts the calls of Plan for a tenant.
+func (r *research) count(tenant string, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.atWork == nil {
+		r.atWork, r.most = map[string]int{}, map[string]int{}
+	}
+	r.atWork[tenant] += n
+	r.most[tenant] = max(r.most[tenant], r.atWork[tenant])
+}
+
 func (r *research) Plan(ctx context.Context, q Question) (Outline, error) {
+	r.count(q.Tenant, 1)
+	defer r.count(q.Tenant, -1)
+	r.remembered, _ = workflow.Memory(ctx).Get("asked")
+	workflow.Memory(ctx).Set("asked", r.remembered+q.Text+";")
 	return Outline{q.Text, []string{"one", "two"}}, r.enter(ctx, "Plan")
 }
 
