@@ -52,14 +52,16 @@ cover: ## statement coverage of the rooms that have a goal
 
 # CI has ten seconds for each.
 HISTORIES ?= $(if $(filter 10s,$(FUZZTIME)),2000,100000)
+PLANS ?= $(if $(filter 10s,$(FUZZTIME)),1000,50000)
 
-fuzz: ## fuzz what reads policies, names and expressions in generated code, and what is on disk, FUZZTIME each; 100,000 random histories
+fuzz: ## fuzz what reads policies, names and expressions in generated code, and what is on disk, FUZZTIME each; 100,000 random histories, 50,000 random runs
 	go test -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZTIME) ./generator/policy
 	go test -run '^$$' -fuzz FuzzAnnotations -fuzztime $(FUZZTIME) ./generator
 	go test -run '^$$' -fuzz FuzzNames -fuzztime $(FUZZTIME) ./generator
 	go test -run '^$$' -fuzz FuzzExpressions -fuzztime $(FUZZTIME) ./generator
 	go test -run '^$$' -fuzz FuzzFile -fuzztime $(FUZZTIME) ./runtime/overrides
 	go test -run TestHistories -count=1 -timeout 0 ./testdata/histories -first 10000 -pairs $(HISTORIES)
+	go test -run TestRandomRuns -count=1 -timeout 0 ./runtime/workflow -first-plan 10000 -plans $(PLANS)
 	go test -run '^$$' -fuzz FuzzOpen -fuzztime $(FUZZTIME) ./runtime/internal/journal
 	go test -run '^$$' -fuzz FuzzLetterRecord -fuzztime $(FUZZTIME) ./runtime/resilience
 

@@ -1,0 +1,42 @@
+package workflow_test
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// TestFaultsAreFound has something go wrong that must not, and each must be found
+// by TestRandomRuns.
+func TestFaultsAreFound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many plans")
+	}
+	for _, fault := range []string{
+		faultLostRecord, faultNewKeys, faultTwice, faultMemory, faultDeafToRoutes, faultNoFallback, faultSignalTwice,
+	} {
+		t.Run(fault, func(t *testing.T) {
+			for seed := range 2000 {
+				r := rand.New(rand.NewPCG(uint64(seed), 7))
+				h := history{Plan: randomPlan(r), fault: fault}
+				calm := play(t, h)
+				h.Deaths = randomDeaths(r, calm)
+				if len(difference(h.Plan, calm)) > 0 || len(difference(h.Plan, play(t, h))) > 0 {
+					t.Logf("found by plan %d", seed)
+					return
+				}
+			}
+			t.Error("2,000 plans pass")
+		})
+	}
+}
+
+// Faults of the stores, of what runs the nodes, and of the nodes.
+const (
+	faultLostRecord   = "an append that was acknowledged is not there after a death"
+	faultNewKeys      = "each attempt has a key of its own"
+	faultTwice        = "a node does its work twice"
+	faultMemory       = "memory is kept by the process, not by the run"
+	faultDeafToRoutes = "a node sends to all of its next"
+	faultNoFallback   = "a fallback does not answer"
+	faultSignalTwice  = "a signal that comes twice has two ids"
+)

@@ -1,0 +1,134 @@
+package workflow_test
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var (
+	plans     = flag.Int("plans", 1000, "random plans that TestRandomRuns plays")
+	firstPlan = flag.Int("first-plan", 0, "seed of the first one")
+	replay    = flag.String("replay", "", "file with a history that TestReplay plays")
+)
+
+// TestRandomRuns plays random graphs, whose nodes fail, to which signals come, and
+// whose processes die anywhere, and compares each run with what the model says. Each
+// is played twice: undisturbed, and with processes that die.
+func TestRandomRuns(t *testing.T) {
+	n := *plans
+	if testing.Short() {
+		n = min(n, 100)
+	}
+	statuses := map[string]int{}
+	died := 0
+	for seed := *firstPlan; seed < *firstPlan+n; seed++ {
+		r := rand.New(rand.NewPCG(uint64(seed), 7))
+		h := history{Plan: randomPlan(r)}
+		calm := play(t, h)
+		why := difference(h.Plan, calm)
+		if len(why) == 0 {
+			h.Deaths = randomDeaths(r, calm)
+			died += len(h.Deaths)
+			why = fails(t, h)
+		}
+		if len(why) > 0 {
+			h, why = shrink(t, h, why)
+			t.Fatalf("plan %d, shrunk:\n%s\n%s", seed, h, strings.Join(why, "\n"))
+		}
+		statuses[calm.Status]++
+	}
+	t.Logf("%d plans, %d processes died: %v", n, died, statuses)
+}
+
+// TestReplay plays a history that TestRandomRuns printed.
+func TestReplay(t *testing.T) {
+	if *replay == "" {
+		t.Skip("-replay names no history")
+	}
+	text, err := os.ReadFile(*replay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var h history
+	if err := json.Unmarshal(text, &h); err != nil {
+		t.Fatal(err)
+	}
+	for _, why := range fails(t, h) {
+		t.Error(why)
+	}
+}
+
+// randomDeaths draws where the processes of a run die that knows no deaths.
+func randomDeaths(r *rand.Rand, calm outcome) (deaths []death) {
+	for range 1 + r.IntN(3) {
+		d := death{How: []string{beforeAppend, afterAppend, appendLost, answerLost, beforeEffect, afterEffect}[r.IntN(6)]}
+		at := max(calm.appends, 1)
+		if d.How == beforeEffect || d.How == afterEffect {
+			at = max(calm.invocations, 1)
+		}
+		d.At = 1 + r.IntN(at)
+		deaths = append(deaths, d)
+	}
+	return deaths
+}
+
+// fails plays a history and says what is wrong.
+func fails(t *testing.T, h history) []string {
+	t.Helper()
+	calm := play(t, h.calm())
+	if why := difference(h.Plan, calm); len(why) > 0 || len(h.Deaths) == 0 {
+		return why
+	}
+	o := play(t, h)
+	why := difference(h.Plan, o)
+	if len(why) == 0 && !slices.Equal(o.order, calm.order) {
+		why = append(why, fmt.Sprintf("Order: outputs came in the order %v, undisturbed %v", o.order, calm.order))
+	}
+	for i := range why {
+		why[i] = "after deaths, " + why[i]
+	}
+	return why
+}
+
+// difference says in what a run differs from what the model says of its plan.
+func difference(p plan, got outcome) (why []string) {
+	want := interpret(p)
+	why = got.wrong
+	if got.Status != want.Status {
+		return append(why, fmt.Sprintf("Status: %s, want %s", got.Status, want.Status))
+	}
+	if !strings.HasPrefix(want.Status, "completed") {
+		want.Outputs, got.Outputs = nil, nil // a run without a good end has none
+	}
+	lists := []struct {
+		name      string
+		got, want []string
+	}{{"Outputs", got.Outputs, want.Outputs}, {"Effects", got.Effects, want.Effects}, {"Steps", got.Steps, want.Steps}}
+	for _, l := range lists {
+		slices.Sort(l.want)
+		if !slices.Equal(l.got, l.want) {
+			why = append(why, fmt.Sprintf("%s: %q\n   want %q", l.name, l.got, l.want))
+		}
+	}
+	if !maps.Equal(got.Failures, want.Failures) {
+		why = append(why, fmt.Sprintf("Failures: %v, want %v", got.Failures, want.Failures))
+	}
+	return why
+}
+
+// way is in what a history fails: the first words.
+func way(why []string) string {
+	words := ""
+	for _, line := range why {
+		first, _, _ := strings.Cut(line, ":")
+		words += first + ";"
+	}
+	return words
+}
