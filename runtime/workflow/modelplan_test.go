@@ -123,7 +123,9 @@ func (h hop) value(made string) string {
 	return short(h.Send + made)
 }
 
-func stepText(node, outcome string, tries int) string { return fmt.Sprint(node, " ", outcome, " ", tries) }
+func stepText(node, outcome string, tries int) string {
+	return fmt.Sprint(node, " ", outcome, " ", tries)
+}
 
 // short keeps a text below 60 bytes.
 func short(text string) string {
