@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check nested cover fuzz fuzz-durable bench docs simulate-check conformance corpus peers genspeed soak rewrites size crash crash-runs bench-store
+.PHONY: help demo test check nested cover fuzz fuzz-durable bench docs simulate-check conformance corpus peers genspeed soak rewrites size crash crash-runs bench-store bench-workflow
 
 FUZZTIME ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -124,6 +124,11 @@ peers: ## benchmarks of generated wrappers beside other libraries
 BENCH_STORE ?=
 bench-store: ## what a durable record costs, beside other stores and the bare disk
 	cd testdata/peers-durable && GOWORK=off go run . -run '^(floor/zero-filled 64M .fdatasync .the floor. 256B|concurrent-append/.*256B|store/.*256B|file-checkpoint/temp.*dir fsync 256B)' $(BENCH_STORE)
+
+bench-workflow: ## what durable steps cost, beside DBOS (SQLite, PostgreSQL), plain calls and the bare disk
+	cd testdata/peers-durable && GOWORK=off go run . -postgres -run '^(workflow|engine)/' $(BENCH_STORE)
+	cd testdata/peers-durable && GOWORK=off go run . -capacity 100000
+	go test -run '^$$' -bench 'MemoryStep|Resume' -benchmem ./runtime/workflow
 
 GOBIN ?= $(CURDIR)/bin/generators
 genspeed: ## time the command beside gowrap, moq and mockery
