@@ -15,7 +15,10 @@ import (
 	"time"
 )
 
-var manyRuns = flag.Int("n-runs", 50, "runs of a workflow of ten nodes that are killed together")
+var (
+	manyRuns = flag.Int("n-runs", 50, "runs of a workflow of ten nodes that are killed together")
+	runsLife = flag.Duration("runs-life", 150*time.Millisecond, "how long a process that does them lives, at most")
+)
 
 const (
 	flowNodes       = 10
@@ -32,7 +35,7 @@ func TestRuns(t *testing.T) {
 	dir, r := t.TempDir(), rand.New(rand.NewPCG(*seed, 4))
 	begun := time.Now()
 	for len(f.results) < *manyRuns {
-		if f.live(dir, time.Duration(r.Int64N(int64(250*time.Millisecond)))); t.Failed() {
+		if f.live(dir, time.Duration(r.Int64N(int64(*runsLife)))); t.Failed() {
 			return
 		}
 		if f.processes > 100*(*manyRuns+10) {

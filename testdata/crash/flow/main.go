@@ -66,7 +66,7 @@ func (f *flow) do(ctx context.Context, dir, run string, first, many int) (err er
 		return f.one(ctx, run)
 	}
 	for id, err := range f.engine.Recover(ctx, atOnce) {
-		if err != nil {
+		if err != nil && !errors.Is(err, workflow.ErrWaiting) { // for its time: all does it
 			return fmt.Errorf("recover %s: %w", id, err)
 		}
 	}
