@@ -224,8 +224,8 @@ func (n *NodeLetters) Publish(ctx context.Context, letter json.RawMessage, repla
 	defer cancel()
 	_ = n.box.load(ctx) // a store that cannot be read may take a letter all the same
 	_, err := n.box.change(ctx, Letter{ID: l.ID, Queue: l.Queue}, letterRecord{Letter: &l})
-	if errors.Is(err, ErrConflict) {
-		return nil // it was there
+	if errors.Is(err, ErrConflict) { // it is there: the index, too, is to know it
+		return n.write(ctx, l.Queue, l.ID, func(*Letter) *LetterTransition { return nil })
 	}
 	if err != nil {
 		return fmt.Errorf("letter %s of %s: %w", l.ID, l.Queue, err)
