@@ -17,8 +17,13 @@ import (
 
 var (
 	manyRuns = flag.Int("n-runs", 50, "runs of a workflow of ten nodes that are killed together")
-	runsLife = flag.Duration("runs-life", 150*time.Millisecond, "how long a process that does them lives, at most")
+	runsLife = flag.Duration("runs-life", 200*time.Millisecond, "how long a process that does them lives, at most")
 )
+
+// startsUp is how long a process lives at least. One that dies before it records
+// anything says nothing, and five of them make a run suspect: a node that kills its
+// process looks the same.
+const startsUp = 40 * time.Millisecond
 
 const (
 	flowNodes       = 10
@@ -35,7 +40,7 @@ func TestRuns(t *testing.T) {
 	dir, r := t.TempDir(), rand.New(rand.NewPCG(*seed, 4))
 	begun := time.Now()
 	for len(f.results) < *manyRuns {
-		if f.live(dir, time.Duration(r.Int64N(int64(*runsLife)))); t.Failed() {
+		if f.live(dir, startsUp+time.Duration(r.Int64N(int64(*runsLife-startsUp)))); t.Failed() {
 			return
 		}
 		if f.processes > 100*(*manyRuns+10) {
