@@ -127,6 +127,7 @@ func (b *LetterBox) Apply(ctx context.Context, token string, o ApplyOptions) (Jo
 	}
 	run, err := b.makeJob(ctx, r, o)
 	if err != nil {
+		b.resumeLater() // if it was written all the same, it is to go on here
 		return Job{}, err
 	}
 	b.board.start(run)
