@@ -17,8 +17,25 @@ type Idempotency struct {
 	Copy string
 }
 
-// idempotency puts the key into the context, and the argument.
-func idempotency(m *Method) []jen.Code {
+// idempotency puts the key into the context, and the argument. One that is made up
+// within a node of a workflow is the same whenever the node runs again.
+func idempotency(w *Wrapper, m *Method) []jen.Code {
+	if m.Idempotency == nil || m.Idempotency.Key != nil || m.Ctx < 0 {
+		return given(m)
+	}
+	args := make([]jen.Code, 0, len(m.Params))
+	for i, p := range m.Params {
+		if i != m.Ctx {
+			args = append(args, jen.Id(p.Name))
+		}
+	}
+	ctx := jen.Id(m.Params[m.Ctx].Name)
+	made := jen.Func().Params().Add(rt("CallArgs")).Block(jen.Return(rt("CallArgs").Values(args...)))
+	return append([]jen.Code{jen.Add(ctx).Op("=").Add(rt("KeyOfCall")).Call(ctx, jen.Lit(w.Key+"."+m.Name), made)}, given(m)...)
+}
+
+// given puts the key that there is, or a new one, into the context, and the argument.
+func given(m *Method) []jen.Code {
 	x := m.Idempotency
 	switch {
 	case x == nil:

@@ -15,7 +15,7 @@ func method(f *jen.File, w *Wrapper, m *Method) {
 	comment(f, m.Doc)
 	fn := f.Func().Params(jen.Id(w.Recv).Add(pointer(w))).Id(m.Name).Params(params(m)...)
 	if m.Policy == nil {
-		fn.Add(plainResults(m)).Block(append(idempotency(m), pass(w, m))...)
+		fn.Add(plainResults(m)).Block(append(idempotency(w, m), pass(w, m))...)
 		f.Line()
 		return
 	}
@@ -114,7 +114,7 @@ func body(w *Wrapper, m *Method) []jen.Code {
 	if m.Key != nil {
 		open = jen.Dot("BeginKey").Call(begin, m.Key.code(m))
 	}
-	lines := append(append(requested(m), idempotency(m)...),
+	lines := append(append(requested(m), idempotency(w, m)...),
 		jen.Id(m.Call).Op(":=").Id(w.Recv).Dot(m.Field).Add(open))
 	if !m.keeps() {
 		lines = append(lines, panics(w, m)...)

@@ -3,7 +3,10 @@ package resilience
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"fmt"
 )
 
 // IdempotencyHeader is the header of HTTP that carries an idempotency key; as
@@ -40,13 +43,69 @@ func WithIdempotencyKey(ctx context.Context, key string) context.Context {
 }
 
 // IdempotencyKey returns the key of the call that ctx belongs to: the same for
-// all its attempts and its fallback. It reports false if there is none.
-func IdempotencyKey(ctx context.Context) (key string, ok bool) {
+// all its attempts and its fallback. It reports false if there is none. Who does
+// several things under one key asks for a key of each, by names.
+func IdempotencyKey(ctx context.Context, names ...string) (key string, ok bool) {
 	if ctx == nil {
 		return "", false
 	}
 	key, _ = ctx.Value(idempotencyKey{}).(string)
+	if key != "" && len(names) > 0 {
+		key = partKey(key, names)
+	}
 	return key, key != ""
+}
+
+// partKey returns the key of a part of what key is of.
+func partKey(key string, names []string) string {
+	h := sha256.New()
+	for _, part := range append([]string{key}, names...) {
+		_, _ = fmt.Fprintf(h, "%d:%s", len(part), part) // never fails
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// CallArgs are the arguments of a call.
+type CallArgs []any
+
+// CallKeys makes keys for the calls within what has one key itself, such as a node of
+// a workflow. A context offers it under the key that [AsksCallKeys] reports.
+type CallKeys interface {
+	// CallKey returns the key of a call under ctx, which what tells from others: the
+	// same one whenever all is done again. ok is false where ctx has a key of its own.
+	CallKey(ctx context.Context, what string) (key string, ok bool)
+}
+
+type callKeys struct{}
+
+// AsksCallKeys reports whether key is the one under which a context is asked for
+// [CallKeys].
+func AsksCallKeys(key any) bool {
+	_, ok := key.(callKeys)
+	return ok
+}
+
+// KeyOfCall returns a context with a key for the call of a method, where ctx is that of
+// a node of a workflow; else ctx. The key comes from that of the node, the method, its
+// arguments and how often the node has called it so before: when the node runs again,
+// so does the call under the same key. Generated code calls it.
+func KeyOfCall(ctx context.Context, method string, args func() CallArgs) context.Context {
+	if ctx == nil {
+		return ctx
+	}
+	keys, _ := ctx.Value(callKeys{}).(CallKeys)
+	if keys == nil {
+		return ctx
+	}
+	list := args()
+	text, err := json.Marshal([]any(list))
+	if err != nil { // what JSON cannot carry is told apart by how often it comes
+		text = fmt.Appendf(nil, "%T", list)
+	}
+	if key, ok := keys.CallKey(ctx, method+" "+string(text)); ok {
+		return WithIdempotencyKey(ctx, key)
+	}
+	return ctx
 }
 
 // AsksIdempotencyKey reports whether key is the one under which a context is asked

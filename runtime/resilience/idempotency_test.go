@@ -169,3 +169,17 @@ func TestContextMayMakeItsKeyWhenItIsAsked(t *testing.T) {
 		t.Error("another key is taken for that")
 	}
 }
+
+func TestKeysOfParts(t *testing.T) {
+	ctx := WithIdempotencyKey(t.Context(), "key")
+	a, ok := IdempotencyKey(ctx, "a")
+	b, _ := IdempotencyKey(ctx, "b")
+	again, _ := IdempotencyKey(ctx, "a")
+	two, _ := IdempotencyKey(ctx, "a", "")
+	if !ok || a == "key" || a == b || a != again || two == a {
+		t.Errorf("%q, %q, %q, %q", a, b, again, two)
+	}
+	if key, ok := IdempotencyKey(t.Context(), "a"); ok || key != "" {
+		t.Errorf("a part of nothing: %q", key)
+	}
+}

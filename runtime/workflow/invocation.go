@@ -57,6 +57,7 @@ type invocation struct {
 	mu     sync.Mutex
 	over   bool // the step is recorded, or given up: nothing counts any more
 	saved  json.RawMessage
+	calls  map[nthCall]int // made by the node, see callKeys
 	cost   float64
 	set    map[string]string
 	forgot map[string]bool
@@ -73,8 +74,11 @@ func (inv *invocation) Value(key any) any {
 	case tellKey:
 		return &inv.taken
 	}
-	if resilience.AsksIdempotencyKey(key) {
+	switch {
+	case resilience.AsksIdempotencyKey(key):
 		return inv.key()
+	case resilience.AsksCallKeys(key):
+		return (*callKeys)(inv)
 	}
 	return inv.Context.Value(key)
 }

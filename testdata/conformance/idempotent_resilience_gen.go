@@ -84,6 +84,9 @@ func (g *ResilientOrders) Place(ctx context.Context, order Order) (err error) {
 // is late is not waited for. A call carries an idempotency key. Nesting,
 // outermost first: retry, timeout.attempt.
 func (g *ResilientOrders) Send(ctx context.Context, order *Order) (err error) {
+	ctx = resilience.KeyOfCall(ctx, "conformance.Orders.Send", func() resilience.CallArgs {
+		return resilience.CallArgs{order}
+	})
 	if order != nil {
 		orderCopy := *order // the caller's stays as it is
 		ctx, orderCopy.Token = resilience.AssignIdempotencyKey(ctx, orderCopy.Token)

@@ -698,6 +698,9 @@ func (g *ResilientGateway) LargeLetters() *resilience.DeadLetters[gatewayLargeAr
 // "letters.Gateway.Keyed", and its error matches [resilience.ErrDeadLettered].
 // Nesting, outermost first: deadLetter, retry, timeout.attempt.
 func (g *ResilientGateway) Keyed(ctx context.Context, id string) (err error) {
+	ctx = resilience.KeyOfCall(ctx, "letters.Gateway.Keyed", func() resilience.CallArgs {
+		return resilience.CallArgs{id}
+	})
 	ctx = resilience.EnsureIdempotencyKey(ctx)
 	call := g.keyed.Begin(ctx)
 	defer func() {
@@ -802,6 +805,9 @@ func (g *ResilientGateway) Paid(ctx context.Context, id string, amount int) (rec
 // paidUnrecorded is Paid behind its checkpoints.
 func (g *ResilientGateway) paidUnrecorded(ctx context.Context, id string, amount int) (receipt Receipt, _ resilience.Outcome) {
 	var err error
+	ctx = resilience.KeyOfCall(ctx, "letters.Gateway.Paid", func() resilience.CallArgs {
+		return resilience.CallArgs{id, amount}
+	})
 	ctx = resilience.EnsureIdempotencyKey(ctx)
 	call := g.paid.Begin(ctx)
 	defer call.End()

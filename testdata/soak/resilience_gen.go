@@ -635,6 +635,9 @@ func (g *ResilientPeer) staleUncached(ctx context.Context, req Request) (answer 
 // the breaker lets it. A call carries an idempotency key. Nesting, outermost
 // first: retry, circuitBreaker, timeout.attempt.
 func (g *ResilientPeer) Idempotent(ctx context.Context, req Request) (answer Answer, err error) {
+	ctx = resilience.KeyOfCall(ctx, "soak.Peer.Idempotent", func() resilience.CallArgs {
+		return resilience.CallArgs{req}
+	})
 	ctx, req.Token = resilience.AssignIdempotencyKey(ctx, req.Token)
 	call := g.idempotent.Begin(ctx)
 	defer call.End()
