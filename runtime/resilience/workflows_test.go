@@ -109,7 +109,7 @@ func TestUpcasterOfAShape(t *testing.T) {
 	if rt.Upcaster("0123456789abcdef") != nil {
 		t.Error("there is one")
 	}
-	if err := Upcast(rt, "0123456789abcdef", func(old int) (string, error) { return "was", nil }); err != nil {
+	if err := Upcast(rt, "0123456789abcdef", func(int) (string, error) { return "was", nil }); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := rt.Upcaster("0123456789abcdef")(json.RawMessage("1")); err != nil || string(got) != `"was"` {

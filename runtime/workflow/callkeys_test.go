@@ -27,33 +27,27 @@ func TestCallsOfANodeHaveKeysOfTheirOwn(t *testing.T) {
 	var takes [][]string
 	ctx, cancel := context.WithCancel(t.Context())
 	g := graph(works("A", func(c context.Context, in string) (string, error) {
-		for range 2 {
-			fails := true
-			err := resilience.Try(c, guard, func(c context.Context) error {
-				given := resilience.WithIdempotencyKey(c, "given")
-				takes = append(takes, []string{
-					charge(c, "Gateway.Charge", 5), charge(c, "Gateway.Charge", 5), charge(c, "Gateway.Charge", 6),
-					charge(c, "Gateway.Refund", 5), charge(c, "Gateway.Charge", func() {}),
-				})
-				if key := charge(given, "Gateway.Charge", 5); key != "given" {
-					t.Errorf("a key that was given became %s", key)
-				}
-				if fails {
-					fails = false
-					return errDown
-				}
-				return nil
+		fails := true
+		err := resilience.Try(c, guard, func(c context.Context) error {
+			given := resilience.WithIdempotencyKey(c, "given")
+			takes = append(takes, []string{
+				charge(c, "Gateway.Charge", 5), charge(c, "Gateway.Charge", 5), charge(c, "Gateway.Charge", 6),
+				charge(c, "Gateway.Refund", 5), charge(c, "Gateway.Charge", func() {}),
 			})
-			if err != nil {
-				return "", err
+			if key := charge(given, "Gateway.Charge", 5); key != "given" {
+				t.Errorf("a key that was given became %s", key)
 			}
-			if ctx.Err() == nil {
-				cancel()
-				return "", c.Err()
+			if fails {
+				fails = false
+				return errDown
 			}
-			return in, nil
+			return nil
+		})
+		if err == nil && ctx.Err() == nil {
+			cancel()
+			err = c.Err()
 		}
-		return in, nil
+		return in, err
 	}, end))
 	e := opened(t, &stores, g)
 	if _, err := e.Run(ctx, "in", Options{ID: "r"}); !errors.Is(err, context.Canceled) {

@@ -22,6 +22,9 @@ func TestForkFromEachPoint(t *testing.T) {
 	}
 	c := e.Checkpoint("r")
 	points, err := c.List(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if there, err := c.Exists(ctx); !there || err != nil || len(points) != 5 {
 		t.Fatalf("%v, %v, %+v", there, err, points)
 	}

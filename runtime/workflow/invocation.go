@@ -103,17 +103,17 @@ func invocationOf(ctx context.Context) *invocation {
 // call calls the node, on a goroutine of its own: it may panic, end the goroutine,
 // or never return.
 func (inv *invocation) call(ctx context.Context) {
-	defer inv.land()
+	defer func() { inv.land(recover()) }()
 	inv.Context = ctx
 	inv.begun = time.Now()
 	inv.value, inv.route, inv.err = inv.node.Call(inv, inv.args)
 	inv.returned = true
 }
 
-// land hands the invocation back to its run. It is deferred.
-func (inv *invocation) land() {
+// land hands the invocation back to its run, after a panic with v, if that is not nil.
+func (inv *invocation) land(v any) {
 	if !inv.returned {
-		if v := recover(); v != nil {
+		if v != nil {
 			inv.err = panicOf(v)
 		} else {
 			inv.err = errGoexit

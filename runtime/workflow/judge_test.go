@@ -53,7 +53,7 @@ func TestChangedGraphIsJudged(t *testing.T) {
 				t.Error("told twice")
 			}
 		}, "Judge(Analyse(Plan(in)),Write(Plan(in)))", ""},
-		"a value that is converted": {1, changed(plan, takesDraft("Analyse", "Review"), write, review), func(t *testing.T, rt *resilience.Runtime) {
+		"a value that is converted": {1, changed(plan, takesDraft("Analyse", "Review"), write, review), func(_ *testing.T, rt *resilience.Runtime) {
 			_ = Migrate(rt, "example.com/p.Research", "f0", Moves{Convert: map[string]func(json.RawMessage) (json.RawMessage, error){
 				"Analyse": func(json.RawMessage) (json.RawMessage, error) { return json.RawMessage(`{"Text":"new"}`), nil }}})
 		}, "Review(Analyse(new),Write(Plan(in)))", ""},

@@ -95,10 +95,10 @@ func ways(t *testing.T, f func(t *testing.T, stores *resilience.Stores)) {
 }
 
 func TestGraphsRun(t *testing.T) {
-	cycle := func(max int) Graph {
+	cycle := func(times int) Graph {
 		var n atomic.Int32
 		return graph(routes("Try", func(_ context.Context, in string) (string, Route, error) {
-			if n.Add(1); int(n.Load())%max == 0 {
+			if n.Add(1); int(n.Load())%times == 0 {
 				return in, To(Target[string](end)), nil
 			}
 			return in + ".", To(Target[string]("Try")), nil
@@ -379,7 +379,7 @@ func TestNodeThatDoesNotReturnIsAbandoned(t *testing.T) {
 
 func TestMemoryOfNodes(t *testing.T) {
 	ways(t, func(t *testing.T, stores *resilience.Stores) {
-		g := graph(works("A", func(ctx context.Context, in string) (string, error) {
+		g := graph(works("A", func(ctx context.Context, _ string) (string, error) {
 			m := Memory(ctx)
 			n, _ := m.Get("n")
 			m.Set("n", n+"x")

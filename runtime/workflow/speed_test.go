@@ -74,3 +74,21 @@ func BenchmarkTenStepsInAStoreOfMemory(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkResumeOfALongRun reads a run of 10,000 steps as Resume does.
+func BenchmarkResumeOfALongRun(b *testing.B) {
+	stores := resilience.MemoryStores()
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	calls := 0
+	e := opened(b, &stores, longRun(20_000, 10_000, &calls, cancel))
+	_, _ = e.Run(ctx, "in", Options{ID: "r"})
+	b.ResetTimer()
+	for range b.N {
+		r := e.e.newRun(Options{})
+		r.id, r.log = "r", newRunLog(stores.Log, e.e.g.runKey("r"))
+		if err := r.load(b.Context()); err != nil || r.s.Count != 10_000 {
+			b.Fatal(err, r.s.Count)
+		}
+	}
+}
