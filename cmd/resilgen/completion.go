@@ -23,6 +23,7 @@ var completions = map[string]string{
 	lint) [ "${word#-}" = "$word" ] || COMPREPLY=($(compgen -W "LINT" -- "$word")) ;;
 	diff) [ "${word#-}" = "$word" ] || COMPREPLY=($(compgen -W "DIFF" -- "$word")) ;;
 	simulate) [ "${word#-}" = "$word" ] || COMPREPLY=($(compgen -W "SIMULATE" -- "$word")) ;;
+	init) COMPREPLY=($(compgen -W "INIT" -- "$word")); return ;;
 	graph) [ "${word#-}" = "$word" ] || COMPREPLY=($(compgen -W "DRAW" -- "$word")) ;;
 GROUPS	completion) COMPREPLY=($(compgen -W "bash zsh fish" -- "$word")); return ;;
 	*) return ;;
@@ -43,6 +44,7 @@ _resilgen() {
 	lint) [[ $PREFIX == -* ]] && compadd -- LINT || _files -/ ;;
 	diff) [[ $PREFIX == -* ]] && compadd -- DIFF || _files -/ ;;
 	simulate) [[ $PREFIX == -* ]] && compadd -- SIMULATE || _files ;;
+	init) compadd -- INIT ;;
 	graph) [[ $PREFIX == -* ]] && compadd -- DRAW || _files ;;
 GROUPS	completion) compadd -- bash zsh fish ;;
 	esac
@@ -61,6 +63,7 @@ complete -c resilgen -n '__fish_seen_subcommand_from check' -a 'CHECK (__fish_co
 complete -c resilgen -n '__fish_seen_subcommand_from lint' -a 'LINT (__fish_complete_directories)'
 complete -c resilgen -n '__fish_seen_subcommand_from diff' -a 'DIFF (__fish_complete_directories)'
 complete -c resilgen -n '__fish_seen_subcommand_from simulate' -a 'SIMULATE (__fish_complete_path)'
+complete -c resilgen -n '__fish_seen_subcommand_from init' -a 'INIT'
 complete -c resilgen -n '__fish_seen_subcommand_from graph' -a 'DRAW (__fish_complete_path)'
 GROUPS`,
 }
@@ -72,9 +75,10 @@ func completion(_ context.Context, env *environment, args []string) error {
 	generate, _ := env.generateFlags()
 	simulate, _ := env.simulateFlags()
 	graph, _ := env.graphFlags()
+	start, _ := env.initFlags()
 	script := strings.NewReplacer("GROUPS", groupCompletions(env, args[0]), "VERBS", strings.Join(verbNames(), " "),
 		"GENERATE", flagNames(generate), "CHECK", flagNames(env.flags("check")),
-		"LINT", flagNames(env.lintFlags()), "DIFF", flagNames(env.diffFlags()), "SIMULATE", flagNames(simulate), "DRAW", flagNames(graph)).Replace(completions[args[0]])
+		"LINT", flagNames(env.lintFlags()), "DIFF", flagNames(env.diffFlags()), "SIMULATE", flagNames(simulate), "DRAW", flagNames(graph), "INIT", flagNames(start)).Replace(completions[args[0]])
 	_, err := fmt.Fprint(env.stdout, script)
 	return err
 }

@@ -8,10 +8,13 @@ import (
 // helps say of each verb what it takes, does and answers. Flags follow.
 var helps = map[string]string{
 	"init": `usage: resilgen init [Interface …]
+       resilgen init --workflow
 
 Writes a starter resilience.yaml for the interfaces that are named, or all that
 the package here declares and that have no policies yet, and resilience.go with
-the go:generate line. What exists stays as it is.
+the go:generate line. With --workflow it writes a program instead, into a directory
+without Go files: a workflow of five nodes with a join, which can be killed while
+it runs and goes on where it stopped. What exists stays as it is.
 `,
 	"generate": `usage: resilgen generate [flags] [dirs]
 
@@ -109,6 +112,8 @@ func (env *environment) help(verb string) {
 		flags = env.lintFlags()
 	case "diff":
 		flags = env.diffFlags()
+	case "init":
+		flags, _ = env.initFlags()
 	case "graph":
 		flags, _ = env.graphFlags()
 	case "simulate":

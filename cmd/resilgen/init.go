@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"go/ast"
 	"go/build"
@@ -26,6 +27,19 @@ const directive = "//go:generate go tool resilgen generate ."
 
 // initialize writes a starter for the interfaces of the current directory.
 func initialize(_ context.Context, env *environment, args []string) error {
+	flags, workflow := env.initFlags()
+	args, err := parseBetween(flags, args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		env.help("init")
+		return nil
+	case err != nil:
+		return usageError{clean(err.Error())}
+	case *workflow && len(args) > 0:
+		return usageError{"init --workflow takes no interfaces"}
+	case *workflow:
+		return initWorkflow(env)
+	}
 	found, pkg, err := declared(".")
 	if err != nil {
 		return err

@@ -41,7 +41,7 @@ func TestInit(t *testing.T) {
 		{"far", []string{"Bank"}, 1, "no interface Bank in package shop; it has Gateway, Store, Stream"},
 		{"constraint", []string{"Number"}, 1, "no interface Number in package shop"},
 		{"twice", []string{"Store", "Store"}, 2, "Store is named twice"},
-		{"flag", []string{"-x"}, 2, "takes no flags"},
+		{"flag", []string{"-x"}, 2, "flag provided but not defined: -x"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := module(t, map[string]string{"shop.go": shop, "tools.go": tools})

@@ -41,6 +41,7 @@ const (
 const usage = `resilgen writes resilient wrappers around Go interfaces.
 
   resilgen init [Interface …]        write a starter resilience.yaml and the go:generate line
+  resilgen init --workflow           write a program with a workflow that can be killed and goes on
   resilgen generate [flags] [dirs]   write the generated files of packages; ./... means all below
   resilgen check [flags] [dirs]      fail, with a diff, if a generated file is not up to date
   resilgen lint [flags] [dirs]       every check, also those that look at the code around; -sarif for code scanning
@@ -159,7 +160,7 @@ func (env *environment) call(ctx context.Context, name string, v verb, args []st
 	}
 	for _, arg := range args {
 		switch {
-		case name == "generate" || name == "check" || name == "lint" || name == "diff" || name == "simulate" || name == "graph":
+		case name == "generate" || name == "check" || name == "lint" || name == "diff" || name == "simulate" || name == "graph" || name == "init":
 		case wantsHelp(arg):
 			env.help(name)
 			return nil

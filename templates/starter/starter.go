@@ -36,3 +36,20 @@ func YAML(interfaces []Interface) string {
 
 // closes reports whether the method passes through unless it is named.
 func closes(method string) bool { return method == "Close" || method == "Shutdown" || method == "Stop" }
+
+//go:embed workflow.yaml
+var workflowYAML string
+
+//go:embed nodes.txt
+var nodesGo string
+
+//go:embed main.txt
+var mainGo string
+
+// File is one to write.
+type File struct{ Name, Text string }
+
+// Workflow returns the files of a program with a workflow.
+func Workflow() []File {
+	return []File{{"resilience.yaml", workflowYAML}, {"nodes.go", nodesGo}, {"main.go", mainGo}}
+}
