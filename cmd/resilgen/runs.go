@@ -63,7 +63,8 @@ func (r *runs) told(ref ops.RunRef, format string, args ...any) error {
 	return nil
 }
 
-const runsLsHelp = `The page that follows is printed with --cursor. A status is one of pending, running,
+const runsLsHelp = `A run that still waits in its queue for a first worker is listed once one takes it.
+The page that follows is printed with --cursor. A status is one of pending, running,
 waiting, parked, completed, completed_with_dead_letters, failed, cancelled and
 limit_exceeded.
 `
