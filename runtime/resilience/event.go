@@ -148,8 +148,9 @@ const (
 	// message was kept.
 	StepFailed
 	// MessageNoted: something happened to the message Value of the run Key on its way
-	// to the node Name. Reason is "scheduled" (for Delay from now), "signal",
-	// "dropped", "superseded", "abandoned" or "not saved".
+	// to the node Name. Reason is "scheduled" (for Delay from now), "dropped",
+	// "abandoned" or "not saved"; of what came by the run's inbox, for the workflow Name,
+	// it is "signal", "cancel", "replay", "discard" or "child".
 	MessageNoted
 )
 

@@ -147,12 +147,17 @@ func (b *LetterBox) Resolve(ctx context.Context, id string, rev Version, as Lett
 // settleFor is move for what somebody has decided. A run that waits for the letter
 // hears of it first.
 func (b *LetterBox) settleFor(ctx context.Context, l Letter, t LetterTransition) (Letter, error) {
-	if t.To != LetterDead && slices.Contains(letterMoves[l.State], t.To) {
-		if err := b.tellRun(ctx, &l, t.By, t.Why); err != nil {
-			return l, err
-		}
+	if t.To == LetterDead || !slices.Contains(letterMoves[l.State], t.To) {
+		return b.move(ctx, l, t)
 	}
-	return b.move(ctx, l, t)
+	if err := b.tellRun(ctx, &l, t.By, t.Why); err != nil {
+		return l, err
+	}
+	moved, err := b.move(ctx, l, t)
+	if err == nil {
+		b.rouseRun(ctx, &l)
+	}
+	return moved, err
 }
 
 // claim makes it durable that a replay of a letter begins, before the call: else one

@@ -56,6 +56,9 @@ type NodeMethod struct {
 	// Replay hands a message back to its run, and sees to it that somebody goes on with
 	// that. It reports false where the message was done meanwhile.
 	Replay func(ctx context.Context, r RunReplay) (waits bool, err error)
+	// Discarded sees to it that somebody goes on with a run that has been posted, under
+	// an id, that a letter of it is discarded; nil: who looks next does.
+	Discarded func(ctx context.Context, r LetterRun, posted string)
 }
 
 // RunReplay is a message that is handed back to its run.
@@ -95,6 +98,7 @@ func (rt *Runtime) NodeLetters(n NodeMethod) (*NodeLetters, error) {
 	m.again = func(args json.RawMessage) (json.RawMessage, error) { return n.Decode(args, true) }
 	m.loosely = func(args json.RawMessage) (json.RawMessage, error) { return n.Decode(args, false) }
 	m.replay = func(ctx context.Context, args json.RawMessage, _ bool) error { return b.replayMessage(ctx, &n, args) }
+	m.discarded = n.Discarded
 	var err error
 	if m.redactor, err = newRedactor(n.Redact, b.hashKey); err == nil {
 		err = b.admitNode(m, n.Guard != nil)
@@ -326,7 +330,7 @@ func (b *LetterBox) tellRun(ctx context.Context, l *Letter, by, why string) erro
 	if l.Run == nil {
 		return nil
 	}
-	news := runNews{ID: fmt.Sprintf("discard/%s/%d", l.ID, l.Rev), Kind: "discard", At: time.Now().UTC(), By: by, Why: why, Message: l.Run.Message, Letter: l.ID}
+	news := runNews{ID: l.newsID(), Kind: "discard", At: time.Now().UTC(), By: by, Why: why, Message: l.Run.Message, Letter: l.ID}
 	body, err := json.Marshal(news)
 	if err == nil {
 		err = b.rt.Post(ctx, l.Run.Inbox, news.ID, body)
@@ -335,6 +339,20 @@ func (b *LetterBox) tellRun(ctx context.Context, l *Letter, by, why string) erro
 		return fmt.Errorf("letter %s: tell run %s: %w", l.ID, l.Run.ID, err)
 	}
 	return nil
+}
+
+// newsID is the id under which a run hears that a letter, as it is, is discarded.
+func (l *Letter) newsID() string { return fmt.Sprintf("discard/%s/%d", l.ID, l.Rev) }
+
+// rouseRun has somebody go on with the run of a letter that was told of it, if this
+// process knows how.
+func (b *LetterBox) rouseRun(ctx context.Context, l *Letter) {
+	if l.Run == nil {
+		return
+	}
+	if m, _ := b.methodFor(l.Call.Interface, l.Call.Method, l.Call.Instance); m != nil && m.discarded != nil {
+		m.discarded(ctx, *l.Run, l.newsID())
+	}
 }
 
 // tellRuns is tellRun for letters that are about to be dropped.

@@ -302,7 +302,7 @@ func (r *run) cancelChildren(status Status) error {
 	for _, id := range slices.Sorted(maps.Keys(r.children)) {
 		inv := r.children[id]
 		ctx, stop := context.WithTimeout(context.WithoutCancel(r.caller), storeLimit)
-		err := inv.node.Child.engine.cancel(ctx, r.childID(inv), "its parent, run "+r.id+": "+string(status))
+		err := inv.node.Child.engine.cancel(ctx, r.childID(inv), "its parent, run "+r.id+": "+string(status), r.s.Queue != "")
 		stop()
 		if err != nil && !errors.Is(err, ErrRunUnknown) {
 			return err
@@ -329,7 +329,7 @@ func (r *run) afterEnd() {
 	if p.id = ref.Run; p.find() != nil || p.log == nil || p.load(r.caller) != nil || p.s.Queue != "" || p.s.Status != Parked {
 		return
 	}
-	_, _ = p.e.work(r.caller, &turn{entry: entry{ID: p.id}}) // what it comes to stands in its records
+	_ = p.e.tend(r.caller, p.id) // what it comes to stands in its records
 }
 
 // adopted checks that a node can be a run of another workflow.

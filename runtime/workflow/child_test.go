@@ -148,7 +148,7 @@ func TestCancelledParent(t *testing.T) {
 		parent, child := family(t, &stores, graph(works("Pack", func(ctx context.Context, _ string) (string, error) { <-ctx.Done(); return "", ctx.Err() }, end)))
 		get := finish(parent, Options{ID: "r"})
 		time.Sleep(time.Second)
-		if err := parent.e.cancel(t.Context(), "r", "eva"); err != nil {
+		if err := parent.e.cancel(t.Context(), "r", "eva", false); err != nil {
 			t.Fatal(err)
 		}
 		if got := get(); got != "cancelled !"+ErrCancelled.Error() {
@@ -181,12 +181,12 @@ func TestChildAtEveryMoment(t *testing.T) {
 				inner := resilience.MemoryStores()
 				log := &tappedLog{Log: inner.Log, at: at, after: after, crash: true, act: func() {}}
 				first, _ := family(t, &resilience.Stores{Log: log}, child())
-				got := outcome(first.Run(t.Context(), "in", Options{ID: "r"}))
+				_, _ = first.Run(t.Context(), "in", Options{ID: "r"})
 				if last = !log.gone(); last {
 					return
 				}
 				second, _ := family(t, &inner, child())
-				got = outcome(second.Run(t.Context(), "in", Options{ID: "r"}))
+				got := outcome(second.Run(t.Context(), "in", Options{ID: "r"}))
 				if want := "completed Done(Send(Order(in)),Bill(Order(in)))"; got != want || packed.Load() > 1 {
 					t.Errorf("append %d, after %t: %s, packed %d times", at, after, got, packed.Load())
 				}

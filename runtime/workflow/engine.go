@@ -155,6 +155,9 @@ func (e *engine) run(ctx context.Context, in Value, o Options) (*run, error) {
 		return r, r.wrap(err)
 	}
 	return r, r.wrap(r.alone(ctx, put.Key, func(ctx context.Context) error {
+		if r.s.version > 0 { // alone has looked: it has ended
+			return r.known(ctx, put.Input)
+		}
 		err := r.begin(ctx, &startRecord{Input: put.Input, Priority: o.Priority, PerKey: put.Key, Parent: o.parent})
 		if errors.Is(err, errKnown) {
 			err = r.known(ctx, put.Input)

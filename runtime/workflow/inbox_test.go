@@ -236,13 +236,13 @@ func TestCancelInMemory(t *testing.T) {
 		e := opened(t, nil, approval(0))
 		get := finish(e, Options{ID: "r"})
 		time.Sleep(time.Second)
-		if err := e.e.cancel(t.Context(), "r", "eva"); err != nil {
+		if err := e.e.cancel(t.Context(), "r", "eva", false); err != nil {
 			t.Fatal(err)
 		}
 		if got := get(); got != "cancelled !"+ErrCancelled.Error() {
 			t.Error(got)
 		}
-		if err := e.e.cancel(t.Context(), "r", "eva"); !errors.Is(err, resilience.ErrNoStore) {
+		if err := e.e.cancel(t.Context(), "r", "eva", false); !errors.Is(err, resilience.ErrNoStore) {
 			t.Errorf("of a run that is gone: %v", err)
 		}
 	})
@@ -321,6 +321,9 @@ func TestReplayOfNodes(t *testing.T) {
 					t.Errorf("before: %s, want %s", outcome(got, err), c.before)
 				}
 				c.act(t, e, broken)
+				if status, err := e.Get("r").Status(t.Context()); err != nil || !strings.HasPrefix(c.after, string(status)) {
+					t.Errorf("status %s, %v", status, err)
+				}
 				if got, err = e.Run(t.Context(), "in", Options{ID: "r"}); outcome(got, err) != c.after {
 					t.Errorf("after: %s, want %s", outcome(got, err), c.after)
 				}
@@ -370,11 +373,36 @@ func TestRunsTell(t *testing.T) {
 		if a, b := first(), second(); a != "completed Ship(yes)" || b != "cancelled !"+ErrCancelled.Error() {
 			t.Errorf("%s, %s", a, b)
 		}
-		if err := runs.Cancel(ctx, "Research", "b", "eva"); !errors.Is(err, ErrRunOver) || !errors.Is(err, resilience.ErrConflict) {
+		if err := runs.Cancel(ctx, "Research", "b", "eva"); !errors.Is(err, ErrRunOver) {
 			t.Errorf("of a run that has ended: %v", err)
 		}
 		if err := runs.Signal(ctx, "Research", "c", "approval", json.RawMessage(`1`), SignalOptions{}); !errors.Is(err, ErrRunUnknown) {
 			t.Errorf("of a run that is not there: %v", err)
+		}
+	})
+}
+
+// TestCancelOfAQueuedRun ends one that nobody has begun.
+func TestCancelOfAQueuedRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stores := resilience.MemoryStores()
+		e := opened(t, &stores, approval(0))
+		h, err := e.Start(t.Context(), "in", Options{ID: "r"})
+		if err == nil {
+			err = h.Cancel(t.Context())
+		}
+		if unknown := e.Get("nobody").Cancel(t.Context()); err != nil || !errors.Is(unknown, ErrRunUnknown) {
+			t.Fatalf("%v; of no run: %v", err, unknown)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- e.Worker(WorkerOptions{}).Run(ctx) }()
+		if got, err := h.Result(t.Context()); outcome(got, err) != "cancelled !"+ErrCancelled.Error() {
+			t.Errorf("%+v, %v", got, err)
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
 		}
 	})
 }

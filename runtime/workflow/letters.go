@@ -128,7 +128,7 @@ func (e *engine) keepsLetters() error {
 		var err error
 		n.letters, err = e.rt.NodeLetters(resilience.NodeMethod{
 			Workflow: e.g.storeName(), Node: n.Name, Guard: n.Guard, Queue: e.letterQueue(), Sig: n.Sig, Fields: n.letterFields(),
-			Redact: n.Redact, InspectOnly: n.InspectOnly, Idempotent: true, Decode: n.decodeArgs, Replay: e.replayLetter,
+			Redact: n.Redact, InspectOnly: n.InspectOnly, Idempotent: true, Decode: n.decodeArgs, Replay: e.replayLetter, Discarded: e.discarded,
 		})
 		errs = append(errs, err)
 	}
@@ -357,11 +357,16 @@ func (e *engine) replayLetter(ctx context.Context, p resilience.RunReplay) (wait
 	if err := e.post(ctx, p.Run.ID, entry); err != nil {
 		return false, err
 	}
-	err = e.attendTo(ctx, p.Run.ID, entry.ID)
+	err = e.attendTo(ctx, p.Run.ID, entry.ID, true)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = nil // it is with the run: who waits for the letter says so
 	}
 	return true, err
+}
+
+// discarded has somebody go on with a run one of whose letters was discarded.
+func (e *engine) discarded(ctx context.Context, run resilience.LetterRun, posted string) {
+	_ = e.attendTo(ctx, run.ID, posted, false) // who looks at the run next finds it
 }
 
 // isDone reports whether an invocation that was a letter is none any more.
@@ -373,4 +378,18 @@ func (s *state) isDone(invocation string) bool {
 // isBusy reports whether somebody else has the run.
 func isBusy(err error) bool {
 	return errors.Is(err, ErrRunBusy) || errors.Is(err, resilience.ErrFenced)
+}
+
+// dropLetters discards letters whose run is not kept any more.
+func dropLetters(rt *resilience.Runtime) func(ctx context.Context, ids []string) error {
+	return func(ctx context.Context, ids []string) error {
+		var errs []error
+		for _, id := range ids {
+			_, err := rt.DeadLetters().Discard(ctx, id, 0, "retention", "its run is not kept any more")
+			if !errors.Is(err, resilience.ErrNoLetter) && !errors.Is(err, resilience.ErrConflict) {
+				errs = append(errs, err)
+			}
+		}
+		return errors.Join(errs...)
+	}
 }

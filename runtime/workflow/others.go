@@ -53,7 +53,7 @@ func (s *session) schedulerOf(q workQueue) *scheduler {
 
 func (s *session) sweeperOf(q workQueue) *sweeper {
 	return &sweeper{
-		graph: q.graph, stores: q.stores, owner: s.w.owner, lease: s.lease, now: q.source.runtimeOf().Now,
+		graph: q.graph, stores: q.stores, owner: s.w.owner, lease: s.lease, now: q.source.runtimeOf().Now, letters: dropLetters(q.source.runtimeOf()),
 		tell: func(err error) {
 			q.source.runtimeOf().Tell(context.Background(), resilience.Event{
 				Kind: resilience.MessageNoted, Name: q.graph.eventName(), Reason: "not dropped", Err: err,

@@ -260,3 +260,78 @@ func (e *Engine[In, Out]) reopened(t *testing.T) *Engine[string, string] {
 	}
 	return opened(t, &stores, *e.e.g)
 }
+
+// TestReplayWaitsForTheOwner: while another process has the run, whoever replays a
+// letter does not take it, and the owner finds the replay in its inbox.
+func TestReplayWaitsForTheOwner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner, broken := resilience.MemoryStores(), &atomic.Bool{}
+		broken.Store(true)
+		g := func() Graph {
+			return graph(says("A", "B", "C"), sometimes("B", broken, "J"), signals("C", 0, "J"), joins("J", []string{"B", "C"}, end))
+		}
+		owner := opened(t, &resilience.Stores{Log: &tappedLog{Log: inner.Log, at: -1}, Leases: inner.Leases}, g())
+		get := finish(owner, Options{ID: "r"})
+		time.Sleep(time.Minute)
+		broken.Store(false)
+		other := opened(t, &resilience.Stores{Log: inner.Log, Leases: inner.Leases}, g())
+		replayAll(t, other)
+		other.mustSignal(t, "r", "c", "go", "")
+		if got := get(); got != "completed J(B(A(in)),go)" {
+			t.Error(got)
+		}
+		if got := lettersOf(t, other.reopened(t)); got != "B:replayed" {
+			t.Error(got)
+		}
+	})
+}
+
+// TestLettersOnFiles survive the end of the process, with what is decided of them.
+func TestLettersOnFiles(t *testing.T) {
+	dir, broken := t.TempDir(), &atomic.Bool{}
+	broken.Store(true)
+	open := func() *Engine[string, string] {
+		rt, err := resilience.Open(resilience.Options{Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := New[string, string](rt, graph(says("A", "B", "C"), sometimes("B", broken, "J"), signals("C", 0, "J"), joins("J", []string{"B", "C"}, end)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	e := open()
+	if err := e.Get("r").Signal(t.Context(), "c", Of("early"), SignalOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := outcome(e.Run(t.Context(), "in", Options{ID: "r"})); got != "parked !"+ErrParked.Error() {
+		t.Fatal(got)
+	}
+	if err := e.e.rt.Close(); err != nil {
+		t.Fatal(err)
+	}
+	broken.Store(false)
+	e = open()
+	p, err := e.e.rt.DeadLetters().Plan(t.Context(), "", resilience.ReplayOptions{})
+	if err == nil {
+		_, err = e.e.rt.DeadLetters().Apply(t.Context(), p.Token, resilience.ApplyOptions{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := e.Get("r").watch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.until(t.Context(), Status.Ended); err != nil {
+		t.Fatal(err)
+	}
+	w.stop()
+	if got := outcome(e.Run(t.Context(), "in", Options{ID: "r"})); got != "completed J(B(A(in)),early)" {
+		t.Error(got)
+	}
+	if err := e.e.rt.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/resilgen/resilgen/runtime/resilience"
@@ -55,6 +56,8 @@ type sweeper struct {
 	lease  time.Duration
 	now    func() time.Time
 	tell   func(err error)
+	// letters says of letters that their run is not there any more; nil: it has none.
+	letters func(ctx context.Context, ids []string) error
 }
 
 // run sweeps now and every hour until ctx ends; of all workers, one does.
@@ -114,8 +117,21 @@ func (s *sweeper) drop(ctx context.Context, key, id string) (bool, error) {
 	defer mine.release()
 	log := resilience.Large(s.stores.Log)
 	head, err := headOf(ctx, log, key)
-	if err != nil || head.Version == 0 || s.old(head) == nil {
+	if err != nil || head.Version == 0 {
 		return false, err
+	}
+	end := s.old(head)
+	if end == nil {
+		return false, nil
+	}
+	if asked, err := s.asked(ctx, log, id); err != nil || asked {
+		return false, err
+	}
+	if err := s.forgetLetters(ctx, key, end.Status); err != nil {
+		return false, err
+	}
+	if again, err := headOf(ctx, log, key); err != nil || again.Version != head.Version {
+		return false, err // somebody went on with it for that
 	}
 	inbox := s.graph.inboxKey(id)
 	if mail, err := headOf(ctx, log, inbox); err != nil {
@@ -126,6 +142,34 @@ func (s *sweeper) drop(ctx context.Context, key, id string) (bool, error) {
 		}
 	}
 	return true, log.Drop(ctx, key, head.Version)
+}
+
+// asked reports whether a letter of the run is to run again, so that the run goes on.
+func (s *sweeper) asked(ctx context.Context, log resilience.Log, id string) (bool, error) {
+	box := inbox{log, s.graph.inboxKey(id)}
+	for after := resilience.Version(0); ; {
+		list, last, more, err := box.since(ctx, after)
+		if err != nil || slices.ContainsFunc(list, func(e inboxEntry) bool { return e.Kind == inboxReplay }) {
+			return err == nil, err
+		}
+		if !more {
+			return false, nil
+		}
+		after = last
+	}
+}
+
+// forgetLetters discards the letters of a run that are open: nothing could be done with
+// them any more.
+func (s *sweeper) forgetLetters(ctx context.Context, key string, status Status) error {
+	if s.letters == nil || status == Completed {
+		return nil
+	}
+	state, err := newRunLog(s.stores.Log, key).read(ctx)
+	if err != nil {
+		return err
+	}
+	return s.letters(ctx, state.letterIDs())
 }
 
 // headOf returns the last record of a key, the zero one if it has none.

@@ -2,8 +2,10 @@ package workflow
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -130,5 +132,34 @@ func TestRetentionByWorkers(t *testing.T) {
 		}
 		mustStop(t, stopA)
 		mustStop(t, stopB)
+	})
+}
+
+// TestRetentionOfLetters discards the letters of a run that is dropped, and keeps a run
+// one of whose letters is to run again.
+func TestRetentionOfLetters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stores, broken := resilience.MemoryStores(), &atomic.Bool{}
+		broken.Store(true)
+		g := graph(sometimes("A", broken, end))
+		g.Retention.Parked = time.Hour
+		e := opened(t, &stores, g)
+		for _, id := range []string{"asked", "old"} {
+			if _, err := e.Run(t.Context(), "in", Options{ID: id}); !errors.Is(err, ErrParked) {
+				t.Fatal(err)
+			}
+		}
+		if err := e.e.post(t.Context(), "asked", inboxEntry{ID: "x", Kind: inboxReplay, Message: firstMessage}); err != nil {
+			t.Fatal(err)
+		}
+		s := &sweeper{graph: e.e.g, stores: stores, owner: "o", lease: time.Minute, now: time.Now, letters: dropLetters(e.e.rt)}
+		time.Sleep(2 * time.Hour)
+		wantSwept(t, s, 1)
+		if got := lettersOf(t, e); got != "A:dead A:discarded" && got != "A:discarded A:dead" {
+			t.Errorf("letters %s", got)
+		}
+		if keys := keysOf(t, stores); len(keys) != 2 { // the other run and its inbox
+			t.Errorf("there are %v", keys)
+		}
 	})
 }

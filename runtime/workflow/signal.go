@@ -5,6 +5,7 @@ import (
 	"container/heap"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,9 +35,10 @@ func (h Handle[Out]) Signal(ctx context.Context, name string, v Value, o SignalO
 // Cancel ends the run: nodes that run are cancelled and what they come to is not
 // recorded, children are cancelled, and letters of the run are discarded. It returns
 // when the wish is durable; Result tells of the end. Of a run that has ended it does
-// nothing.
+// nothing. [ErrRunUnknown]: there is no such run, or, unless the handle is that of Start,
+// nobody has begun it yet.
 func (h Handle[Out]) Cancel(ctx context.Context) error {
-	return h.told(func() error { return h.e.cancel(ctx, h.id, "Handle.Cancel") })
+	return h.told(func() error { return h.e.cancel(ctx, h.id, "Handle.Cancel", h.put) })
 }
 
 // told does something with the run of a handle.
@@ -174,25 +176,31 @@ func sinceOf(msgs []*message) (at time.Time) {
 	return at
 }
 
-// cancel posts that a run is to end. Where nobody runs it, it is ended here.
-func (e *engine) cancel(ctx context.Context, id, by string) error {
+// cancel posts that a run is to end. Where nobody runs it, it is ended here. One that
+// was put into a queue need not be in the log yet.
+func (e *engine) cancel(ctx context.Context, id, by string, put bool) error {
 	entry := inboxEntry{ID: "cancel", Kind: inboxCancel, By: by}
 	if _, inMemory := e.inMemory.Load(id); inMemory {
 		return e.post(ctx, id, entry)
 	}
 	last, err := e.head(ctx, id)
-	if err == nil && last.End != nil && last.End.Status.Ended() {
+	unknown := errors.Is(err, ErrRunUnknown)
+	switch {
+	case err != nil && !(unknown && put):
+		return err
+	case err == nil && last.End != nil && last.End.Status.Ended():
 		return nil
 	}
-	if err := e.post(ctx, id, entry); err != nil {
-		return err
+	if err := e.post(ctx, id, entry); err != nil || unknown {
+		return err // who takes it out of the queue looks there first
 	}
-	return e.attendTo(ctx, id, entry.ID)
+	return e.attendTo(ctx, id, entry.ID, false)
 }
 
 // attendTo sees to it that somebody takes an entry of the inbox of a run, and does it
-// here where nobody else would: then the run goes on until it has to wait.
-func (e *engine) attendTo(ctx context.Context, id, entryID string) error {
+// here where nobody else would: then the run goes on until it has to wait. Of one that
+// another process has, it waits until that has taken it, if it is patient.
+func (e *engine) attendTo(ctx context.Context, id, entryID string, patient bool) error {
 	for rest := 5 * time.Millisecond; ; rest = min(2*rest, pollEvery) {
 		stores, err := e.rt.Stores()
 		if err != nil {
@@ -206,14 +214,40 @@ func (e *engine) attendTo(ctx context.Context, id, entryID string) error {
 			return nil
 		case s.Queue != "":
 			return e.rouse(ctx, id)
-		case !live.has(e.rt, s.Token):
-			err := e.workAlone(ctx, stores, id)
-			if err == nil || ctx.Err() != nil || !isBusy(err) {
-				return err
+		}
+		if err = e.tend(ctx, id); !isBusy(err) || !patient && errors.Is(err, errHeldElsewhere) {
+			if isBusy(err) {
+				err = nil
 			}
+			return err
 		}
 		if sleep(ctx, rest); ctx.Err() != nil {
 			return ctx.Err()
 		}
 	}
+}
+
+// tend goes on with a run that nobody has, until it ends, parks or has to wait.
+func (e *engine) tend(ctx context.Context, id string) error {
+	r := e.newRun(Options{ID: id})
+	r.id, r.linger = id, 0
+	if err := r.find(); err != nil {
+		return err
+	}
+	if r.log == nil {
+		return ErrDisabled
+	}
+	err := r.load(ctx)
+	if err == nil {
+		err = r.alone(ctx, r.s.PerKey, func(ctx context.Context) error {
+			if err := r.load(ctx); err != nil { // somebody may have had it meanwhile
+				return err
+			}
+			return r.goOn(ctx)
+		})
+	}
+	if r.s.Status.Ended() || r.s.Status == Parked && !isBusy(err) {
+		return nil // that is how it stands, and no error of ours
+	}
+	return err
 }
