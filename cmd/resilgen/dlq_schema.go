@@ -28,7 +28,8 @@ func dlqSchema(out *output, flags *flag.FlagSet) action {
 	return func(ctx context.Context, args []string) error {
 		var dirs, targets []string
 		for _, arg := range args {
-			if strings.HasPrefix(arg, ".") || strings.ContainsAny(arg, `/\`) {
+			path := strings.ContainsAny(arg, `/\`) && !strings.HasPrefix(arg, nodePrefix)
+			if strings.HasPrefix(arg, ".") || path {
 				dirs = append(dirs, arg)
 			} else {
 				targets = append(targets, arg)
@@ -80,10 +81,17 @@ func letterReports(ctx context.Context, out *output, args, targets []string) ([]
 	return list, nil
 }
 
+// nodePrefix begins the names of nodes: workflow/Research/Plan.
+const nodePrefix = "workflow/"
+
 // meant reports whether one of the targets is the method payments.Gateway.Notify:
-// as a whole, Gateway.Notify, or all of Gateway.
+// as a whole, Gateway.Notify, or all of Gateway; or the node workflow/Research/Plan,
+// likewise.
 func meant(method string, targets []string) bool {
 	_, short, _ := strings.Cut(method, ".")
+	if node, ok := strings.CutPrefix(method, nodePrefix); ok {
+		short = strings.Replace(node, "/", ".", 1)
+	}
 	iface, _, _ := strings.Cut(short, ".")
 	return slices.ContainsFunc(targets, func(target string) bool { return target == method || target == short || target == iface })
 }

@@ -108,3 +108,24 @@ func fieldsOf(text string) []string {
 	}
 	return list
 }
+
+func TestMeant(t *testing.T) {
+	for _, c := range []struct {
+		method, target string
+		want           bool
+	}{
+		{"payments.Gateway.Notify", "payments.Gateway.Notify", true},
+		{"payments.Gateway.Notify", "Gateway.Notify", true},
+		{"payments.Gateway.Notify", "Gateway", true},
+		{"payments.Gateway.Notify", "payments", false},
+		{"workflow/Research/Plan", "workflow/Research/Plan", true},
+		{"workflow/Research/Plan", "Research.Plan", true},
+		{"workflow/Research/Plan", "Research", true},
+		{"workflow/Research/Plan", "Plan", false},
+		{"workflow/Research/Plan", "", false},
+	} {
+		if got := meant(c.method, []string{c.target}); got != c.want {
+			t.Errorf("meant(%q, %q) = %v", c.method, c.target, got)
+		}
+	}
+}
