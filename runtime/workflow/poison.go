@@ -16,7 +16,8 @@ const (
 var errPoison = errors.New("each of the last 5 processes that took the run ended before this node returned")
 
 // entryDeliveries is how often an entry of a queue is taken before its run is in the
-// log at all. Then it becomes a letter.
+// log at all. Then it becomes a letter, unless the run has a key, for which it may have
+// waited.
 const entryDeliveries = 20
 
 // goesAlone reports whether a run that was taken so often goes one message at a time.

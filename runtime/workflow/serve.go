@@ -33,7 +33,8 @@ func (s *session) serve(j *job) (e entry, r rest, err error) {
 		settle(func(ctx context.Context) error { return j.claim.Nack(ctx, busyAgain) })
 		return e, r, ErrRunBusy
 	}
-	giveUp := j.claim.Entry().Deliveries > entryDeliveries
+	// Looks at a key that is busy are deliveries, and no failed ones.
+	giveUp := e.Key == "" && j.claim.Entry().Deliveries > entryDeliveries
 	r, err = s.execute(j.workQueue, &e, giveUp, j.claim.Extend)
 	s.settle(j, &e, r, err)
 	return e, r, err

@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"errors"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -107,10 +106,10 @@ func TestSchedule(t *testing.T) {
 }
 
 // TestKeys has no more runs of one key at work than the policy allows, and those of
-// others beside them.
+// others beside them. However long a run waits for its turn, it is none that fails.
 func TestKeys(t *testing.T) {
 	inMemory(t, func(t *testing.T, rt *resilience.Runtime) {
-		r := &research{slow: time.Second}
+		r := &research{slow: time.Minute}
 		w := newResearch(t, rt, r)
 		begun := time.Now()
 		var handles []ResearchHandle
@@ -122,16 +121,14 @@ func TestKeys(t *testing.T) {
 			handles = append(handles, h)
 		}
 		stop := work(t, w.Worker(workflow.WorkerOptions{Concurrency: 8}))
-		var took []time.Duration
 		for _, h := range handles {
 			if _, err := h.Result(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			took = append(took, time.Since(begun).Round(time.Second))
 		}
-		// A run has three nodes behind each other, each takes a second.
-		if slices.Sort(took[:4]); took[0] > 6*time.Second || took[3] < 6*time.Second || took[3] > 20*time.Second {
-			t.Errorf("the runs took until %v", took)
+		// A run has three nodes behind each other, each takes a minute.
+		if took := time.Since(begun); took < 6*time.Minute || took > 8*time.Minute {
+			t.Errorf("the runs took %v", took)
 		}
 		if r.most["eu"] > 2 {
 			t.Errorf("%d runs of one tenant at a time", r.most["eu"])

@@ -106,8 +106,11 @@ func (r *research) count(tenant string, n int) {
 func (r *research) Plan(ctx context.Context, q Question) (Outline, error) {
 	r.count(q.Tenant, 1)
 	defer r.count(q.Tenant, -1)
-	r.remembered, _ = workflow.Memory(ctx).Get("asked")
-	workflow.Memory(ctx).Set("asked", r.remembered+q.Text+";")
+	asked, _ := workflow.Memory(ctx).Get("asked")
+	workflow.Memory(ctx).Set("asked", asked+q.Text+";")
+	r.mu.Lock()
+	r.remembered = asked
+	r.mu.Unlock()
 	return Outline{q.Text, []string{"one", "two"}}, r.enter(ctx, "Plan")
 }
 
