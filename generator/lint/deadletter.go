@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"go/types"
 	"slices"
+	"strings"
 
 	"github.com/resilgen/resilgen/generator/policy"
 )
@@ -97,4 +98,32 @@ func keptReading(m *Method) string {
 		}
 	}
 	return ""
+}
+
+// answeredUnkept says that a fallback answers what is rejected, and that
+// afterFallback does not keep it.
+func answeredUnkept(m *Method) string {
+	e := m.Policy
+	if !e.Bool("deadLetter.afterFallback") || !e.Has("fallback") {
+		return ""
+	}
+	answers := func(kind string) bool {
+		_, given := e.Given("fallback.applyOn")
+		return (!given || e.List("fallback.applyOn").Has(kind)) && !e.List("fallback.skipOn").Has(kind)
+	}
+	var missing, parts []string
+	leaves := func(part, kind, reason string) {
+		if e.Has(part) && answers(kind) && !e.List("deadLetter.when").Has(reason) {
+			if parts = append(parts, part); !slices.Contains(missing, reason) {
+				missing = append(missing, reason)
+			}
+		}
+	}
+	leaves("circuitBreaker", "CircuitOpen", "breakerOpen")
+	leaves("bulkhead", "BulkheadFull", "rejected")
+	leaves("rateLimit", "RateLimited", "rejected")
+	if len(missing) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("afterFallback keeps what the fallback answers, but not what %s rejects: write when: {add: [%s]}", strings.Join(parts, " and "), strings.Join(missing, ", "))
 }

@@ -130,6 +130,7 @@ var checks = []Check{
 	{ID: "RG074", Part: "deadLetter", Find: replayAsks},
 	{ID: "RG076", Part: "deadLetter", Error: true, Find: keptForNothing, At: letterPos},
 	{ID: "RG077", Part: "deadLetter", Find: keptReading},
+	{ID: "RG079", Part: "deadLetter", Find: answeredUnkept, At: letterPos},
 	{ID: "RG083", Part: "timeout", Find: sharedWithAbandoned},
 	{ID: "RG083", Part: "hedge", Find: sharedWithHedges},
 	{ID: "RG083", Part: "checkpoint", Find: sharedWithOthers},

@@ -40,4 +40,8 @@ var deadLetterRules = []Rule{
 		Why:   "A failed read is over when its caller has gone: a replay reads for nobody. Its letters fill the queue, with the arguments of whoever asked, and hide those that matter.",
 		Fires: Example{Policy: kept, Go: "import \"context\"\n\ntype Gateway interface{ GetPrice(ctx context.Context, id string) (int, error) }"},
 		Holds: Example{Policy: kept, Go: keeps("", "id string", "(int, error)")}},
+	{ID: "RG079", Doc: "what a fallback answers for a rejected call is kept, too", Severity: Warning,
+		Why:   "While the breaker is open the fallback answers every call, and none of them is done. That is the outage for which afterFallback keeps calls; and when, as it stands, keeps none that was rejected.",
+		Fires: Example{Policy: "{timeout: {total: 1s}, idempotent: true, circuitBreaker: {}, fallback: true, deadLetter: {overflow: reject, afterFallback: true}}"},
+		Holds: Example{Policy: "{timeout: {total: 1s}, idempotent: true, circuitBreaker: {}, fallback: true, deadLetter: {overflow: reject, afterFallback: true, when: {add: [breakerOpen]}}}"}},
 }
