@@ -58,7 +58,7 @@ func (k *kept) with(ctx context.Context, changes bool, do func(*resilience.Check
 	if k.dir == "" {
 		return usageError{"give --dir, the directory of a store"}
 	}
-	if err := existing(k.dir, changes); err != nil {
+	if err := present(k.dir, changes); err != nil {
 		return err
 	}
 	store, err := resilience.OpenStore(k.dir, resilience.StoreOptions{ReadOnly: !changes})

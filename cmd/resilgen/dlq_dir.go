@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/resilgen/resilgen/runtime/ops"
 	"github.com/resilgen/resilgen/runtime/resilience"
@@ -13,7 +15,7 @@ import (
 // or, for changes, as its owner. A Runtime on it answers as one of a service does,
 // but has no methods.
 func openDir(dir string, changes bool) (*ops.Client, func() error, error) {
-	if err := existing(dir, changes); err != nil {
+	if err := present(dir, changes); err != nil {
 		return nil, nil, err
 	}
 	store, err := resilience.OpenStore(dir, resilience.StoreOptions{ReadOnly: !changes, Newest: !changes})
@@ -48,4 +50,30 @@ func existing(dir string, changes bool) error {
 		return coded{exitRefused, fmt.Errorf("%s belongs to user %d, who could not read what is written: run resilgen as that user", dir, uid)}
 	}
 	return nil
+}
+
+// present is existing, and to read also aStore.
+func present(dir string, changes bool) error {
+	if !changes {
+		return aStore(dir)
+	}
+	return existing(dir, true)
+}
+
+// aStore refuses to read a directory that has nothing of a store: what it would show
+// as empty may be another one's.
+func aStore(dir string) error {
+	if err := existing(dir, false); err != nil {
+		return err
+	}
+	names, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name.Name(), ".rj") || slices.Contains([]string{"LOCK", "INDEX", "RESERVE"}, name.Name()) {
+			return nil
+		}
+	}
+	return coded{exitNotFound, fmt.Errorf("%s is no store: it has no file that one has, like 000000000001.rj or LOCK", dir)}
 }

@@ -57,7 +57,7 @@ func (s *sheet) facts(l resilience.Letter) {
 	s.fact("letter", l.ID, string(l.State))
 	s.fact("method", l.Call.Interface+"."+l.Call.Method+l.Call.Instance)
 	s.fact("queue", l.Queue)
-	s.fact("reason", string(l.Reason), fmt.Sprintf("%d attempts", l.AttemptCount))
+	s.fact("reason", string(l.Reason), howMany(l.AttemptCount, "attempt"))
 	s.fact("died", when(l.DeadAt), labelled("began", when(l.First)), labelled("expires", whenSet(l.ExpiresAt)))
 	s.fact("pattern", l.Group)
 	s.fact("policy", l.Policy.Name, l.Policy.File, labelled("hash", l.Policy.Hash))

@@ -46,8 +46,8 @@ const dlqImportHelp = `Takes what resilgen dlq export printed, from a file or, f
 Letters that are there already are skipped, lines that are none refused and named.
 
 Who can forge a letter has the service make a call of their choice. So letters that
-come in are tagged foreign and quarantined, and each has to be released by resilgen
-dlq resolve --as dead; --trust takes them as if they had been written here.
+come in are tagged foreign, and those that wait are quarantined until each is released
+by resilgen dlq resolve --as dead; --trust takes them as if they had been written here.
 `
 
 // Batches of an import: letters are sent until they are so many bytes.
@@ -83,6 +83,7 @@ func dlqImport(out *output, flags *flag.FlagSet) action {
 			defer func() { _ = f.Close() }()
 			in = f
 		}
+		b.warn()
 		return b.with(true, func(c *ops.Client) error {
 			err := b.all(ctx, c, in)
 			if told := b.report(); err == nil {
@@ -90,6 +91,13 @@ func dlqImport(out *output, flags *flag.FlagSet) action {
 			}
 			return err
 		})
+	}
+}
+
+// warn says that others may write where the letters go.
+func (b *bringing) warn() {
+	if info, err := os.Stat(b.place.dir); err == nil && info.IsDir() && info.Mode().Perm()&0o022 != 0 {
+		b.out.say("warning: others may write to %s (mode %04o): who does decides which calls the service makes", b.place.dir, info.Mode().Perm())
 	}
 }
 
@@ -116,7 +124,11 @@ func (b *bringing) all(ctx context.Context, c *ops.Client, in io.Reader) error {
 		b.in.Letters, b.bytes = append(b.in.Letters, ops.ImportLine{Line: n, Letter: bytes.Clone(line)}), b.bytes+len(line)
 	}
 	err := b.send(ctx, c)
-	if failed := lines.Err(); failed != nil {
+	failed := lines.Err()
+	if errors.Is(failed, bufio.ErrTooLong) {
+		failed = fmt.Errorf("longer than %s, which no letter is", size(importLine))
+	}
+	if failed != nil {
 		err = errors.Join(err, fmt.Errorf("line %d: %w", n+1, failed))
 	}
 	return err

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/resilgen/resilgen/generator/policy"
 	"github.com/resilgen/resilgen/runtime/ops"
@@ -261,6 +262,7 @@ func codeOf(err error) int {
 		{resilience.ErrClosed, exitUnavailable}, {resilience.ErrNoLetter, exitNotFound}, {resilience.ErrNoCheckpoint, exitNotFound},
 		{workflow.ErrRunUnknown, exitNotFound}, {workflow.ErrRunID, exitUsage}, {workflow.ErrRunBusy, exitConflict}, {workflow.ErrRunOver, exitConflict}, {workflow.ErrRunExists, exitConflict}, {workflow.ErrRunInput, exitConflict},
 		{workflow.ErrGraphChanged, exitConflict}, {workflow.ErrLogWentBack, exitUnhealthy}, {os.ErrNotExist, exitNotFound},
+		{syscall.EROFS, exitUnavailable}, // a file system that is mounted to be read
 	} {
 		if errors.Is(err, c.err) {
 			return c.code

@@ -91,6 +91,9 @@ func readStore(verb string, args []string, do func(*resilience.Store) error) err
 	if err != nil {
 		return err
 	}
+	if err := aStore(dir); err != nil {
+		return err
+	}
 	s, err := resilience.OpenStore(dir, resilience.StoreOptions{ReadOnly: true, Newest: true, OnDamage: resilience.QuarantineDamage, AllowRemote: true})
 	if err != nil {
 		return err

@@ -28,6 +28,9 @@ func storeVerify(out *output, flags *flag.FlagSet) action {
 		if err != nil {
 			return err
 		}
+		if err := aStore(dir); err != nil {
+			return err
+		}
 		r, err := resilience.VerifyStore(dir)
 		if err != nil {
 			return err

@@ -48,7 +48,8 @@ type LetterBox struct {
 	held     map[string]bool // letters that OnExpire keeps until the next sweep
 	lost     int64
 	lostAt   time.Time
-	doubts   map[string]string // keys of letters of which the index may not be right, by id
+	losses   map[string]*lossLine // by queue
+	doubts   map[string]string    // keys of letters of which the index may not be right, by id
 }
 
 // LetterSummary is what is known of a letter without reading it.

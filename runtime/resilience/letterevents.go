@@ -46,11 +46,43 @@ func (b *LetterBox) lose(ctx context.Context, method string, l *Letter, err erro
 	if b.o.OnLost != nil {
 		ask(func() bool { b.o.OnLost(*l, err); return true })
 	}
-	s := b.scrubber
-	fmt.Fprintf(os.Stderr, "resilience: letter lost: id=%s queue=%q method=%q reason=%s pattern=%s: %q\n",
-		l.ID, l.Queue, method, l.Reason, l.Group, s.text(message(err)))
+	if more, ok := b.prints(l.Queue, time.Now()); ok {
+		s := b.scrubber
+		fmt.Fprintf(os.Stderr, "resilience: letter lost: id=%s queue=%q method=%q reason=%s pattern=%s: %q%s\n",
+			l.ID, l.Queue, method, l.Reason, l.Group, s.text(message(err)), more)
+	}
 	b.tell(ctx, Event{Kind: LetterLost, Name: method, Reason: string(l.Reason), Key: l.ID, Value: l.Queue, Err: err})
 	b.news.tell()
+}
+
+// lossLine is what was printed of the lost letters of a queue.
+type lossLine struct {
+	at     time.Time // the last line
+	silent int       // letters since then
+}
+
+// prints reports whether the loss of a letter is printed, which is done once a second
+// for each queue, and returns what the line says of those before it.
+func (b *LetterBox) prints(queue string, now time.Time) (more string, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	line := b.losses[queue]
+	switch {
+	case line == nil:
+		if b.losses == nil {
+			b.losses = map[string]*lossLine{}
+		}
+		line = &lossLine{}
+		b.losses[queue] = line
+	case now.Sub(line.at) < time.Second:
+		line.silent++
+		return "", false
+	}
+	if line.silent > 0 {
+		more = fmt.Sprintf(" (and %d others since the line before)", line.silent)
+	}
+	line.at, line.silent = now, 0
+	return more, true
 }
 
 // LetterStats are the letters of a Runtime, counted.

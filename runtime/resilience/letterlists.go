@@ -22,6 +22,15 @@ func checkLetterJSON(data []byte) error {
 	return r.end()
 }
 
+// decodeListed is [decodeStrict] for a record that lists what letters do: one of a
+// job, a plan, a pattern or a tombstone. It refuses what [checkLetterJSON] does.
+func decodeListed(data []byte, v any) error {
+	if err := checkLetterJSON(data); err != nil {
+		return err
+	}
+	return decodeStrict(data, v)
+}
+
 // letterReader counts what lists have.
 type letterReader struct {
 	jsonReader

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -65,9 +66,9 @@ func (b *LetterBox) chosen(ctx context.Context, filter string) iter.Seq2[Letter,
 
 // ImportOptions say how letters come in.
 type ImportOptions struct {
-	// Trust takes letters as if they had been written here. Without it they are
-	// quarantined and tagged foreign, and somebody has to release each: who can forge
-	// a letter has a service make the call of their choice.
+	// Trust takes letters as if they had been written here. Without it they are tagged
+	// foreign, and those that wait are quarantined until somebody releases each: who
+	// can forge a letter has a service make the call of their choice.
 	Trust bool   `json:"trust,omitempty"`
 	By    string `json:"by,omitempty"`
 }
@@ -134,7 +135,34 @@ func readExported(line json.RawMessage) (Letter, error) {
 	case l.Queue == "" || l.Call.Interface == "" || l.Call.Method == "":
 		return l, errors.New("a letter without queue, interface or method")
 	}
-	return l, nil
+	return l, l.sane(time.Now())
+}
+
+// sane refuses times and counts that no letter has.
+func (l *Letter) sane(now time.Time) error {
+	soon := now.Add(24 * time.Hour) // a clock may be wrong
+	for _, t := range []struct {
+		what string
+		at   time.Time
+	}{{"first", l.First}, {"last", l.Last}, {"deadAt", l.DeadAt}} {
+		if t.at.Year() < 1970 || t.at.After(soon) {
+			return fmt.Errorf("%s is %s", t.what, t.at.Format(time.RFC3339))
+		}
+	}
+	if !l.ExpiresAt.IsZero() && l.ExpiresAt.Before(l.DeadAt) {
+		return fmt.Errorf("expiresAt is %s, before it died", l.ExpiresAt.Format(time.RFC3339))
+	}
+	if l.MovedAt.After(soon) {
+		return fmt.Errorf("movedAt is %s", l.MovedAt.Format(time.RFC3339))
+	}
+	negative := l.AttemptCount < 0 || l.Size < 0 ||
+		slices.ContainsFunc(l.Attempts, func(a LetterAttempt) bool { return a.N < 0 || a.Dur < 0 || a.Delay < 0 }) ||
+		slices.ContainsFunc(l.Elided, func(e ElidedRun) bool { return e.Count < 0 }) ||
+		slices.ContainsFunc(l.Replays, func(r LetterReplay) bool { return r.Dur < 0 || r.EditRev < 0 })
+	if negative {
+		return errors.New("a count or a duration below 0")
+	}
+	return nil
 }
 
 // bringIn keeps a letter of another store.
@@ -152,7 +180,9 @@ func (b *LetterBox) bringIn(ctx context.Context, l Letter, o ImportOptions, repo
 	}
 	now := time.Now().Round(0).UTC()
 	if !o.Trust {
-		l.State, l.MovedAt = LetterQuarantined, now
+		if l.State != LetterReplayed && l.State != LetterDiscarded { // which nobody replays
+			l.State, l.MovedAt = LetterQuarantined, now
+		}
 		l.Tags = append(l.Tags, foreignTag)
 	}
 	l.Notes = append(l.Notes, LetterNote{At: now, By: o.By, Text: "imported"})
@@ -213,12 +243,12 @@ func (b *LetterBox) verifyOthers(ctx context.Context, v values, yield func(Lette
 	for prefix, read := range map[string]func([]byte) (key string, err error){
 		patternPrefix: func(body []byte) (string, error) {
 			var c patternChange
-			err := decodeStrict(body, &c)
+			err := decodeListed(body, &c)
 			return patternKey(c.ID), err
 		},
 		"tombstone/": func(body []byte) (string, error) {
 			var t tombstone
-			err := decodeStrict(body, &t)
+			err := decodeListed(body, &t)
 			return StoreKey("tombstone", t.Queue), err
 		},
 	} {

@@ -234,7 +234,7 @@ func (b *LetterBox) readJob(ctx context.Context, id string) (*jobRun, error) {
 	for rec, err := range v.scan(ctx, StoreKey("job", id), 0) {
 		var next jobRecord
 		if err == nil {
-			err = decodeStrict(rec.Body, &next)
+			err = decodeListed(rec.Body, &next)
 		}
 		if err == nil {
 			err = run.fold(next, rec.Version)
@@ -429,7 +429,7 @@ func (r *jobRun) refresh(ctx context.Context) {
 func (r *jobRun) catchUp(ctx context.Context, v values) {
 	for rec, err := range v.scan(ctx, StoreKey("job", r.id), r.version) {
 		var next jobRecord
-		if err != nil || decodeStrict(rec.Body, &next) != nil || r.learn(next, rec.Version) != nil {
+		if err != nil || decodeListed(rec.Body, &next) != nil || r.learn(next, rec.Version) != nil {
 			return // the next write sees it
 		}
 	}

@@ -420,7 +420,7 @@ func (b *LetterBox) readPlan(ctx context.Context, token string) (r planRecord, l
 			return r, 0, fmt.Errorf("plan: %w", err)
 		}
 		var next planRecord
-		if err := decodeStrict(rec.Body, &next); err != nil {
+		if err := decodeListed(rec.Body, &next); err != nil {
 			return r, 0, fmt.Errorf("plan %.40s: %w", token, err)
 		}
 		if last = rec.Version; next.Plan != nil {

@@ -398,7 +398,7 @@ func (b *LetterBox) loadTombstones(ctx context.Context, v values) error {
 			return fmt.Errorf("tombstones: %w", err)
 		}
 		var t tombstone
-		if decodeStrict(head.Body, &t) != nil || StoreKey("tombstone", t.Queue) != head.Key {
+		if decodeListed(head.Body, &t) != nil || StoreKey("tombstone", t.Queue) != head.Key {
 			continue // Verify tells of it
 		}
 		if t.Dropped == nil {
