@@ -17,7 +17,6 @@ import (
 const (
 	capacitySteps   = 3
 	capacityWorkers = 64
-	segment         = 64 << 20
 )
 
 // capacity puts so many runs of three steps into one store and says how fast the
@@ -48,8 +47,8 @@ func capacity(w io.Writer, root string, runs int) (err error) {
 	}
 	s := store.Stats()
 	fmt.Fprintf(w, "%d runs of %d steps, %d at a time: runs per second by tenth %.0f; last/first %.2f\n", runs, capacitySteps, capacityWorkers, rates, rates[parts-1]/rates[0])
-	fmt.Fprintf(w, "%d keys, %d records, %.1f MiB live, %.1f MiB of files in %d segments: (files - 2 segments) / live = %.2f\n",
-		s.Keys, s.Records, mib(s.LiveBytes), mib(s.FileBytes), s.Segments, float64(s.FileBytes-2*segment)/float64(s.LiveBytes))
+	fmt.Fprintf(w, "%d keys, %d records, %.1f MiB live, %.1f MiB of files in %d segments: files / live %.2f\n",
+		s.Keys, s.Records, mib(s.LiveBytes), mib(s.FileBytes), s.Segments, float64(s.FileBytes)/float64(s.LiveBytes))
 	return nil
 }
 
