@@ -28,7 +28,7 @@ var programs = []program{
 	{name: "checkpointed steps of two processes", pkg: "steps", flags: "-rival", want: "285", step: 20_000, every: 8},
 	{name: "letters kept and replayed", pkg: "letters", want: "6", step: 20_000, life: 250 * time.Millisecond},
 	{name: "large checkpoints while files are rewritten", pkg: "compact", want: "2202711180", step: 100_000, life: 250 * time.Millisecond, every: 20, size: 96 << 20},
-	{name: "a workflow of ten nodes", pkg: "flow", want: flowResult, step: 20_000, every: 4, atOnce: flowNodesAtOnce},
+	{name: "a workflow of ten nodes", pkg: "flow", want: flowResult, life: 60 * time.Millisecond, step: 20_000, every: 4, atOnce: flowNodesAtOnce},
 }
 
 type program struct {
