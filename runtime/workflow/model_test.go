@@ -29,7 +29,7 @@ type place struct {
 	early   []string      // signals that nobody waited for
 	arrived []int         // at a join, by edge
 	held    [][]string    // by edge, not yet consumed
-	fired   int           // invocations of the join
+	fired   int           // invocations of the join, messages to a signal
 	expires time.Duration // when it goes on with what there is, 0: never
 }
 
@@ -120,7 +120,8 @@ func (m *machine) take(p *place, g message) {
 	case p.Signal:
 		g.due = m.now
 		p.waiting = append(p.waiting, g)
-		m.ordered = m.ordered || len(p.waiting) > 1
+		p.fired++
+		m.ordered = m.ordered || p.fired > 1
 		m.match(p)
 	case len(p.WaitFor) > 0 && g.from != "":
 		m.arrive(p, slices.Index(p.WaitFor, g.from), g.in[0])
