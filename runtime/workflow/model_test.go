@@ -25,10 +25,11 @@ type machine struct {
 type place struct {
 	node
 	memory  int
-	waiting []message     // for a signal
-	early   []string      // signals that nobody waited for
-	arrived []int         // at a join, by edge
-	held    [][]string    // by edge, not yet consumed
+	waiting []message  // for a signal
+	early   []string   // signals that nobody waited for
+	arrived []int      // at a join, by edge
+	held    [][]string // by edge, not yet consumed
+	came    [][]time.Duration
 	fired   int           // invocations of the join, messages to a signal
 	expires time.Duration // when it goes on with what there is, 0: never
 }
@@ -37,7 +38,7 @@ type place struct {
 func interpret(p plan) *machine {
 	m := &machine{plan: p, ending: ending{Failures: map[string]int{}}, places: map[string]*place{}, heard: map[string]bool{}}
 	for _, n := range p.Nodes {
-		m.places[n.Name] = &place{node: n, arrived: make([]int, len(n.WaitFor)), held: make([][]string, len(n.WaitFor))}
+		m.places[n.Name] = &place{node: n, arrived: make([]int, len(n.WaitFor)), held: make([][]string, len(n.WaitFor)), came: make([][]time.Duration, len(n.WaitFor))}
 	}
 	m.send(message{to: p.Nodes[0].Name, in: []string{"in"}}, 0)
 	for m.drain(); m.Status == "parked"; m.drain() {
@@ -136,27 +137,35 @@ func (m *machine) arrive(p *place, edge int, value string) {
 	if p.arrived[edge] <= p.fired {
 		return // late
 	}
-	p.held[edge] = append(p.held[edge], value)
+	p.held[edge], p.came[edge] = append(p.held[edge], value), append(p.came[edge], m.now)
 	if p.Any || !slices.ContainsFunc(p.held, func(h []string) bool { return len(h) == 0 }) {
 		m.fire(p)
-	} else if p.Timeout > 0 && p.expires == 0 {
-		p.expires = m.now + p.Timeout
+	} else {
+		p.await()
 	}
 }
 
 // fire invokes a join with the n-th of each edge, as far as they are there.
 func (m *machine) fire(p *place) {
-	p.fired, p.expires = p.fired+1, 0
+	p.fired++
 	in := make([]string, len(p.WaitFor))
 	for edge, held := range p.held {
 		if len(held) > 0 && p.arrived[edge]-len(held) < p.fired {
-			in[edge], p.held[edge] = held[0], held[1:]
-		}
-		if len(p.held[edge]) > 0 && p.Timeout > 0 {
-			p.expires = m.now + p.Timeout
+			in[edge], p.held[edge], p.came[edge] = held[0], held[1:], p.came[edge][1:]
 		}
 	}
+	p.await()
 	m.invoke(p, message{to: p.Name, in: in})
+}
+
+// await sets when a join goes on without what is missing.
+func (p *place) await() {
+	p.expires = 0
+	for _, came := range p.came {
+		if p.Timeout > 0 && len(came) > 0 && (p.expires == 0 || came[0]+p.Timeout < p.expires) {
+			p.expires = came[0] + p.Timeout
+		}
+	}
 }
 
 // invoke runs a node for a message and does with it what it comes to.
