@@ -66,7 +66,8 @@ func (rt *Runtime) makeHealth() {
 	h.changed.Add(1)
 	rt.health = h
 	rt.mu.Lock()
-	closed, waiting := rt.closed, rt.awaitHealth
+	closed, waiting, offered := rt.closed, rt.awaitHealth, rt.offeredHealth
+	rt.offeredHealth = nil
 	rt.awaitHealth, rt.guardHealth, rt.closeHealth = nil, h.guard, h.Close
 	rt.touchHealth, rt.registerHealth = func() { h.changed.Add(1) }, h.Register
 	letters := rt.letterHealth
@@ -81,6 +82,9 @@ func (rt *Runtime) makeHealth() {
 	}
 	for _, g := range waiting {
 		_ = h.guard(g) // nothing else has its name yet
+	}
+	for _, c := range offered {
+		takeOffer(h.Register, c)
 	}
 	if closed {
 		h.news = nil  // who is told might ask for the health, which is not there yet

@@ -49,7 +49,8 @@ type Runtime struct {
 	closeHealth func() error
 
 	registerHealth func(Component) error
-	touchHealth    func() // a snapshot is to be made anew
+	offeredHealth  []Component // see OfferHealth
+	touchHealth    func()      // a snapshot is to be made anew
 
 	environment []Override // from variables; see SetOverrides
 	overrides   overrides

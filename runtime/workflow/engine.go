@@ -25,6 +25,8 @@ type engine struct {
 
 	inMemory sync.Map // runs in memory that go on now, by id
 	endings  endings
+	claims   claiming
+	counts   runCounts
 	parents  sync.Map // engines whose nodes are runs of this workflow, by its name in stores
 }
 
@@ -35,6 +37,7 @@ type node struct {
 	slots map[string]int // of a join: which of WaitFor a sender is
 
 	letters *resilience.NodeLetters // nil without a store
+	gauge   gauge
 }
 
 // New returns an engine for g. What is wrong with g is said all at once.
@@ -43,6 +46,7 @@ func New[In, Out any](rt *resilience.Runtime, g Graph) (*Engine[In, Out], error)
 	if err != nil {
 		return nil, err
 	}
+	rt.OfferHealth(e.component())
 	return &Engine[In, Out]{e}, nil
 }
 

@@ -37,6 +37,8 @@ type invocation struct {
 	since   time.Time // when the last of its messages came
 	replay  int       // number of the replay of its letter; 0 is none
 	epoch   uint64
+	entered time.Time // for the gauge of its node: when it was called
+	place   int       // and where it is there
 	// memory is that of the node as it was when the call began. It is not changed.
 	memory map[string]string
 
@@ -179,6 +181,7 @@ func (inv *invocation) depth() int {
 
 // close ends what the node may tell, and returns what it told.
 func (inv *invocation) close() (cost float64, set map[string]string, forgot []string) {
+	inv.node.gauge.leave(inv)
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	inv.over = true

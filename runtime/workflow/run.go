@@ -179,6 +179,8 @@ func (r *run) goOn(ctx context.Context) error {
 
 // drive runs what can run until the run ends, parks, waits too long or has to stop.
 func (r *run) drive(ctx context.Context) error {
+	r.e.counts.running.Add(1)
+	defer r.e.counts.running.Add(-1)
 	r.nodes, r.stopNodes = context.WithCancelCause(ctx)
 	defer r.stopNodes(nil)
 	deaf := context.AfterFunc(ctx, r.poke)
@@ -563,6 +565,7 @@ func (r *run) launch(inv *invocation) {
 		r.landed <- inv
 		return
 	}
+	inv.node.gauge.enter(inv)
 	go inv.call(r.nodes)
 }
 

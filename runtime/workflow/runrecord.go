@@ -63,6 +63,7 @@ func (r *run) tellStep(inv *invocation, s *stepRecord) {
 // tellEnd tells that the run is over, or parks.
 func (r *run) tellEnd() {
 	r.e.endings.tell(r.id)
+	r.e.counts.end(r.s.Status)
 	e := resilience.Event{Kind: resilience.RunEnded, Reason: string(r.s.Status), Elapsed: r.s.Updated.Sub(r.s.Started)}
 	if r.s.Status == Parked {
 		e.Kind = resilience.RunPaused

@@ -272,7 +272,7 @@ func TestTakeover(t *testing.T) {
 		g := chain(3, time.Second, calls)
 		slow := g
 		slow.Nodes = slices.Clone(g.Nodes)
-		slow.Nodes[1].Call = func(ctx context.Context, in Args) (Value, Route, error) {
+		slow.Nodes[1].Call = func(context.Context, Args) (Value, Route, error) {
 			held.Store(true)
 			time.Sleep(2 * time.Minute) // it hears of nothing
 			return Of("late"), Route{}, nil
@@ -354,7 +354,7 @@ func TestWorkerPoison(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stores := resilience.MemoryStores()
 		var deaths atomic.Int64
-		g := graph(says("A", "B"), works("B", func(ctx context.Context, in string) (string, error) {
+		g := graph(says("A", "B"), works("B", func(_ context.Context, in string) (string, error) {
 			if in == "A(bad)" {
 				deaths.Add(1)
 				time.Sleep(10 * time.Minute) // the process is gone
@@ -510,7 +510,7 @@ func TestPerKeyOfEngines(t *testing.T) {
 			defer now.Add(-1)
 			return inner(ctx, in)
 		}
-		g.PerKey = func(in Value) string { return "tenant" }
+		g.PerKey = func(Value) string { return "tenant" }
 		e := opened(t, &stores, g)
 		defer start(t, e.Worker(WorkerOptions{}))()
 		var wait sync.WaitGroup

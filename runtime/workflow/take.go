@@ -67,9 +67,13 @@ func take(ctx context.Context, q workQueue, lease, wait time.Duration) (*job, er
 	c, err := q.stores.Queue.Claim(ctx, q.name, lease, wait)
 	switch {
 	case err == nil:
+		q.source.claimed(nil)
 		return &job{q, c}, nil
 	case errors.Is(err, resilience.ErrEmpty):
+		q.source.claimed(nil)
 		return nil, nil
+	case ctx.Err() == nil:
+		q.source.claimed(err)
 	}
 	return nil, err
 }

@@ -48,6 +48,7 @@ type source interface {
 	// work goes on with a run until it ends, parks, waits for more than the turn
 	// lingers, or is to stop.
 	work(ctx context.Context, t *turn) (rest, error)
+	claimed(err error) // told how its queues answer
 }
 
 // newWorker returns a worker for one workflow.

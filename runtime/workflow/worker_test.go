@@ -70,6 +70,7 @@ func newPlayed(t *testing.T, name string, stores resilience.Stores, s *seen) *pl
 }
 
 func (p *played) graphOf() *Graph                { return p.graph }
+func (p *played) claimed(error)                  {}
 func (p *played) runtimeOf() *resilience.Runtime { return p.rt }
 
 // playedSteps is of how many steps a run is made.
@@ -282,7 +283,7 @@ func TestWorkerTakeover(t *testing.T) {
 		cut.Queue, cut.Leases = &deafQueue{Queue: stores.Queue}, &deafLeases{stores.Leases}
 		held, other := newPlayed(t, "W", cut, s), newPlayed(t, "W", stores, s)
 		held.takes, other.takes = time.Second, time.Second
-		held.hook = func(ctx context.Context, run string, step int) {
+		held.hook = func(_ context.Context, _ string, step int) {
 			if step == 1 {
 				time.Sleep(2 * time.Minute)
 			}
@@ -434,7 +435,6 @@ func TestWorkerDrains(t *testing.T) {
 		if took := time.Since(begun); took != 3*time.Second {
 			t.Errorf("it stopped after %v, want the 3 s that the steps need yet", took)
 		}
-		begun = time.Now()
 		stop = start(t, newWorker(p, WorkerOptions{Concurrency: 12}))
 		time.Sleep(12 * time.Second)
 		synctest.Wait()
