@@ -19,7 +19,8 @@ type entry struct {
 	New      bool   `json:"new,omitempty"` // Input is there: the run need not be in the log
 	Input    Value  `json:"input,omitzero"`
 	Priority string `json:"priority,omitempty"`
-	Key      string `json:"key,omitempty"`    // whose runs take turns
+	Key      string `json:"key,omitempty"` // whose runs take turns
+	NoHealth bool   `json:"noHealth,omitempty"`
 	Parent   string `json:"parent,omitempty"` // of a child: key of the inbox that waits for it
 }
 

@@ -51,7 +51,7 @@ func (e *engine) start(ctx context.Context, in Value, o Options) (id string, err
 	if err != nil {
 		return id, err
 	}
-	put.Priority = o.Priority
+	put.Priority, put.NoHealth = o.Priority, o.NoHealth
 	if o.ID != "" {
 		r := e.newRun(o)
 		r.id, r.log = id, newRunLog(stores.Log, e.g.runKey(id))

@@ -41,7 +41,7 @@ func (e *engine) work(ctx context.Context, t *turn) (rest, error) {
 	if err != nil {
 		return rest{}, err
 	}
-	r := e.newRun(Options{ID: t.entry.ID, Priority: t.entry.Priority})
+	r := e.newRun(Options{ID: t.entry.ID, Priority: t.entry.Priority, NoHealth: t.entry.NoHealth})
 	r.id, r.log = t.entry.ID, newRunLog(stores.Log, e.g.runKey(t.entry.ID))
 	r.linger, r.halt, r.late, r.poisoned = max(t.linger, 0), t.stopping, t.late, t.giveUp
 	if t.owner != "" {
