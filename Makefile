@@ -64,6 +64,8 @@ fuzz: ## fuzz what reads policies, names and expressions in generated code, and 
 	go test -run TestRandomRuns -count=1 -timeout 0 ./runtime/workflow -first-plan 10000 -plans $(PLANS)
 	go test -run '^$$' -fuzz FuzzOpen -fuzztime $(FUZZTIME) ./runtime/internal/journal
 	go test -run '^$$' -fuzz FuzzLetterRecord -fuzztime $(FUZZTIME) ./runtime/resilience
+	go test -run '^$$' -fuzz FuzzCron -fuzztime $(FUZZTIME) ./runtime/workflow
+	go test -run '^$$' -fuzz FuzzEntry -fuzztime $(FUZZTIME) ./runtime/workflow
 
 fuzz-durable: fuzz ## and everything else that reads what somebody else may have written
 	for f in StrictJSON Filter Patch Scrub Index CheckpointRecord UnpackCell UnpackEntry StoreKey; do \

@@ -151,6 +151,10 @@ const (
 	// to the node Name. Reason is "scheduled" (for Delay from now), "dropped",
 	// "abandoned" or "not saved"; of what came by the run's inbox, for the workflow Name,
 	// it is "signal", "cancel", "replay", "discard" or "child".
+	// Of a schedule, Name is the workflow, Key the schedule and Value how many ticks
+	// started no run: those that were "missed", or "overlaps" with the run of one before;
+	// or one could not be started yet ("failed", with Err). "not dropped": runs that
+	// ended long ago could not be.
 	MessageNoted
 )
 

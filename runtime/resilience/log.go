@@ -31,7 +31,7 @@ func (e *Event) level() slog.Level {
 		return slog.LevelError
 	case e.Kind == GaveUp, e.Kind == BreakerTransition && e.From == StateClosed, e.Kind == OverrideRefused, e.worse() && !e.Quiet,
 		e.Kind == CheckpointNotKept, e.Kind == CheckpointRefused, e.Kind == LetterKept, e.Kind == LetterDropped, e.Kind == PatternChanged,
-		e.Kind == StepFailed, e.Kind == RunPaused && (e.Err != nil || e.Reason == "parked"), e.Kind == RunEnded && e.Reason != "completed":
+		e.Kind == StepFailed, e.Kind == MessageNoted && e.Err != nil, e.Kind == RunPaused && (e.Err != nil || e.Reason == "parked"), e.Kind == RunEnded && e.Reason != "completed":
 		return slog.LevelWarn
 	case e.Kind == LimitChanged, e.Kind == AttemptFailed, e.Kind == RetryScheduled, e.Kind == Rejected, e.Kind == HedgeStarted, e.Kind == HedgeWon,
 		e.Kind == CheckpointUsed, e.Kind == CheckpointKept, e.Kind == StepDone, e.Kind == MessageNoted:
