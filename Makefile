@@ -8,14 +8,18 @@ REVIVE := github.com/mgechev/revive@v1.16.0
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## a load against a misbehaving gateway, bare and wrapped; a service that is killed and loses nothing
+demo: ## a load against a misbehaving gateway, bare and wrapped; a service that is killed and loses nothing; a workflow that is killed three times
 	go run ./cmd/resilgen generate ./examples/...
 	@mkdir -p bin
 	go build -o bin/gateway ./examples/payments/gateway
 	go build -o bin/service ./examples/payments/service
 	go build -o bin/demo ./examples/payments/demo
 	go build -o bin/resilgen ./cmd/resilgen
+	go build -o bin/provider ./examples/agents/provider
+	go build -o bin/research ./examples/agents/research
+	go build -o bin/agents ./examples/agents/demo
 	@bin/demo bin/gateway bin/service bin/resilgen
+	@bin/agents bin/provider bin/research bin/resilgen
 
 test: ## run every test
 	go test ./... ./testdata/histories ./testdata/letters ./testdata/workflows
