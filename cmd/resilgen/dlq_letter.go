@@ -56,6 +56,9 @@ func (o *output) letter(l resilience.Letter, another bool) error {
 func (s *sheet) facts(l resilience.Letter) {
 	s.fact("letter", l.ID, string(l.State))
 	s.fact("method", l.Call.Interface+"."+l.Call.Method+l.Call.Instance)
+	if l.Run != nil {
+		s.fact("run", l.Run.Workflow, l.Run.ID, labelled("message", l.Run.Message))
+	}
 	s.fact("queue", l.Queue)
 	s.fact("reason", string(l.Reason), howMany(l.AttemptCount, "attempt"))
 	s.fact("died", when(l.DeadAt), labelled("began", when(l.First)), labelled("expires", whenSet(l.ExpiresAt)))

@@ -91,7 +91,7 @@ func TestEveryFieldOfALetterIsHarmless(t *testing.T) {
 	for _, asJSON := range []bool{false, true} {
 		var b bytes.Buffer
 		out := (&environment{stdout: &b}).output()
-		hidden := []string{".Call.Args.", ".Policy.Gen", ".Claim.Attempt", ".Edits.ArgsHash", ".Edits.IdemKey", ".Edits.Sig"} // the arguments after the edit are shown
+		hidden := []string{".Run.Inbox", ".Call.Args.", ".Policy.Gen", ".Claim.Attempt", ".Edits.ArgsHash", ".Edits.IdemKey", ".Edits.Sig"} // the arguments after the edit are shown
 		if asJSON {
 			require.NoError(t, out.value(l))
 			shownFields(t, names, b.String())
@@ -106,7 +106,7 @@ func TestEveryFieldOfALetterIsHarmless(t *testing.T) {
 		unedited.Edits = nil
 		b.Reset()
 		require.NoError(t, out.letter(unedited, false))
-		shownFields(t, names, b.String(), ".Policy.Gen", ".Claim.Attempt", ".Edits")
+		shownFields(t, names, b.String(), ".Run.Inbox", ".Policy.Gen", ".Claim.Attempt", ".Edits")
 	}
 }
 
