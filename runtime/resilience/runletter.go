@@ -234,7 +234,8 @@ func (n *NodeLetters) Publish(ctx context.Context, letter json.RawMessage, repla
 	if err != nil {
 		return fmt.Errorf("letter %s of %s: %w", l.ID, l.Queue, err)
 	}
-	n.box.tell(ctx, Event{Kind: LetterKept, Name: n.m.guard.name, Attempt: l.AttemptCount, Reason: string(l.Reason), Key: l.ID, Value: l.Queue})
+	name := below(n.m.guard.iface, l.Call.Method) + l.Call.Instance // n may be of another node of the run
+	n.box.tell(ctx, Event{Kind: LetterKept, Name: name, Attempt: l.AttemptCount, Reason: string(l.Reason), Key: l.ID, Value: l.Queue})
 	n.box.news.tell()
 	return nil
 }

@@ -60,14 +60,6 @@ func (e *engine) keep(ctx context.Context, id string, l *leased, drive func(cont
 	return drive(ctx)
 }
 
-// workAlone goes on with a run as a worker does, if nobody else has it.
-func (e *engine) workAlone(ctx context.Context, stores resilience.Stores, id string) error {
-	return e.alone(ctx, stores.Leases, id, e.owner, func(ctx context.Context) error {
-		_, err := e.work(ctx, &turn{entry: entry{ID: id}})
-		return err
-	})
-}
-
 // waitKey takes a lease of a key as soon as one is free.
 func (r *run) waitKey(ctx context.Context, leases resilience.Leases, key string) (*leased, error) {
 	for n := 1; ; n++ {

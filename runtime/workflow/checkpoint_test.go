@@ -41,6 +41,12 @@ func TestForkFromEachPoint(t *testing.T) {
 		if err != nil || got.Output != want.Output || got.ID != id || len(got.Steps) != 4 {
 			t.Errorf("fork of point %d: %+v, %v", i, got, err)
 		}
+		if id, err = c.Fork(ctx, p.Version, ""); err != nil {
+			t.Fatal(err)
+		}
+		if stands, err := e.e.work(ctx, &turn{entry: entry{ID: id}}); err != nil || stands.status != Completed {
+			t.Errorf("a worker takes a fork of point %d: %+v, %v", i, stands, err)
+		}
 		if _, err := c.Fork(ctx, p.Version, id); !errors.Is(err, ErrRunExists) {
 			t.Errorf("a fork over a run: %v", err)
 		}

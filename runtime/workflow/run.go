@@ -148,7 +148,8 @@ func (r *run) goOn(ctx context.Context) error {
 	if changed == nil {
 		r.rebuild()
 	}
-	if changed == nil && r.linger >= 0 && r.queued() == 0 && !r.dueWithin(r.linger) && !r.hasNews(ctx) {
+	waits := r.queued() == 0 && (len(r.timers) > 0 || r.expects()) && !r.dueWithin(max(r.linger, 0))
+	if changed == nil && r.linger >= 0 && waits && !r.hasNews(ctx) {
 		r.s.Status = Waiting // nobody need take it for that
 		return nil
 	}
