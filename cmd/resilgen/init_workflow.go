@@ -44,8 +44,8 @@ func initWorkflow(env *environment) error {
 		wrote = append(wrote, f.Name)
 	}
 	fmt.Fprintf(env.stdout, "wrote %s: the workflow Research, of five nodes\n\nnext:\n", strings.Join(wrote, ", "))
-	steps := []string{"go generate, and go mod tidy", "go run .   and kill it on the way, with Ctrl-C or kill -9",
-		"go tool resilgen runs show first --dir state", "go run .   which goes on where it stopped"}
+	steps := []string{"go generate, and go mod tidy", "go build -o first . && ./first   and kill it on the way, with Ctrl-C or kill -9",
+		"go tool resilgen runs show first --dir state", "./first   which goes on where it stopped"}
 	if !strings.Contains(mod, toolPath) {
 		steps = append([]string{"go get -tool " + toolPath}, steps...)
 	}
