@@ -18,14 +18,15 @@ import (
 type invocation struct {
 	context.Context
 
-	r    *run
-	id   string
-	own  string // its idempotency key where it is not that of its id
-	node *node
-	msgs []*message // by slot where the node is a join; nil where it goes on without one
-	one  [1]*message
-	args Args
-	arg  [2]Value
+	r      *run
+	id     string
+	own    string // its idempotency key where it is not that of its id
+	node   *node
+	msgs   []*message // by slot where the node is a join; nil where it goes on without one
+	one    [1]*message
+	args   Args
+	arg    [2]Value
+	joined bool // of a join: it consumes all of msgs
 	// again: it was a letter before.
 	again bool
 	wrong error // why it cannot be called at all

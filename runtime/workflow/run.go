@@ -512,7 +512,7 @@ func (r *run) gather(j *join, m *message) {
 // fire queues the sets of a join that are ready.
 func (r *run) fire(j *join, now time.Time) {
 	for set := j.ready(now); set != nil; set = j.ready(now) {
-		inv := &invocation{r: r, node: j.node, msgs: set}
+		inv := &invocation{r: r, node: j.node, msgs: set, joined: true}
 		there := slices.DeleteFunc(slices.Clone(set), func(m *message) bool { return m == nil })
 		inv.id = joinID(j.node.Name, there)
 		r.push(inv)

@@ -72,7 +72,7 @@ func (r *run) stepRecord(inv *invocation) *record {
 		Again: inv.again, Signal: inv.signal, Sends: r.step.Sends[:0],
 	}
 	r.step.Cost, r.step.Memory, r.step.Forgot = inv.close()
-	if inv.node.isJoin() && inv.wrong == nil && !inv.again {
+	if inv.joined {
 		r.step.Join = true
 		for _, m := range inv.msgs {
 			if m != nil {
