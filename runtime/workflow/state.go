@@ -107,6 +107,9 @@ func (s *state) fill() {
 // and then s must not be used any more.
 func (s *state) apply(r *record) error {
 	s.Updated = r.At
+	for _, id := range r.Settled { // before: what the record itself owes is to be told yet
+		delete(s.Owed, id)
+	}
 	var err error
 	switch r.Kind {
 	case kindStart:
@@ -378,9 +381,6 @@ func (s *state) ride(r *record) {
 		if m := s.Pending[id]; m != nil {
 			s.drop(m, true)
 		}
-	}
-	for _, id := range r.Settled {
-		delete(s.Owed, id)
 	}
 	s.Busy += r.Busy
 	if r.End != nil {

@@ -232,7 +232,7 @@ func (r *run) commit(rec *record) error {
 	if err := r.s.apply(rec); err != nil {
 		return err
 	}
-	r.dropped, r.owned = nil, r.owned && rec.Step == nil
+	r.dropped, r.settled, r.owned = nil, nil, r.owned && rec.Step == nil
 	if r.log != nil {
 		r.s.placed(rec, r.log.last, r.log.crc, r.log.size)
 	}
