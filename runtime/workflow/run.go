@@ -148,8 +148,7 @@ func (r *run) goOn(ctx context.Context) error {
 	if changed == nil {
 		r.rebuild()
 	}
-	waits := r.queued() == 0 && (len(r.timers) > 0 || r.expects()) && !r.dueWithin(max(r.linger, 0))
-	if changed == nil && r.linger >= 0 && waits && !r.hasNews(ctx) {
+	if changed == nil && r.linger >= 0 && r.queued() == 0 && !r.dueWithin(r.linger) && !r.hasNews(ctx) && !r.leftUndone(ctx) {
 		r.s.Status = Waiting // nobody need take it for that
 		return nil
 	}
@@ -176,6 +175,24 @@ func (r *run) goOn(ctx context.Context) error {
 	r.rebuild()
 	r.tell(resilience.Event{Kind: resilience.RunResumed, Reason: "graph changed"})
 	return r.drive(ctx)
+}
+
+// leftUndone reports whether the owner before ended between a record and what follows
+// from it without a message: the end of the run, what its letters are to be told, or the
+// start of a child.
+func (r *run) leftUndone(ctx context.Context) bool {
+	if len(r.s.Owed) > 0 || r.verdict(nil) != nil {
+		return true
+	}
+	for id, inv := range r.children {
+		if r.s.ParkedChildren[id] {
+			continue
+		}
+		if _, err := inv.node.Child.engine.head(ctx, r.childID(inv)); errors.Is(err, ErrRunUnknown) {
+			return true
+		}
+	}
+	return false
 }
 
 // drive runs what can run until the run ends, parks, waits too long or has to stop.
