@@ -161,6 +161,8 @@ func (s *state) forked() *state {
 	f := *s
 	f.Status, f.Err, f.Owns, f.Epoch, f.Inbox, f.CancelledBy = Running, "", 0, 0, 0, ""
 	f.Queue, f.Parent = "", ""
+	f.Heard = maps.Clone(s.Heard)
+	delete(f.Heard, cancelEntry) // it was about the other one
 	f.Again = maps.Clone(s.Again)
 	if f.Again == nil {
 		f.Again = map[string]*held{}

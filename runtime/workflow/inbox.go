@@ -39,6 +39,9 @@ const (
 	inboxChild   = "child"   // a child has ended
 )
 
+// cancelEntry is the id of the entry that has a run end: twice is once.
+const cancelEntry = "cancel"
+
 // mailbox is the part of a state that entries of the inbox change.
 type mailbox struct {
 	CancelledBy string `json:"cancelledBy,omitempty"` // who wants the run to end

@@ -55,7 +55,7 @@ func (rs *Runs) Cancel(ctx context.Context, workflow, id, by string) error {
 	if err != nil {
 		return err
 	}
-	if err := rs.post(ctx, s, inboxEntry{ID: "cancel", Kind: inboxCancel, By: by}); err != nil {
+	if err := rs.post(ctx, s, inboxEntry{ID: cancelEntry, Kind: inboxCancel, By: by}); err != nil {
 		return err
 	}
 	return rs.nudge(ctx, s)

@@ -179,7 +179,7 @@ func sinceOf(msgs []*message) (at time.Time) {
 // cancel posts that a run is to end. Where nobody runs it, it is ended here. One that
 // was put into a queue need not be in the log yet.
 func (e *engine) cancel(ctx context.Context, id, by string, put bool) error {
-	entry := inboxEntry{ID: "cancel", Kind: inboxCancel, By: by}
+	entry := inboxEntry{ID: cancelEntry, Kind: inboxCancel, By: by}
 	if _, inMemory := e.inMemory.Load(id); inMemory {
 		return e.post(ctx, id, entry)
 	}
