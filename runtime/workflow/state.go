@@ -338,24 +338,33 @@ func (s *state) migrate(r *migrateRecord) {
 	}
 }
 
-// rename gives what is known of nodes to those that are called otherwise now.
+// rename gives what is known of nodes to those that are called otherwise now, also
+// where one is called as another one was.
 func (s *state) rename(names map[string]string) {
-	for was, is := range names {
-		if c := s.Joins[was]; c != nil {
-			delete(s.Joins, was)
-			s.Joins[is] = c
-		}
-		for _, c := range s.Joins {
-			if n, ok := c.Came[was]; ok {
-				delete(c.Came, was)
-				c.Came[is] = n
-			}
-		}
-		if m := s.Memory[was]; m != nil {
-			delete(s.Memory, was)
-			s.Memory[is] = m
+	s.Joins = renamedKeys(s.Joins, names)
+	for _, c := range s.Joins {
+		c.Came = renamedKeys(c.Came, names)
+	}
+	s.Memory = renamedKeys(s.Memory, names)
+}
+
+// renamedKeys returns m under other keys. Where two become one, a renamed one stays.
+func renamedKeys[V any](m map[string]V, names map[string]string) map[string]V {
+	if len(names) == 0 || m == nil {
+		return m
+	}
+	next := make(map[string]V, len(m))
+	for key, v := range m {
+		if _, moves := names[key]; !moves {
+			next[key] = v
 		}
 	}
+	for _, was := range slices.Sorted(maps.Keys(names)) {
+		if v, ok := m[was]; ok {
+			next[names[was]] = v
+		}
+	}
+	return next
 }
 
 func replaceHeld(list map[string]*held, m *message) {
