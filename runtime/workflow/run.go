@@ -612,6 +612,9 @@ func (r *run) land(inv *invocation) error {
 	}
 	r.tellStep(inv, rec.Step)
 	now := r.s.Updated
+	if len(r.timers) > 0 {
+		r.due(now) // first, as when the run is read again
+	}
 	for _, m := range rec.Step.Sends {
 		if m.To != end {
 			r.place(m, now)
