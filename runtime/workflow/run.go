@@ -453,6 +453,8 @@ func (r *run) queueAgain(id string, h *held) {
 		for _, m := range h.Messages {
 			if slot, ok := n.slots[m.From]; ok {
 				inv.msgs[slot] = m
+			} else {
+				inv.wrong = fmt.Errorf("message %s from %s: %s does not wait for it", m.ID, m.From, h.Node)
 			}
 		}
 	}
