@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"time"
 
 	"github.com/resilgen/resilgen/runtime/resilience"
@@ -153,17 +154,17 @@ func (r *record) check() error {
 	whole := true
 	switch r.Kind {
 	case kindStart:
-		whole = r.Start != nil && r.Start.Graph != nil
+		whole = r.Start != nil && r.Start.Graph != nil && (r.Start.State == nil || r.Start.State.whole())
 	case kindOwn:
 		whole = r.Own != nil
 	case kindStep:
-		whole = r.Step != nil
+		whole = r.Step != nil && !slices.Contains(r.Step.Sends, nil)
 	case kindSave:
 		whole = r.Save != nil
 	case kindMigrate:
-		whole = r.Migrate != nil && r.Migrate.Graph != nil
+		whole = r.Migrate != nil && r.Migrate.Graph != nil && !slices.Contains(r.Migrate.Replace, nil)
 	case kindSnapshot:
-		whole = r.Snapshot != nil
+		whole = r.Snapshot != nil && r.Snapshot.Graph != nil && r.Snapshot.whole()
 	case kindNote:
 	default:
 		return fmt.Errorf("record of kind %q, which this version does not know", r.Kind)
@@ -172,4 +173,26 @@ func (r *record) check() error {
 		return fmt.Errorf("%w: a %s without its body", errDamaged, r.Kind)
 	}
 	return nil
+}
+
+// whole reports whether a state that was read has no holes where others look.
+func (s *state) whole() bool {
+	for _, m := range s.Pending {
+		if m == nil {
+			return false
+		}
+	}
+	for _, o := range s.Owed {
+		if o == nil {
+			return false
+		}
+	}
+	for _, list := range []map[string]*held{s.Again, s.Letters, s.Discarded} {
+		for _, h := range list {
+			if h == nil || len(h.Messages) == 0 || slices.Contains(h.Messages, nil) {
+				return false
+			}
+		}
+	}
+	return !slices.Contains(s.Outputs, nil)
 }
