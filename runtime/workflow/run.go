@@ -346,8 +346,7 @@ func (r *run) abandon() {
 		r.undone++
 		r.tellOf(inv, resilience.Event{Kind: resilience.MessageNoted, Reason: "abandoned"})
 	}
-	clear(r.flying)
-	r.landed = make(chan *invocation, cap(r.landed))
+	clear(r.flying) // no other one follows them: landed has room for all
 }
 
 // rest decides what becomes of a run when none of its nodes runs: it goes on, waits
