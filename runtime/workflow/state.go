@@ -336,6 +336,12 @@ func (s *state) migrate(r *migrateRecord) {
 	for _, id := range r.Drop {
 		delete(s.Pending, id)
 	}
+	for id, h := range s.Again {
+		if slices.ContainsFunc(h.Messages, func(m *message) bool { return slices.Contains(r.Drop, m.ID) }) {
+			delete(s.Again, id)
+			s.owe(id, &owedLetter{Letter: h.Letter, Discarded: true, Why: "the graph has changed"})
+		}
+	}
 }
 
 // rename gives what is known of nodes to those that are called otherwise now, also
