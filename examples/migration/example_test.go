@@ -134,11 +134,12 @@ func Example_health() {
 	ctx := context.Background()
 	rt := must(resilience.Open(resilience.Options{}))
 	defer rt.Close()
+	var db database
 
 	err := rt.Health().Register(resilience.Component{
 		Name: "database",
 		Check: func(ctx context.Context) error {
-			return nil // db.PingContext(ctx)
+			return db.PingContext(ctx)
 		},
 	})
 	if err != nil {
@@ -278,7 +279,7 @@ func Example_fallback() {
 	guard := must(rt.Guard("service", resilience.Policy{Retry: resilience.Retry{MaxAttempts: 2, Backoff: resilience.Backoff{Strategy: resilience.NoBackoff}}}))
 	result := resilience.Execute(ctx, guard, func(context.Context) (string, error) {
 		return "", ErrRefused
-	}, func(ctx context.Context, cause error) (string, error) {
+	}, func(context.Context, error) (string, error) {
 		return "cached data", nil
 	})
 	fmt.Println(result.Value, result.Err, result.FallbackUsed, result.Attempts)
@@ -361,6 +362,11 @@ func Example_deadLetterAnalysis() {
 	}
 	// Output: 1 github.com/resilgen/resilgen/examples/migration.Research Analyse exhausted
 }
+
+// database stands for a *sql.DB.
+type database struct{}
+
+func (database) PingContext(ctx context.Context) error { return ctx.Err() }
 
 // refusing is a service that is down, and busyFor one that is for a while.
 type refusing struct{}
