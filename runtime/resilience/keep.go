@@ -273,27 +273,27 @@ func (b *LetterBox) write(ctx context.Context, m *letterMethod, l *Letter) error
 	}
 	_, err = b.change(ctx, Letter{ID: l.ID, Queue: l.Queue}, letterRecord{Letter: l})
 	if errors.Is(err, ErrUnavailable) {
-		err = b.aside(ctx, l, err)
+		b.aside(ctx, l, err)
 	}
 	free()
 	return err
 }
 
 // aside keeps a letter beside a store that did not take it because of why, if it
-// can. The index has it once the store tells that it is there.
-func (b *LetterBox) aside(ctx context.Context, l *Letter, why error) error {
+// can. The caller hears that it is lost all the same: what a failing disk says of
+// another file is not to be relied on. The index has the letter once the store tells
+// that it is there.
+func (b *LetterBox) aside(ctx context.Context, l *Letter, why error) {
 	v, err := b.rt.values()
 	if err != nil {
-		return why
+		return
 	}
 	log, ok := v.log.(*fileLog)
 	body, err := json.Marshal(letterRecord{Kind: recordLetter, Letter: l})
 	key := letterKey(l.Queue, l.ID)
-	if !ok || err != nil || log.aside(ctx, key, body) != nil {
-		return why
+	if ok && err == nil && log.aside(ctx, key, body) == nil {
+		b.doubt(l.ID, key, why)
 	}
-	b.doubt(l.ID, key, why)
-	return nil
 }
 
 // size is about how many bytes the record of l will have.
