@@ -167,6 +167,7 @@ func (b *LetterBox) awaitRun(ctx context.Context, r *replaying, key string, hear
 		t := time.NewTimer(rest)
 		select {
 		case <-heard:
+			heard = nil // it is closed: were it asked again, this would never rest
 		case <-t.C:
 		case <-ctx.Done():
 		}
@@ -266,7 +267,7 @@ func (n *NodeLetters) settle(ctx context.Context, queue, id string, replay int, 
 			r.At, r.JobID = old.At, old.JobID
 		}
 		over := slices.ContainsFunc(l.Replays, func(have LetterReplay) bool {
-			return have.At.Equal(r.At) && (have.Outcome == ReplaySucceeded || have.Outcome == ReplayFailed)
+			return have.JobID == r.JobID && have.At.Equal(r.At) && (have.Outcome == ReplaySucceeded || have.Outcome == ReplayFailed)
 		})
 		if over || l.State == LetterDiscarded || failed == nil && l.State == LetterReplayed {
 			return nil

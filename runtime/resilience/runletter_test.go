@@ -193,6 +193,27 @@ func TestRunSaysItTwice(t *testing.T) {
 	})
 }
 
+// TestReplaysOfOneMoment are two, however coarse the clock is.
+func TestReplaysOfOneMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rt, f := openRun(t, Options{})
+		id, letter := f.failedAt(t, "m1", "Go", errDown)
+		f.publish(t, letter, 0)
+		f.does = func(r RunReplay) (bool, error) { return true, f.node.Publish(t.Context(), letter, r.Replay) }
+		for range 2 {
+			apply(t, rt, "", ReplayOptions{}, ApplyOptions{})
+			synctest.Wait() // and no time passes
+		}
+		l, got := letterNow(t, rt, id)
+		if got != "dead failed failed" {
+			t.Fatalf("letter %s", got)
+		}
+		if a, b := l.Replays[0], l.Replays[1]; !a.At.Equal(b.At) || a.JobID == b.JobID {
+			t.Errorf("the replays are %+v and %+v", a, b)
+		}
+	})
+}
+
 // TestRunHearsOfItsLetter when somebody decides that it is not to be replayed.
 func TestRunHearsOfItsLetter(t *testing.T) {
 	for _, c := range []struct {
