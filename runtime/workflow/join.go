@@ -17,7 +17,7 @@ type join struct {
 	fired int
 	came  []int // by sender: messages of sets that have fired, or dropped
 	slots [][]*message
-	alarm time.Time // of the set that waits
+	alarm uint64 // of the set that waits: number of its first message
 }
 
 // newJoin returns the join as a state has it, without the messages that are pending.
@@ -70,22 +70,28 @@ func (j *join) ready(now time.Time) []*message {
 
 // due is when the set that waits goes on without the rest, zero for never.
 func (j *join) due() time.Time {
-	var first time.Time
-	if j.node.WaitTimeout <= 0 {
-		return first
+	if j.node.WaitTimeout > 0 {
+		if first := j.first(); first != nil {
+			return first.arrives().Add(j.node.WaitTimeout)
+		}
 	}
+	return time.Time{}
+}
+
+// waits reports whether the set that waits is the one whose first message is number seq.
+func (j *join) waits(seq uint64) bool {
+	first := j.first()
+	return first != nil && first.Seq == seq
+}
+
+// first is the message that came first of those that wait, nil if none does.
+func (j *join) first() (first *message) {
 	for _, list := range j.slots {
-		if len(list) == 0 {
-			continue
-		}
-		if at := list[0].arrives(); first.IsZero() || at.Before(first) {
-			first = at
+		if len(list) > 0 && (first == nil || byArrival(list[0], first) < 0) {
+			first = list[0]
 		}
 	}
-	if first.IsZero() {
-		return first
-	}
-	return first.Add(j.node.WaitTimeout)
+	return first
 }
 
 func (j *join) timedOut(now time.Time) bool {

@@ -111,7 +111,7 @@ func (r *run) park(inv *invocation) {
 	}
 	r.waiting = append(r.waiting, inv)
 	if limit := inv.node.SignalTimeout; limit > 0 {
-		heap.Push(&r.timers, timer{at: inv.since.Add(limit), inv: inv})
+		heap.Push(&r.timers, timer{at: inv.since.Add(limit), seq: inv.first().Seq, inv: inv})
 	}
 	r.match()
 }

@@ -1,15 +1,15 @@
 package workflow
 
 import (
-	"cmp"
 	"container/heap"
 	"time"
 )
 
-// timer is something that is due at a time: a message, or the end of a join's wait.
+// timer is something that is due at a time: a message, or the end of a wait of a join
+// or for a signal.
 type timer struct {
 	at  time.Time
-	seq uint64
+	seq uint64 // of the message that is due, or that waits
 	m   *message
 	j   *join
 	inv *invocation // that waits for a signal no longer than this
@@ -21,9 +21,18 @@ type timerHeap []timer
 // Len implements [heap.Interface].
 func (h timerHeap) Len() int { return len(h) }
 
-// Less implements [heap.Interface].
+// Less implements [heap.Interface]. At one time waits end first, then messages are
+// there, each in the order in which the messages were sent: whoever reads the run again
+// has the same order.
 func (h timerHeap) Less(i, k int) bool {
-	return cmp.Or(h[i].at.Compare(h[k].at), cmp.Compare(h[i].seq, h[k].seq)) < 0
+	a, b := &h[i], &h[k]
+	if at := a.at.Compare(b.at); at != 0 {
+		return at < 0
+	}
+	if (a.m == nil) != (b.m == nil) {
+		return a.m == nil
+	}
+	return a.seq < b.seq
 }
 
 // Swap implements [heap.Interface].
@@ -44,11 +53,11 @@ func (h *timerHeap) Pop() any {
 // schedule has a join looked at when its wait ends.
 func (r *run) schedule(j *join) {
 	due := j.due()
-	if due.IsZero() || due.Equal(j.alarm) {
+	if due.IsZero() || j.first().Seq == j.alarm {
 		return
 	}
-	j.alarm = due
-	heap.Push(&r.timers, timer{at: due, j: j})
+	j.alarm = j.first().Seq
+	heap.Push(&r.timers, timer{at: due, seq: j.alarm, j: j})
 }
 
 // due takes in what is due.
@@ -61,7 +70,7 @@ func (r *run) due(now time.Time) {
 		case t.inv != nil:
 			r.expire(t.inv)
 		default:
-			t.j.alarm = time.Time{}
+			t.j.alarm = 0
 			r.fire(t.j, t.at)
 		}
 	}
@@ -73,13 +82,13 @@ func (r *run) due(now time.Time) {
 func (r *run) forgetTimers() {
 	for len(r.timers) > 0 && r.timers[0].stale() {
 		if t := heap.Pop(&r.timers).(timer); t.j != nil {
-			t.j.alarm = time.Time{}
+			t.j.alarm = 0
 		}
 	}
 }
 
 func (t *timer) stale() bool {
-	return t.j != nil && !t.at.Equal(t.j.due()) || t.inv != nil && t.inv.given
+	return t.j != nil && !t.j.waits(t.seq) || t.inv != nil && t.inv.given
 }
 
 // dueWithin reports whether something is due within a time.
