@@ -244,3 +244,12 @@ func (e *journalError) Unwrap() []error { return []error{e.err, e.ours} }
 // Exclusive reports whether the process owns the directory: no other one writes to
 // the log, and whoever did before is gone.
 func (l *fileLog) Exclusive() bool { return l.owned }
+
+// Elsewhere returns the other process that owns the directory, as far as it tells, or
+// nil if none lives that does.
+func (l *fileLog) Elsewhere() *BusyError {
+	if l.owned {
+		return nil
+	}
+	return journal.Owner(l.disk)
+}

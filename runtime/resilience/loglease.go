@@ -147,6 +147,29 @@ func (l *logLeases) Release(ctx context.Context, lease Lease) error {
 	return l.wrap("release", lease.Name, err)
 }
 
+// Holder implements [Leases].
+func (l *logLeases) Holder(ctx context.Context, name string) (owner string, rest time.Duration, err error) {
+	if owned, ok := l.log.(interface{ Exclusive() bool }); ok && !owned.Exclusive() {
+		return "", 0, l.wrap("look at", name, ErrReadOnly)
+	}
+	if err := ctx.Err(); err != nil {
+		return "", 0, l.wrap("look at", name, err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return "", 0, l.wrap("look at", name, ErrClosed)
+	}
+	if h, ok := l.held[name]; ok {
+		rest = time.Until(h.until)
+		owner = h.Owner
+	}
+	if rest <= 0 {
+		return "", 0, nil
+	}
+	return owner, rest, nil
+}
+
 // change does what is to be done with a lease that is still what it was.
 func (l *logLeases) change(lease Lease, do func()) error {
 	l.mu.Lock()

@@ -60,6 +60,10 @@ type Queue interface {
 	// Claim takes an entry for the length of a lease. Without one it waits, and
 	// returns [ErrEmpty] after wait.
 	Claim(ctx context.Context, queue string, lease, wait time.Duration) (Claim, error)
+	// Entries yields what is in the queues whose names begin with prefix, also what is
+	// claimed, by when it is due. It is a look at one moment, which may lag, and changes
+	// nothing. After an error it ends.
+	Entries(ctx context.Context, prefix string) iter.Seq2[QueueEntry, error]
 }
 
 // Claim is an entry in the hands of one worker. Its methods return [ErrFenced]
@@ -79,6 +83,14 @@ type Entry struct {
 	Enqueued   time.Time // by the clock of the store
 }
 
+// QueueEntry is an entry as [Queue] lists it. Deliveries are those that there were.
+type QueueEntry struct {
+	Entry
+	Queue   string
+	Due     time.Time // from when it can be claimed; of one that is claimed, if the claim is not extended
+	Claimed bool      // somebody has it
+}
+
 // Leases grant names to one owner at a time. Implementations are safe for
 // concurrent use.
 type Leases interface {
@@ -90,6 +102,9 @@ type Leases interface {
 	Renew(ctx context.Context, l Lease, ttl time.Duration) error
 	// Release gives l back. [ErrFenced] as for Renew.
 	Release(ctx context.Context, l Lease) error
+	// Holder returns who has name, and for how long yet if he does not renew it; ""
+	// if nobody has. [ErrReadOnly]: only the process that owns the store can tell.
+	Holder(ctx context.Context, name string) (owner string, rest time.Duration, err error)
 }
 
 // Lease is a name that was granted. Its Epoch is larger than that of every lease

@@ -410,7 +410,10 @@ type queueWith struct {
 	resilience.Queue
 	put   func(c ctx, queue, id string, body []byte, delay time.Duration) error
 	claim func(c ctx, queue string, lease, wait time.Duration) (resilience.Claim, error)
+	list  func(c ctx, prefix string) entries
 }
+
+type entries = iter.Seq2[resilience.QueueEntry, error]
 
 func (q queueWith) Put(c ctx, queue, id string, body []byte, delay time.Duration) error {
 	if q.put != nil {
@@ -424,6 +427,13 @@ func (q queueWith) Claim(c ctx, queue string, lease, wait time.Duration) (resili
 		return q.claim(c, queue, lease, wait)
 	}
 	return q.Queue.Claim(c, queue, lease, wait)
+}
+
+func (q queueWith) Entries(c ctx, prefix string) entries {
+	if q.list != nil {
+		return q.list(c, prefix)
+	}
+	return q.Queue.Entries(c, prefix)
 }
 
 func (q queueWith) Close() error { return resilience.Stores{Queue: q.Queue}.Close() }
@@ -557,11 +567,96 @@ var brokenQueues = map[string]func(q resilience.Queue) queueWith{
 			return claimWith{entry: func(e resilience.Entry) resilience.Entry { e.Body = nil; return e }}
 		})
 	},
+	"entries by when they are due": func(q resilience.Queue) queueWith {
+		return queueWith{list: func(c ctx, prefix string) entries {
+			return func(yield func(resilience.QueueEntry, error) bool) {
+				var list []resilience.QueueEntry
+				for e, err := range q.Entries(c, prefix) {
+					if err != nil {
+						yield(e, err)
+						return
+					}
+					list = append(list, e)
+				}
+				slices.SortFunc(list, func(a, b resilience.QueueEntry) int { return strings.Compare(a.ID, b.ID) })
+				for _, e := range list {
+					if !yield(e, nil) {
+						return
+					}
+				}
+			}
+		}}
+	},
+	"entries by when they are due: without their bodies": func(q resilience.Queue) queueWith {
+		return listed(q, func(e *resilience.QueueEntry) bool { e.Body = nil; return true })
+	},
+	"entries that are claimed": func(q resilience.Queue) queueWith {
+		return listed(q, func(e *resilience.QueueEntry) bool { return !e.Claimed })
+	},
+	"entries that are claimed: not said": func(q resilience.Queue) queueWith {
+		return listed(q, func(e *resilience.QueueEntry) bool { e.Claimed = false; return true })
+	},
+	"entries that are claimed: for ever": func(q resilience.Queue) queueWith {
+		return listed(q, func(e *resilience.QueueEntry) bool { e.Claimed = e.Deliveries > 0; return true })
+	},
+	"entries that are claimed: not counted": func(q resilience.Queue) queueWith {
+		return listed(q, func(e *resilience.QueueEntry) bool { e.Deliveries = 0; return true })
+	},
+	"entries of a prefix": func(q resilience.Queue) queueWith {
+		return queueWith{list: func(c ctx, _ string) entries { return q.Entries(c, "") }}
+	},
+	"entries of a prefix: one queue only": func(q resilience.Queue) queueWith {
+		return queueWith{list: func(c ctx, prefix string) entries {
+			return listed(q, func(e *resilience.QueueEntry) bool { return e.Queue == prefix }).list(c, prefix)
+		}}
+	},
+	"entries change nothing": func(q resilience.Queue) queueWith {
+		return listed(q, func(e *resilience.QueueEntry) bool {
+			_ = q.Put(context.Background(), e.Queue, e.ID, e.Body, 0)
+			return true
+		})
+	},
+	"entries in part": func(q resilience.Queue) queueWith {
+		return queueWith{list: func(c ctx, prefix string) entries {
+			return func(yield func(resilience.QueueEntry, error) bool) {
+				for e, err := range q.Entries(c, prefix) {
+					if !yield(e, err) { // and takes what it did not get rid of
+						_, _ = q.Claim(c, e.Queue, time.Hour, 0)
+						return
+					}
+				}
+			}
+		}}
+	},
+	"entries that fail": func(q resilience.Queue) queueWith {
+		return queueWith{list: func(c ctx, prefix string) entries {
+			return func(yield func(resilience.QueueEntry, error) bool) {
+				for e, err := range q.Entries(c, prefix) {
+					if err != nil || !yield(e, err) {
+						return
+					}
+				}
+			}
+		}}
+	},
 	"claim order: no deliveries": func(q resilience.Queue) queueWith {
 		return claims(q, func(resilience.Claim) claimWith {
 			return claimWith{entry: func(e resilience.Entry) resilience.Entry { e.Deliveries = 1; return e }}
 		})
 	},
+}
+
+// listed changes what is listed; as reports whether it is shown at all.
+func listed(q resilience.Queue, as func(*resilience.QueueEntry) bool) queueWith {
+	return queueWith{list: func(c ctx, prefix string) entries {
+		return func(yield func(resilience.QueueEntry, error) bool) {
+			for e, err := range q.Entries(c, prefix) {
+				if (err != nil || as(&e)) && !yield(e, err) {
+					return
+				}
+			}
+		}
+	}}
 }
 
 // again hands out fresh entries before those that come again.
@@ -591,6 +686,7 @@ type leasesWith struct {
 	acquire func(c ctx, name, owner string, ttl time.Duration) (resilience.Lease, error)
 	renew   func(c ctx, l resilience.Lease, ttl time.Duration) error
 	release func(c ctx, l resilience.Lease) error
+	holder  func(c ctx, name string) (string, time.Duration, error)
 }
 
 func (l leasesWith) Acquire(c ctx, name, owner string, ttl time.Duration) (resilience.Lease, error) {
@@ -612,6 +708,13 @@ func (l leasesWith) Release(c ctx, lease resilience.Lease) error {
 		return l.release(c, lease)
 	}
 	return l.Leases.Release(c, lease)
+}
+
+func (l leasesWith) Holder(c ctx, name string) (string, time.Duration, error) {
+	if l.holder != nil {
+		return l.holder(c, name)
+	}
+	return l.Leases.Holder(c, name)
 }
 
 func (l leasesWith) Close() error { return resilience.Stores{Leases: l.Leases}.Close() }
@@ -641,6 +744,33 @@ var brokenLeases = map[string]func(l resilience.Leases) leasesWith{
 				err = resilience.ErrHeld
 			}
 			return lease, err
+		}}
+	},
+	"holder": func(l resilience.Leases) leasesWith {
+		return leasesWith{holder: func(c ctx, name string) (string, time.Duration, error) {
+			lease, err := l.Acquire(c, name, "who asks", time.Second)
+			var held *resilience.HeldError
+			if errors.As(err, &held) {
+				return held.Owner, held.For, nil
+			}
+			_ = lease // and keeps it
+			return "", 0, err
+		}}
+	},
+	"holder: the last one": func(l resilience.Leases) leasesWith {
+		last := map[string]string{}
+		return leasesWith{acquire: func(c ctx, name, owner string, ttl time.Duration) (resilience.Lease, error) {
+			last[name] = owner
+			return l.Acquire(c, name, owner, ttl)
+		}, holder: func(c ctx, name string) (string, time.Duration, error) {
+			_, rest, err := l.Holder(c, name)
+			return last[name], rest, err
+		}}
+	},
+	"holder: for ever": func(l resilience.Leases) leasesWith {
+		return leasesWith{holder: func(c ctx, name string) (string, time.Duration, error) {
+			owner, _, err := l.Holder(c, name)
+			return owner, time.Hour, err
 		}}
 	},
 	"renew": func(resilience.Leases) leasesWith {

@@ -35,6 +35,15 @@ func (s *stores) held(name, owner string) {
 	}
 }
 
+// isHolder says whether an owner has a name, for a time or a bit less.
+func (s *stores) isHolder(name, owner string, ttl time.Duration) {
+	s.Helper()
+	who, rest, err := s.Leases.Holder(s.ctx, name)
+	if err != nil || who != owner || rest > ttl || rest < ttl-s.engine.Lease/2 {
+		s.Errorf("Holder(%s) = %q for %v, %v, want %q for %v", name, who, rest, err, owner, ttl)
+	}
+}
+
 func (s *stores) isFenced(what string, err error) {
 	s.Helper()
 	if !errors.Is(err, resilience.ErrFenced) {
@@ -113,6 +122,24 @@ var leaseRules = []rule{
 		s.isFenced("Release of a lease that ended", s.Leases.Release(s.ctx, first))
 		s.held("a", "you")
 	}},
+	{name: "holder", test: func(s *stores) {
+		s.isHolder("a", "", 0)
+		l := s.acquire("a", "me", s.engine.Lease)
+		s.isHolder("a", "me", s.engine.Lease)
+		s.isHolder("b", "", 0)
+		if err := s.Leases.Renew(s.ctx, l, 10*s.engine.Lease); err != nil {
+			s.Errorf("Renew = %v", err)
+		}
+		s.isHolder("a", "me", 10*s.engine.Lease)
+		if err := s.Leases.Release(s.ctx, l); err != nil {
+			s.Errorf("Release = %v", err)
+		}
+		s.isHolder("a", "", 0)
+		s.acquire("a", "you", s.engine.Lease)
+		s.outlast(s.engine.Lease)
+		s.isHolder("a", "", 0)
+		s.acquire("a", "other", s.engine.Lease) // nor did asking take it
+	}},
 	{name: "8 clients are linearizable", test: eightOwners},
 	{name: "epoch grows over reopen", end: reopened, test: func(s *stores) { epochGrows(s, false) }},
 	{name: "epoch grows after unclean end", end: crashed, test: func(s *stores) { epochGrows(s, true) }},
@@ -123,6 +150,8 @@ var leaseRules = []rule{
 		isClosed(s, "Acquire", err)
 		isClosed(s, "Renew", s.Leases.Renew(s.ctx, l, s.engine.Lease))
 		isClosed(s, "Release", s.Leases.Release(s.ctx, l))
+		_, _, err = s.Leases.Holder(s.ctx, "a")
+		isClosed(s, "Holder", err)
 	}},
 }
 

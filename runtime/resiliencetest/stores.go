@@ -59,7 +59,7 @@ func Stores(t *testing.T, e Engine) {
 		{"log", func(s resilience.Stores) bool { return s.Log != nil }, slices.Concat(appendRules, scanRules, dropRules, keyRules, contextRules, endRules)},
 		{"cells", func(s resilience.Stores) bool { return s.Cells != nil }, cellRules},
 		{"leases", func(s resilience.Stores) bool { return s.Leases != nil }, leaseRules},
-		{"queue", func(s resilience.Stores) bool { return s.Queue != nil }, queueRules},
+		{"queue", func(s resilience.Stores) bool { return s.Queue != nil }, slices.Concat(queueRules, listRules)},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, r := range group.rules {

@@ -65,3 +65,14 @@ func owner(disk FS) error {
 	e.Orphan = e.PID > 0 && e.Host == host && !alive(e.PID)
 	return errors.Join(e, f.Close())
 }
+
+// Owner returns who has the directory, as far as the file LOCK tells: nil if nobody
+// ever had, or who had is a process of this machine that has ended. Of another machine
+// nothing is known but that.
+func Owner(disk FS) *BusyError {
+	var e *BusyError
+	if !errors.As(owner(disk), &e) || e.PID == 0 || e.Orphan {
+		return nil
+	}
+	return e
+}
