@@ -103,27 +103,21 @@ func invocationOf(ctx context.Context) *invocation {
 	return inv
 }
 
-// call calls the node, on a goroutine of its own: it may panic, end the goroutine,
-// or never return.
+// call calls the node, which may panic, end the goroutine, or never return.
 func (inv *invocation) call(ctx context.Context) {
-	defer func() { inv.land(recover()) }()
+	defer func() {
+		if !inv.returned {
+			inv.err = errGoexit
+			if v := recover(); v != nil {
+				inv.err = panicOf(v)
+			}
+		}
+		inv.took = time.Since(inv.begun)
+	}()
 	inv.Context = ctx
 	inv.begun = time.Now()
 	inv.value, inv.route, inv.err = inv.node.Call(inv, inv.args)
 	inv.returned = true
-}
-
-// land hands the invocation back to its run, after a panic with v, if that is not nil.
-func (inv *invocation) land(v any) {
-	if !inv.returned {
-		if v != nil {
-			inv.err = panicOf(v)
-		} else {
-			inv.err = errGoexit
-		}
-	}
-	inv.took = time.Since(inv.begun)
-	inv.r.landed <- inv
 }
 
 // panicOf returns a panic as an error. One that a goroutine of the runtime has

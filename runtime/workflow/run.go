@@ -20,8 +20,8 @@ import (
 // grace is how long nodes that run are waited for when their run stops.
 const grace = 10 * time.Second
 
-// run is a run in the hands of its owner. One goroutine drives it; nodes run on
-// others, and tell it what they came to.
+// run is a run in the hands of its owner. One goroutine at a time drives it, see
+// drive.go; nodes run on others.
 type run struct {
 	e       *engine
 	o       Options
@@ -45,6 +45,11 @@ type run struct {
 	flying  map[string]*invocation
 	landed  chan *invocation
 	wake    chan struct{} // something else happened
+
+	baton     chan struct{} // in it while nobody drives the run
+	back      chan handOver // to the keeper, with the baton
+	following bool          // the goroutine of a node drives the run
+	kept      *invocation   // that it calls next
 
 	mu     sync.Mutex
 	asked  []*ask // what nodes want of the run
@@ -93,6 +98,7 @@ func (e *engine) newRun(o Options) *run {
 		e: e, o: o, owner: e.owner, id: strings.ToLower(rand.Text()), token: rand.Text()[:16], s: newState(), linger: -1,
 		joins: map[string]*join{}, flying: map[string]*invocation{},
 		landed: make(chan *invocation, e.g.concurrency()), wake: make(chan struct{}, 1),
+		baton: make(chan struct{}, 1), back: make(chan handOver, 1),
 	}
 }
 
@@ -211,14 +217,9 @@ func (r *run) drive(ctx context.Context) error {
 	r.obey()
 	r.startChildren()
 	for {
-		if err := errors.Join(r.collect(), r.publish()); err != nil {
+		if err := r.round(); err != nil {
 			return err
 		}
-		if err := r.brokenBy(); err != nil {
-			return r.fail(err)
-		}
-		r.attend()
-		r.dispatch()
 		if len(r.flying) == 0 {
 			if rested, err := r.rest(); rested || err != nil {
 				return err
@@ -231,6 +232,22 @@ func (r *run) drive(ctx context.Context) error {
 			return r.fail(err)
 		}
 	}
+}
+
+// round looks at everything that may have happened, and begins what can run.
+func (r *run) round() error {
+	if err := r.collect(); err != nil {
+		return err
+	}
+	if err := r.publish(); err != nil {
+		return err
+	}
+	if err := r.brokenBy(); err != nil {
+		return r.fail(err)
+	}
+	r.attend()
+	r.dispatch()
+	return nil
 }
 
 // quiet ends what may still poke the run, and answers nodes that still ask.
@@ -258,13 +275,8 @@ func (r *run) poke() {
 // await waits until something happens, and takes in what a node came to.
 func (r *run) await() error {
 	r.setAlarm()
-	select {
-	case inv := <-r.landed:
-		return r.land(inv)
-	case <-r.wake:
-	case <-r.halt:
-		r.halt = nil
-		r.stopping = true
+	if err := r.wait(); err != nil {
+		return err
 	}
 	r.attend()
 	if r.nodes.Err() != nil && len(r.flying) > 0 {
@@ -294,6 +306,7 @@ func (r *run) stop(why error) {
 		r.why = why
 	}
 	r.stopNodes(why)
+	r.poke() // those that run are waited for
 }
 
 // lastWait waits for nodes that run when the run stops, and records what they come
@@ -585,7 +598,7 @@ func (r *run) launch(inv *invocation) {
 		return
 	}
 	inv.node.gauge.enter(inv)
-	go inv.call(r.nodes)
+	r.start(inv)
 }
 
 // land takes in what an invocation came to, and records it.
