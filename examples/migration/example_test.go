@@ -105,12 +105,10 @@ func Example_checkpointing() {
 	dir, remove := stored()
 	defer remove()
 	nodes := &Team{}
-	nodes.FailAnalyses.Store(3) // as many as there are attempts
 
 	rt := must(resilience.Open(resilience.Options{Dir: dir}))
-	research := must(NewResearchWorkflow(rt, nodes))
 	stopped, stop := context.WithCancel(ctx)
-	time.AfterFunc(time.Millisecond, stop) // the process is asked to end
+	research := must(NewResearchWorkflow(rt, &stopping{nodes, stop}))
 	_, _ = research.Run(stopped, Question{Text: "why"}, workflow.Options{ID: "invocation-2"})
 	if err := rt.Close(); err != nil {
 		panic(err)
@@ -118,15 +116,22 @@ func Example_checkpointing() {
 
 	rt = must(resilience.Open(resilience.Options{Dir: dir}))
 	defer rt.Close()
-	nodes.FailAnalyses.Store(0)
 	research = must(NewResearchWorkflow(rt, nodes))
 	result, err := research.Resume(ctx, "invocation-2")
-	if err != nil {
-		// It was not begun yet when it was stopped: run it.
-		result, err = research.Run(ctx, Question{Text: "why"}, workflow.Options{ID: "invocation-2"})
-	}
-	fmt.Println(result.Output.Text, err)
-	// Output: why, 2 facts <nil>
+	fmt.Println(result.Output.Text, err, "after plans:", nodes.Plans.Load())
+	// Output: why, 2 facts <nil> after plans: 1
+}
+
+// stopping are nodes whose process is asked to end while they analyse.
+type stopping struct {
+	*Team
+	stop func()
+}
+
+func (s *stopping) Analyse(ctx context.Context, _ Outline) (Analysis, error) {
+	s.stop()
+	<-ctx.Done()
+	return Analysis{}, ctx.Err()
 }
 
 // Feature 4, and step 5: health of components, with checks of your own.
