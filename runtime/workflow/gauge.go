@@ -18,17 +18,17 @@ type gauge struct {
 
 const gaugeWindow = 256
 
-// enter notes that a call begins.
+// enter notes that a call begins, and when.
 func (g *gauge) enter(inv *invocation) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	inv.entered, inv.place = time.Now(), len(g.out)
+	inv.begun, inv.place = time.Now(), len(g.out)
 	g.out = append(g.out, inv)
 }
 
-// leave notes that a call is over, or given up. Of one that is not out it notes
-// nothing.
-func (g *gauge) leave(inv *invocation) {
+// leave notes that a call is over, or given up, after so long. Of one that is not out
+// it notes nothing.
+func (g *gauge) leave(inv *invocation, took time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if inv.place >= len(g.out) || g.out[inv.place] != inv {
@@ -39,7 +39,7 @@ func (g *gauge) leave(inv *invocation) {
 	g.out[inv.place].place = inv.place
 	g.out[last] = nil
 	g.out = g.out[:last]
-	g.took[g.calls%gaugeWindow] = time.Since(inv.entered)
+	g.took[g.calls%gaugeWindow] = took
 	g.calls++
 }
 
@@ -63,7 +63,7 @@ func (g *gauge) percentiles(of ...float64) (list []time.Duration, n int) {
 // g.mu is held.
 func (g *gauge) oldest() (inv *invocation) {
 	for _, other := range g.out {
-		if inv == nil || other.entered.Before(inv.entered) {
+		if inv == nil || other.begun.Before(inv.begun) {
 			inv = other
 		}
 	}

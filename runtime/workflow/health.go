@@ -47,15 +47,15 @@ func (g *gauge) stuck(node string, now time.Time) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	inv := g.oldest()
-	if inv == nil || inv.r.o.NoHealth || now.Sub(inv.entered) < stuckLeast {
+	if inv == nil || inv.r.o.NoHealth || now.Sub(inv.begun) < stuckLeast {
 		return nil
 	}
 	p, n := g.percentiles(0.99)
-	if n < stuckSamples || now.Sub(inv.entered) < stuckTimes*p[0] {
+	if n < stuckSamples || now.Sub(inv.begun) < stuckTimes*p[0] {
 		return nil
 	}
 	return fmt.Errorf("no progress: %s of run %s has run for %v, and 99 %% of the last %d took %v at most",
-		node, inv.r.id, now.Sub(inv.entered).Round(time.Second), n, p[0])
+		node, inv.r.id, now.Sub(inv.begun).Round(time.Second), n, p[0])
 }
 
 // claiming is how the queues of a workflow answer its workers in this process.

@@ -84,7 +84,7 @@ func (r *run) answer() {
 	r.mu.Unlock()
 	for _, a := range asked {
 		err := errOver
-		if r.flying[a.inv.id] == a.inv {
+		if r.flies(a.inv) {
 			err = a.do()
 		}
 		a.done <- err

@@ -25,7 +25,7 @@ type invocation struct {
 	msgs   []*message // by slot where the node is a join; nil where it goes on without one
 	one    [1]*message
 	args   Args
-	arg    [2]Value
+	arg    [1]Value
 	joined bool // of a join: it consumes all of msgs
 	// again: it was a letter before.
 	again bool
@@ -38,8 +38,8 @@ type invocation struct {
 	since   time.Time // when the last of its messages came
 	replay  int       // number of the replay of its letter; 0 is none
 	epoch   uint64
-	entered time.Time // for the gauge of its node: when it was called
-	place   int       // and where it is there
+	place   int // where it is in the gauge of its node
+	seat    int // and among those of its run that fly
 	// memory is that of the node as it was when the call began. It is not changed.
 	memory map[string]string
 
@@ -49,7 +49,7 @@ type invocation struct {
 	err      error
 	returned bool
 	taken    resilience.Taken
-	begun    time.Time
+	begun    time.Time // set before it
 	took     time.Duration
 
 	// Of the run's goroutine.
@@ -115,7 +115,6 @@ func (inv *invocation) call(ctx context.Context) {
 		inv.took = time.Since(inv.begun)
 	}()
 	inv.Context = ctx
-	inv.begun = time.Now()
 	inv.value, inv.route, inv.err = inv.node.Call(inv, inv.args)
 	inv.returned = true
 }
@@ -174,9 +173,9 @@ func (inv *invocation) depth() int {
 	return depth + 1
 }
 
-// close ends what the node may tell, and returns what it told.
-func (inv *invocation) close() (cost float64, set map[string]string, forgot []string) {
-	inv.node.gauge.leave(inv)
+// close ends what the node may tell, after a call of so long, and returns what it told.
+func (inv *invocation) close(took time.Duration) (cost float64, set map[string]string, forgot []string) {
+	inv.node.gauge.leave(inv, took)
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	inv.over = true

@@ -113,7 +113,7 @@ func (s *state) settles(step *stepRecord, again *held) {
 // hasAgain reports whether an invocation that was a letter is queued or runs.
 func (r *run) hasAgain(id string) bool {
 	is := func(inv *invocation) bool { return inv != nil && inv.id == id }
-	return r.flying[id] != nil || r.children[id] != nil ||
+	return slices.ContainsFunc(r.flying, is) || r.children[id] != nil ||
 		slices.ContainsFunc(r.ready[r.head:], is) || slices.ContainsFunc(r.waiting, is)
 }
 

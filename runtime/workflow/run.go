@@ -41,8 +41,8 @@ type run struct {
 	head    int           // of ready
 	joins   map[string]*join
 	timers  timerHeap
-	dropped []string // came too late, and no record says so yet
-	flying  map[string]*invocation
+	dropped []string      // came too late, and no record says so yet
+	flying  []*invocation // each knows its place
 	landed  chan *invocation
 	wake    chan struct{} // something else happened
 
@@ -96,7 +96,7 @@ type ask struct {
 func (e *engine) newRun(o Options) *run {
 	return &run{
 		e: e, o: o, owner: e.owner, id: strings.ToLower(rand.Text()), token: rand.Text()[:16], s: newState(), linger: -1,
-		joins: map[string]*join{}, flying: map[string]*invocation{},
+		joins:  map[string]*join{},
 		landed: make(chan *invocation, e.g.concurrency()), wake: make(chan struct{}, 1),
 		baton: make(chan struct{}, 1), back: make(chan handOver, 1),
 	}
@@ -340,9 +340,8 @@ func (r *run) discard() {
 	for len(r.flying) > 0 {
 		select {
 		case inv := <-r.landed:
-			if r.flying[inv.id] == inv {
-				delete(r.flying, inv.id)
-				inv.close()
+			if r.grounded(inv) {
+				inv.close(inv.took)
 			}
 		case <-timer.C:
 			r.abandon()
@@ -353,13 +352,32 @@ func (r *run) discard() {
 // abandon leaves the nodes behind that did not return. What they come to is lost:
 // they run again when the run is resumed.
 func (r *run) abandon() {
-	for _, id := range slices.Sorted(maps.Keys(r.flying)) {
-		inv := r.flying[id]
-		inv.close()
+	for _, inv := range slices.SortedFunc(slices.Values(r.flying), byID) {
+		inv.close(time.Since(inv.begun))
 		r.undone++
 		r.tellOf(inv, resilience.Event{Kind: resilience.MessageNoted, Reason: "abandoned"})
 	}
-	clear(r.flying) // no other one follows them: landed has room for all
+	r.flying = nil // no other one follows them: landed has room for all
+}
+
+func byID(a, b *invocation) int { return strings.Compare(a.id, b.id) }
+
+// flies reports whether what an invocation comes to is waited for.
+func (r *run) flies(inv *invocation) bool {
+	return inv.seat < len(r.flying) && r.flying[inv.seat] == inv
+}
+
+// grounded takes an invocation away from those that fly, if it is one of them.
+func (r *run) grounded(inv *invocation) bool {
+	if !r.flies(inv) {
+		return false
+	}
+	last := len(r.flying) - 1
+	r.flying[inv.seat] = r.flying[last]
+	r.flying[inv.seat].seat = inv.seat
+	r.flying[last] = nil
+	r.flying = r.flying[:last]
+	return true
 }
 
 // rest decides what becomes of a run when none of its nodes runs: it goes on, waits
@@ -583,7 +601,8 @@ func (r *run) atOnce() int {
 
 // launch begins an invocation.
 func (r *run) launch(inv *invocation) {
-	r.flying[inv.id] = inv
+	inv.seat = len(r.flying)
+	r.flying = append(r.flying, inv)
 	if r.poisoned || r.s.isPoisoned() {
 		inv.wrong, r.poisoned = errPoison, false
 	}
@@ -603,12 +622,11 @@ func (r *run) launch(inv *invocation) {
 
 // land takes in what an invocation came to, and records it.
 func (r *run) land(inv *invocation) error {
-	if r.flying[inv.id] != inv {
+	if !r.grounded(inv) {
 		return nil
 	}
-	delete(r.flying, inv.id)
 	if inv.err != nil && inv.wrong == nil && r.nodes.Err() != nil {
-		inv.close() // its run stops: it is not done
+		inv.close(inv.took) // its run stops: it is not done
 		r.undone++
 		return nil
 	}

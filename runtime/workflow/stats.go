@@ -44,7 +44,7 @@ func (g *gauge) stats(node string, now time.Time) NodeStats {
 	p, _ := g.percentiles(0.5, 0.99)
 	s := NodeStats{Node: node, Calls: g.calls, Running: len(g.out), P50: p[0], P99: p[1]}
 	if inv := g.oldest(); inv != nil {
-		s.Oldest = now.Sub(inv.entered)
+		s.Oldest = now.Sub(inv.begun)
 	}
 	return s
 }

@@ -71,7 +71,7 @@ func (r *run) stepRecord(inv *invocation) *record {
 		},
 		Again: inv.again, Signal: inv.signal, Sends: r.step.Sends[:0],
 	}
-	r.step.Cost, r.step.Memory, r.step.Forgot = inv.close()
+	r.step.Cost, r.step.Memory, r.step.Forgot = inv.close(inv.took)
 	if inv.joined {
 		r.step.Join = true
 		for _, m := range inv.msgs {
