@@ -47,7 +47,8 @@ type state struct {
 	Saved  map[string]Value             `json:"saved,omitempty"`  // by invocation
 
 	Steps    []Step         `json:"steps,omitempty"` // the last ones
-	Count    int            `json:"count"`           // of all steps
+	room     []Step         // where they are, once there were many
+	Count    int            `json:"count"` // of all steps
 	Failures map[string]int `json:"failures,omitempty"`
 	Cost     float64        `json:"cost,omitempty"`
 	Busy     time.Duration  `json:"busy,omitempty"`
@@ -303,9 +304,23 @@ func (s *state) count(step *Step) {
 		s.Failures[step.Node]++
 	}
 	if len(s.Steps) == maxSteps {
-		s.Steps = slices.Delete(s.Steps, 0, maxSteps/4)
+		s.forgetSteps()
 	}
 	s.Steps = append(s.Steps, *step)
+}
+
+// forgetSteps forgets the oldest quarter of the steps. They stay where they are, in
+// room for twice as many, until that is used up: moved each time, each of them would
+// be so three times.
+func (s *state) forgetSteps() {
+	s.Steps = s.Steps[maxSteps/4:]
+	if cap(s.Steps) >= maxSteps {
+		return
+	}
+	if s.room == nil {
+		s.room = make([]Step, 2*maxSteps)
+	}
+	s.Steps = s.room[:copy(s.room, s.Steps)]
 }
 
 func (s *state) save(r *saveRecord) error {

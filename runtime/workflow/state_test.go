@@ -3,6 +3,7 @@ package workflow
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 )
@@ -100,6 +101,26 @@ func TestRecordThatDoesNotBelongIsRefused(t *testing.T) {
 	for _, text := range []string{``, `{}`, `{"v":2,"k":"own","own":{}}`, `{"v":1,"k":"step"}`, `{"v":1,"k":"dance"}`} {
 		if _, err := decodeRecord([]byte(text)); err == nil {
 			t.Errorf("%s: accepted", text)
+		}
+	}
+}
+
+// TestStateForgetsOldSteps holds what a state remembers of its steps against the
+// obvious way to forget them, from states of all lengths that a snapshot may have.
+func TestStateForgetsOldSteps(t *testing.T) {
+	for _, had := range []int{0, 1, maxSteps - 1, maxSteps} {
+		s := newState()
+		s.Steps = make([]Step, had)
+		want := slices.Clone(s.Steps)
+		for i := range 5 * maxSteps {
+			if len(want) == maxSteps {
+				want = slices.Delete(want, 0, maxSteps/4)
+			}
+			step := Step{Node: "A", Attempts: i}
+			want = append(want, step)
+			if s.count(&step); !slices.Equal(s.Steps, want) {
+				t.Fatalf("after %d steps behind %d: %d are remembered, want %d", i, had, len(s.Steps), len(want))
+			}
 		}
 	}
 }
