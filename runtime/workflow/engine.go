@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,6 +22,7 @@ type engine struct {
 	name  string // in events and switches
 	owner string // of its runs, for people
 	shape *GraphInfo
+	text  []byte // shape as JSON
 	nodes map[string]*node
 
 	inMemory sync.Map // runs in memory that go on now, by id
@@ -64,6 +66,10 @@ func newEngine(rt *resilience.Runtime, g *Graph) (*engine, error) {
 		e.nodes[n.Name] = n
 	}
 	if err := e.check(); err != nil {
+		return e, err
+	}
+	var err error
+	if e.text, err = json.Marshal(e.shape); err != nil {
 		return e, err
 	}
 	for i := range g.Nodes {

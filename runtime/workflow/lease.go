@@ -84,6 +84,7 @@ type pulse struct {
 	beats  []func(context.Context) error
 	alive  atomic.Int64 // when all of them last succeeded, as nanoseconds since begun
 	begun  time.Time
+	first  *time.Timer // of the first beat; there is no goroutine before: most runs are shorter
 	ended  chan struct{}
 	cancel context.CancelFunc
 }
@@ -94,17 +95,13 @@ type pulse struct {
 func beat(lease time.Duration, lost func(error), beats ...func(context.Context) error) *pulse {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &pulse{lease: lease, beats: beats, begun: time.Now(), ended: make(chan struct{}), cancel: cancel}
-	go p.run(ctx, lost)
+	p.first = time.AfterFunc(lease/3, func() { p.run(ctx, lost) })
 	return p
 }
 
 func (p *pulse) run(ctx context.Context, lost func(error)) {
 	defer close(p.ended)
-	for {
-		sleep(ctx, p.lease/3)
-		if ctx.Err() != nil {
-			return
-		}
+	for ; ctx.Err() == nil; sleep(ctx, p.lease/3) {
 		asked := time.Since(p.begun) // a lease counts from when it was asked for
 		err := p.all(ctx)
 		switch {
@@ -138,5 +135,7 @@ func (p *pulse) late() bool {
 // stop ends the beats and waits for the one that is out.
 func (p *pulse) stop() {
 	p.cancel()
-	<-p.ended
+	if !p.first.Stop() {
+		<-p.ended
+	}
 }

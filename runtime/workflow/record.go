@@ -70,6 +70,8 @@ type startRecord struct {
 	// Fork is the run that this one goes on from, and State how that stood.
 	Fork  *ForkInfo `json:"fork,omitempty"`
 	State *state    `json:"state,omitempty"`
+
+	graphText []byte // Graph as JSON, where it is known
 }
 
 // ForkInfo says where a forked run comes from.

@@ -106,6 +106,7 @@ func (e *engine) newRun(o Options) *run {
 func (r *run) begin(ctx context.Context, start *startRecord) error {
 	rec := r.record(kindStart)
 	start.ID, start.Owner, start.Graph = r.id, r.owner, r.e.shape
+	start.graphText = r.e.text
 	rec.Start = start
 	r.caller = ctx
 	live.add(r)
