@@ -56,11 +56,12 @@ type Journal struct {
 // segmaker is what makes segments ahead.
 type segmaker struct {
 	spare   *segment
-	making  bool  // somebody makes one
-	stopped bool  // nobody does any more
-	failed  error // why the last one could not be made
-	reserve bool  // RESERVE is there
-	hurry   bool  // one was wanted before it was made
+	making  bool        // somebody makes one
+	stopped bool        // nobody does any more
+	failed  error       // why the last one could not be made
+	reserve bool        // RESERVE is there
+	hurry   bool        // one was wanted before it was made
+	awaited atomic.Bool // somebody waits for the one that is being made
 	want    chan struct{}
 }
 
@@ -233,6 +234,7 @@ func (j *Journal) Close() error {
 	j.inTurn(func() { err = j.finish() })
 	j.compacting.Unlock() // the compactor may want it before it ends
 	close(j.stop)
+	j.awaited.Store(true)
 	j.workers.Wait()
 	j.beside.mu.Lock()
 	err = errors.Join(err, j.closeAside(), j.letGo())

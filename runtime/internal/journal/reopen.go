@@ -19,7 +19,7 @@ func (j *Journal) Reopen() error {
 func (j *Journal) reopen() error {
 	j.mu.Lock()
 	for j.making {
-		j.ready.Wait()
+		j.await()
 	}
 	closed, broken := j.closed, j.broken
 	old, spare := j.x, j.spare

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync/atomic"
+	"time"
 )
 
 // segment is a file with batches.
@@ -116,7 +117,7 @@ func (j *Journal) makeSegment(number uint64, size int64) (*segment, error) {
 	putSegmentHead(head[:], j.id, number, made)
 	_, err = f.WriteAt(head[:], 0)
 	if err == nil && !j.o.Growing {
-		err = zero(f, segmentHead, size)
+		err = j.fillAhead(f, size)
 	}
 	if err == nil {
 		err = f.Sync()
@@ -134,6 +135,35 @@ func (j *Journal) makeSegment(number uint64, size int64) (*segment, error) {
 	seg.refs.Store(1)
 	seg.checked.Store(true)
 	return seg, nil
+}
+
+const (
+	fillStep  = 256 << 10 // bytes
+	fillFlush = 4 * fillStep
+	fillPause = 200 * time.Microsecond
+)
+
+// fillAhead writes zeros behind the header, to the end. Appends go on meanwhile and
+// share the disk with it, so it flushes a little at a time, lest their flushes wait
+// for all of it; and it pauses, so that the processor which its writes hold runs
+// those whom a flush woke. Where somebody waits for the segment it does neither.
+func (j *Journal) fillAhead(f File, size int64) error {
+	for off := int64(segmentHead); off < size; {
+		end := min(off&^(fillStep-1)+fillStep, size)
+		if err := zero(f, off, end); err != nil {
+			return err
+		}
+		if off = end; off == size || j.o.Serial || j.awaited.Load() {
+			continue
+		}
+		if off%fillFlush == 0 {
+			if err := f.Sync(); err != nil {
+				return err
+			}
+		}
+		time.Sleep(fillPause)
+	}
+	return nil
 }
 
 // makeReserve makes RESERVE, if it is not there.

@@ -233,7 +233,7 @@ func (j *Journal) obtain() error {
 	for asked := false; j.spare == nil; {
 		switch {
 		case j.making:
-			j.ready.Wait()
+			j.await()
 		case asked || j.stopped:
 			return j.failed
 		default:
@@ -242,6 +242,13 @@ func (j *Journal) obtain() error {
 		}
 	}
 	return nil
+}
+
+// await waits until something of what makes segments changed. The caller has the
+// lock, which is free meanwhile.
+func (j *Journal) await() {
+	j.awaited.Store(true)
+	j.ready.Wait()
 }
 
 // ask has a spare made.
@@ -302,6 +309,7 @@ func (j *Journal) makeSpare() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.spare, j.failed, j.reserve, j.making = seg, err, reserve, false
+	j.awaited.Store(false)
 	j.ready.Broadcast()
 }
 
@@ -340,7 +348,7 @@ func (j *Journal) intoReserve(why error) error {
 	}
 	j.mu.Lock()
 	for j.making {
-		j.ready.Wait()
+		j.await()
 	}
 	if j.spare != nil { // there is room again
 		j.begin(j.spare)
