@@ -141,7 +141,9 @@ func TestRunIsShownAndNotObeyed(t *testing.T) {
 		Pending: []workflow.PendingMessage{{ID: nasty, From: nasty, To: nasty, Waiting: nasty}},
 		Joins:   []workflow.WaitingJoin{{Node: nasty, Missing: []string{nasty}}},
 		Letters: []string{nasty},
+		Unread:  []workflow.UnreadEntry{{ID: nasty, Why: nasty, Body: []byte("no entry " + nasty)}},
 	}
+	require.Contains(t, printed(t, d), "no entry ")
 	c := runGraph(d, began)
 	picture := drawn(t, c)
 	wellFormed(t, string(picture))

@@ -150,7 +150,8 @@ const (
 	// MessageNoted: something happened to the message Value of the run Key on its way
 	// to the node Name. Reason is "scheduled" (for Delay from now), "dropped",
 	// "abandoned" or "not saved"; of what came by the run's inbox, for the workflow Name,
-	// it is "signal", "cancel", "replay", "discard" or "child".
+	// it is "signal", "cancel", "replay", "discard" or "child", and "unread", with Err, of
+	// what could not be read and was put aside.
 	// Of a schedule, Name is the workflow, Key the schedule and Value how many ticks
 	// started no run: those that were "missed", or "overlaps" with the run of one before;
 	// or one could not be started yet ("failed", with Err). "not dropped": runs that

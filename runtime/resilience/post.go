@@ -90,13 +90,10 @@ func posted(ctx context.Context, log Log, key, id string) (last Version, known b
 		var head struct {
 			ID string `json:"id"`
 		}
-		if err == nil {
-			err = json.Unmarshal(r.Body, &head)
-		}
 		if err != nil {
 			return 0, false, fmt.Errorf("post to %s: %w", key, err)
 		}
-		if head.ID == id {
+		if err := json.Unmarshal(r.Body, &head); err == nil && head.ID == id { // what cannot be read is another one
 			return r.Version, true, nil
 		}
 		last = r.Version

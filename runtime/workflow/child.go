@@ -235,7 +235,7 @@ func (r *run) report(ctx context.Context, status Status, why string, parent *run
 	if parent != nil && !ok { // a child in memory
 		_ = json.Unmarshal([]byte(r.o.parent), &ref)
 	}
-	e := inboxEntry{ID: "child/" + r.id, Kind: inboxChild, Message: ref.Message}
+	e := inboxEntry{ID: childEntry + r.id, Kind: inboxChild, Message: ref.Message}
 	switch status {
 	case Completed, CompletedWithDeadLetters:
 		var err error

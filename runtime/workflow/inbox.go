@@ -28,6 +28,8 @@ type inboxEntry struct {
 	By      string          `json:"by,omitempty"`
 	Why     string          `json:"why,omitempty"`
 	At      time.Time       `json:"at"`
+	Body    []byte          `json:"body,omitempty"` // of one that could not be read: as it came
+	Size    int             `json:"size,omitempty"` // of that, in bytes
 }
 
 // Kinds of entries.
@@ -37,17 +39,22 @@ const (
 	inboxReplay  = "replay"  // a letter is to run again
 	inboxDiscard = "discard" // a letter is not to run again
 	inboxChild   = "child"   // a child has ended
+	inboxUnread  = "unread"  // what could not be read; nobody writes that, but in a record it is one
 )
 
 // cancelEntry is the id of the entry that has a run end: twice is once.
 const cancelEntry = "cancel"
+
+// childEntry is what the id of an entry that says how a child ended begins with.
+const childEntry = "child/"
 
 // mailbox is the part of a state that entries of the inbox change.
 type mailbox struct {
 	CancelledBy string `json:"cancelledBy,omitempty"` // who wants the run to end
 	// Heard are the ids of the entries that were taken: what comes once more is one that
 	// somebody sent again.
-	Heard   map[string]bool         `json:"heard,omitempty"`
+	Heard   heardIDs                `json:"heard,omitempty"`
+	Unread  []UnreadEntry           `json:"unread,omitempty"`  // that were put aside
 	Signals []signal                `json:"signals,omitempty"` // that no node has taken, in order of arrival
 	Results map[string]*childResult `json:"results,omitempty"` // of children, by invocation, until their step
 	// Discarded are letters that are not to run again; somebody may change his mind.
@@ -67,13 +74,14 @@ type signal struct {
 
 // take applies an entry that was taken at a time.
 func (s *state) take(e *inboxEntry, at time.Time) {
-	if s.Heard[e.ID] {
+	if e.Kind == inboxUnread {
+		s.putAside(e, at)
 		return
 	}
-	if s.Heard == nil {
-		s.Heard = map[string]bool{}
+	if s.heard(e.ID) {
+		return
 	}
-	s.Heard[e.ID] = true
+	s.hears(e.ID, at)
 	switch e.Kind {
 	case inboxCancel:
 		s.cancel(e)
@@ -115,21 +123,17 @@ type inbox struct {
 func (r *run) inbox() inbox { return inbox{r.log.log, r.e.g.inboxKey(r.id)} }
 
 // since returns the next entries after a version, and the version of the last one; 0
-// if there is none.
+// if there is none. What cannot be read is among them, as one that is put aside.
 func (b inbox) since(ctx context.Context, after resilience.Version) (list []inboxEntry, last resilience.Version, more bool, err error) {
 	size := 0
 	for rec, err := range b.log.Scan(ctx, b.key, after) {
-		var e inboxEntry
-		if err == nil {
-			err = json.Unmarshal(rec.Body, &e)
-		}
 		if err != nil {
 			return nil, 0, false, fmt.Errorf("%s: %w", b.key, err)
 		}
 		if size += len(rec.Body); size > maxTaken && last > 0 {
 			return list, last, true, nil
 		}
-		list, last = append(list, e), rec.Version
+		list, last = append(list, readEntry(rec)), rec.Version
 	}
 	return list, last, false, nil
 }
@@ -212,7 +216,7 @@ func (r *run) unheard() (list []inboxEntry, at resilience.Version, more bool, er
 	seen := map[string]bool{}
 	fresh := list[:0]
 	for _, e := range list {
-		if !r.s.Heard[e.ID] && !seen[e.ID] {
+		if !r.s.heard(e.ID) && !seen[e.ID] {
 			seen[e.ID] = true
 			fresh = append(fresh, e)
 		}
@@ -235,7 +239,7 @@ func (r *run) clearInbox(at resilience.Version) {
 func (r *run) heed(list []inboxEntry) {
 	for i := range list {
 		e := &list[i]
-		r.tell(resilience.Event{Kind: resilience.MessageNoted, Value: e.Message, Reason: e.Kind, By: e.By})
+		r.tellEntry(e)
 		if h := r.s.Again[e.Message]; e.Kind == inboxReplay && h != nil && !r.hasAgain(e.Message) {
 			r.queueAgain(e.Message, h)
 		}
@@ -274,7 +278,7 @@ func (r *run) hasNews(ctx context.Context) bool {
 // matters reports whether an entry would change anything.
 func (s *state) matters(e *inboxEntry) bool {
 	switch {
-	case s.Heard[e.ID]:
+	case s.heard(e.ID):
 		return false
 	case s.Status.Ended():
 		return e.Kind == inboxReplay && s.mayReopen()

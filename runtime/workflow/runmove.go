@@ -26,7 +26,7 @@ func (rs *Runs) Signal(ctx context.Context, workflow, id, name string, value jso
 	}
 	e := inboxEntry{ID: "signal/" + cmp.Or(o.ID, strings.ToLower(rand.Text())), Kind: inboxSignal, Name: name, Value: Raw(value), By: o.By}
 	switch {
-	case s.Heard[e.ID]:
+	case s.heard(e.ID):
 		return nil
 	case s.Status.Ended():
 		return fmt.Errorf("%w: run %s is %s", ErrRunOver, id, s.Status)

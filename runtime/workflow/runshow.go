@@ -19,7 +19,7 @@ func (rs *Runs) Show(ctx context.Context, workflow, id string) (RunDetail, error
 	now := rs.rt.Now()
 	d := RunDetail{
 		RunSummary: s.summary(now), Graph: s.Graph.view(), Input: s.Input.raw, Output: s.output(), Err: s.Err,
-		Steps: []RunStep{}, Pending: s.pendingView(), Joins: s.joinView(), Letters: s.letterIDs(),
+		Steps: []RunStep{}, Pending: s.pendingView(), Joins: s.joinView(), Letters: s.letterIDs(), Unread: s.Unread,
 		Version: uint64(s.version), Epoch: uint64(s.Epoch),
 	}
 	return d, d.history(ctx, l)

@@ -46,6 +46,7 @@ type RunDetail struct {
 	Pending []PendingMessage `json:"pending,omitempty"` // by when they are due
 	Joins   []WaitingJoin    `json:"joins,omitempty"`   // that have some of their inputs and wait for others
 	Letters []string         `json:"letters,omitempty"` // ids of its dead letters that stand open
+	Unread  []UnreadEntry    `json:"unread,omitempty"`  // what came into its inbox and could not be read
 	Version uint64           `json:"version"`           // of its last record
 	Epoch   uint64           `json:"epoch"`             // version of the record by which Owner took it
 	Resumes int              `json:"resumes,omitempty"` // times that another owner took it

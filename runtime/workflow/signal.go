@@ -16,7 +16,8 @@ import (
 // default.
 type SignalOptions struct {
 	// ID is that of the signal: the same one again, also from another process or after
-	// a crash, is the same signal. "" gets a new one.
+	// a crash, is the same signal. "" gets a new one. A run knows the ids of a day, and
+	// at least the last 10,000, however old they are.
 	ID string
 	By string // for people
 }
@@ -210,7 +211,7 @@ func (e *engine) attendTo(ctx context.Context, id, entryID string, patient bool)
 		switch {
 		case err != nil:
 			return err
-		case s.Heard[entryID]:
+		case s.heard(entryID):
 			return nil
 		case s.Queue != "":
 			return e.rouse(ctx, id)

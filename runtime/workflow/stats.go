@@ -13,6 +13,7 @@ type Stats struct {
 	Workflow string           `json:"workflow"` // full name
 	Running  int64            `json:"running"`  // runs that go on here now
 	Ended    map[Status]int64 `json:"ended"`    // runs that ended here, or parked, by how
+	Unread   int64            `json:"unread"`   // entries of inboxes that could not be read and were put aside
 	Nodes    []NodeStats      `json:"nodes"`    // in the order of the graph
 }
 
@@ -30,7 +31,7 @@ type NodeStats struct {
 func (e *Engine[In, Out]) Stats() Stats { return e.e.stats(time.Now()) }
 
 func (e *engine) stats(now time.Time) Stats {
-	s := Stats{Workflow: e.g.storeName(), Running: e.counts.running.Load(), Ended: e.counts.ended()}
+	s := Stats{Workflow: e.g.storeName(), Running: e.counts.running.Load(), Ended: e.counts.ended(), Unread: e.counts.unread.Load()}
 	for i := range e.g.Nodes {
 		n := e.nodes[e.g.Nodes[i].Name]
 		s.Nodes = append(s.Nodes, n.gauge.stats(n.Name, now))
@@ -52,6 +53,7 @@ func (g *gauge) stats(node string, now time.Time) NodeStats {
 // runCounts counts the runs of an engine.
 type runCounts struct {
 	running atomic.Int64
+	unread  atomic.Int64
 	mu      sync.Mutex
 	ends    map[Status]int64
 }
