@@ -63,14 +63,21 @@ func (r *runs) told(ref ops.RunRef, format string, args ...any) error {
 	return nil
 }
 
-const runsLsHelp = `A run that still waits in its queue for a first worker is listed once one takes it.
-The page that follows is printed with --cursor. A status is one of pending, running,
-waiting, parked, completed, completed_with_dead_letters, failed, cancelled and
-limit_exceeded.
+const runsLsHelp = `The page that follows is printed with --cursor. A status is one of
+
+  pending      it waits for a first worker
+  running      somebody has it
+  waiting      for what the last column says
+  interrupted  it could go on, and nobody has it: who had it stopped, or was killed
+  refused      its graph has changed, and who tried could not go on with it
+  parked       dead letters stand between it and its output
+
+or completed, completed_with_dead_letters, failed, cancelled and limit_exceeded. Of a
+directory that a process has open, a run is running which that process had last.
 `
 
 var statuses = []string{
-	string(workflow.Pending), string(workflow.Running), string(workflow.Waiting), string(workflow.Parked), string(workflow.Completed),
+	string(workflow.Pending), string(workflow.Running), string(workflow.Waiting), string(workflow.Interrupted), string(workflow.Refused), string(workflow.Parked), string(workflow.Completed),
 	string(workflow.CompletedWithDeadLetters), string(workflow.Failed), string(workflow.Cancelled), string(workflow.LimitExceeded),
 }
 

@@ -100,10 +100,19 @@ func (t *runSteps) sent(i int) {
 		case m.To == "end":
 			to = t.add(vertex{name: "end", kind: kindEnd})
 		case !taken:
-			to = t.add(vertex{name: m.To, mark: markNone, notes: []string{"dropped: it came too late"}})
+			to = t.add(vertex{name: m.To, mark: markNone, notes: []string{untaken(t.detail.Status)}})
 		}
 		t.arrows = append(t.arrows, arrow{from: i, to: to})
 	}
+}
+
+// untaken says why nothing took a message, and nothing will.
+func untaken(run workflow.Status) string {
+	switch run {
+	case workflow.Failed, workflow.Cancelled, workflow.LimitExceeded:
+		return "not done: the run ended"
+	}
+	return "dropped: it came too late"
 }
 
 func waitingJoin(d *workflow.RunDetail, node string) (workflow.WaitingJoin, bool) {

@@ -87,6 +87,13 @@ func (r *researcher) obey(verb, arg string) (answer string, ok bool) {
 		if _, err := r.orders.Start(r.ctx, in, workflow.Options{ID: id}); err != nil {
 			return err.Error(), true
 		}
+	case "start": // id input; nobody takes it
+		id, in, _ := strings.Cut(arg, " ")
+		if _, err := r.engine.Start(r.ctx, in, workflow.Options{ID: id}); err != nil {
+			return err.Error(), true
+		}
+	case "work": // on what was started
+		r.runs.Go(func() { _ = r.engine.Worker(workflow.WorkerOptions{Lease: 2 * time.Second}).Run(r.ctx) })
 	case "release":
 		close(r.hold)
 	default:
@@ -138,9 +145,11 @@ func TestRunsBackEndsAgree(t *testing.T) {
 	s.tell("run failed fail")
 	s.until("held", 2)
 	s.until("failed", 3)
+	require.Equal(t, "done", s.tell("start queued "+nasty))
 	before := fingerprint(t, dir)
 	for _, args := range [][]string{
 		{"ls"}, {"ls", "--oldest", "--limit", "1"}, {"ls", "--status", "running"}, {"ls", "--workflow", "Research"}, {"ls", "--workflow", "None"}, {"ls", "--cursor", "((" + nastyArg},
+		{"ls", "--status", "pending"}, {"ls", "--status", "interrupted"}, {"ls", "--limit", "2"}, {"show", "queued"}, {"graph", "queued"}, {"export", "queued"},
 		{"show", "held"}, {"show", "failed"}, {"show", "nothing"}, {"show", nastyArg}, {"show", "held", "--workflow", "example.com/app.Research"}, {"show", "held", "--workflow", nastyArg},
 		{"graph", "held"}, {"graph", "failed", "--format", "mermaid"}, {"graph", "failed", "--format", "svg"}, {"export", "failed"}, {"export", "nothing"},
 	} {
@@ -176,6 +185,8 @@ func TestRunsOfAKilledService(t *testing.T) {
 	require.Len(t, list, 1)
 	require.Equal(t, "r-1", list[0].ID)
 	require.Equal(t, 2, list[0].Steps)
+	require.Equal(t, workflow.Interrupted, list[0].Status, "no process lives that has it")
+	require.Equal(t, "somebody to resume it", list[0].Waiting)
 	code, out, errs = runsIn(t, dir, "show", "r-1")
 	require.Equal(t, 0, code, errs)
 	require.Contains(t, out, "\n├─ Analyse")
@@ -186,6 +197,13 @@ func TestRunsOfAKilledService(t *testing.T) {
 	require.Equal(t, "r-1: a worker takes it next\n", errs)
 
 	again := startServiceIn(t, dir)
+	for _, ls := range []func(...string) (int, string, string){again.runsVerb, func(args ...string) (int, string, string) { return runsIn(t, dir, args...) }} {
+		code, out, errs := ls("ls", "--json")
+		require.Equal(t, 0, code, errs)
+		last := jsonLines[workflow.RunSummary](t, out)[0]
+		require.Equal(t, workflow.Interrupted, last.Status, "a process lives, and has not taken it")
+		require.Equal(t, "a worker", last.Waiting)
+	}
 	again.tell("run r-1 in") // goes on
 	again.tell("release")
 	code, out, errs = again.runsVerb("show", "r-1", "--watch")
@@ -227,6 +245,37 @@ func TestRunsWatch(t *testing.T) {
 	drawn, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.Contains(t, string(drawn), "class n2 failed")
+}
+
+// A run that no worker has taken is there: it is listed, shown, and ended before it
+// begins, in a directory too.
+func TestQueuedRuns(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	s := startServiceIn(t, dir)
+	require.Equal(t, "done", s.tell("start q-1 why"))
+	code, out, errs := s.runsVerb("ls")
+	require.Equal(t, 0, code, errs)
+	require.Contains(t, out, "pending")
+	require.Contains(t, out, "a worker")
+	code, out, errs = s.runsVerb("show", "q-1")
+	require.Equal(t, 0, code, errs)
+	require.Contains(t, out, "run        q-1  pending\n")
+	require.Contains(t, out, "input      \"why\"\n")
+	require.Contains(t, out, "waits for  a worker\n")
+	require.NoError(t, s.cmd.Process.Kill())
+	_ = s.cmd.Wait()
+	code, out, errs = runsIn(t, dir, "ls", "--status", "pending", "--json")
+	require.Equal(t, 0, code, errs)
+	require.Equal(t, "q-1", jsonLines[workflow.RunSummary](t, out)[0].ID)
+	code, _, errs = runsIn(t, dir, "cancel", "q-1", "--yes")
+	require.Equal(t, 0, code, errs)
+
+	again := startServiceIn(t, dir)
+	require.Equal(t, "done", again.tell("work"))
+	code, out, errs = again.runsVerb("show", "q-1", "--watch", "--every", "10ms")
+	require.Equal(t, exitFindings, code, errs)
+	require.Contains(t, out, "run        q-1  cancelled\n")
+	require.Contains(t, out, "done       0 steps\n")
 }
 
 func TestRunsUsage(t *testing.T) {

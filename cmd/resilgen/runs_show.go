@@ -64,7 +64,9 @@ func (s *sheet) stand(d *workflow.RunDetail, now time.Time) {
 		s.fact("letters", d.Letters...)
 		return
 	}
-	if d.Waiting != d.Err {
+	if d.Refused != nil {
+		s.refusal(d)
+	} else if d.Waiting != d.Err {
 		s.fact("waits for", d.Waiting)
 	}
 	for _, j := range d.Joins {
@@ -78,4 +80,16 @@ func (s *sheet) stand(d *workflow.RunDetail, now time.Time) {
 	if len(d.Letters) > 0 {
 		s.fact("letters", append(d.Letters[:len(d.Letters):len(d.Letters)], "resilgen dlq show says why")...)
 	}
+}
+
+// refusal says why a run does not go on in the present graph, and what helps.
+func (s *sheet) refusal(d *workflow.RunDetail) {
+	s.fact("refused", "in graph "+d.Refused.Fingerprint, labelled("tried", when(d.Refused.At)))
+	for _, why := range d.Refused.Against {
+		s.fact("against it", why)
+	}
+	for _, change := range d.Refused.Changes {
+		s.fact("changed", change)
+	}
+	s.fact("what helps", fmt.Sprintf("workflow.Migrate(rt, %q, %q, …), or the graph as it was", d.Workflow, d.Graph.Fingerprint))
 }

@@ -128,6 +128,33 @@ Plan                     done · 1 time · 1s · 18:00:00 – 18:00:01
 	require.Contains(t, string(mermaid(c)), "  classDef waiting fill:#fff0c9,stroke:#aa7700,color:#222222\n  class n1,n4 waiting\n")
 }
 
+// A run that is refused says why, what has changed, and what helps.
+func TestRefusedRunIsShown(t *testing.T) {
+	d := parkedRun()
+	d.Status, d.Waiting, d.Err, d.Joins, d.Letters, d.Pending = workflow.Refused, "its graph has changed: …", "", nil, nil, nil
+	d.Refused = &workflow.RunRefusal{At: began, Fingerprint: "fedcba9876543210", Against: []string{"message s from Plan waits for node Approve, which is gone"},
+		Changes: []string{"node Approve is gone", "node Check is new"}}
+	facts, _, _ := strings.Cut(printed(t, d), "steps\n")
+	_, facts, _ = strings.Cut(facts, "input ")
+	require.Equal(t, `     {"text":"why"}
+refused    in graph fedcba9876543210  tried 2026-11-27T18:00:00Z
+against it message s from Plan waits for node Approve, which is gone
+changed    node Approve is gone
+changed    node Check is new
+what helps workflow.Migrate(rt, "example.com/app/research.Research", "0123456789abcdef", …), or the graph as it was
+`, facts)
+}
+
+// What a run that was cancelled had not done yet is not waiting.
+func TestEndedRunHasNothingThatWaits(t *testing.T) {
+	d := parkedRun()
+	d.Status, d.Waiting, d.Joins, d.Pending, d.Ended = workflow.Cancelled, "", nil, nil, began.Add(time.Hour)
+	out := printed(t, d) + string(text(runGraph(d, began.Add(time.Hour)), false))
+	require.NotContains(t, out, "waiting")
+	require.NotContains(t, out, "waits for")
+	require.Contains(t, out, "└─ Approve               not done: the run ended\n")
+}
+
 // What a store says may be anything: it is shown and not obeyed.
 func TestRunIsShownAndNotObeyed(t *testing.T) {
 	d := &workflow.RunDetail{
@@ -142,6 +169,7 @@ func TestRunIsShownAndNotObeyed(t *testing.T) {
 		Joins:   []workflow.WaitingJoin{{Node: nasty, Missing: []string{nasty}}},
 		Letters: []string{nasty},
 		Unread:  []workflow.UnreadEntry{{ID: nasty, Why: nasty, Body: []byte("no entry " + nasty)}},
+		Refused: &workflow.RunRefusal{Fingerprint: nasty, Against: []string{nasty}, Changes: []string{nasty}},
 	}
 	require.Contains(t, printed(t, d), "no entry ")
 	c := runGraph(d, began)

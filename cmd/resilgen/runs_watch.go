@@ -14,7 +14,7 @@ import (
 // watch calls draw until the run has ended or parked, or once where watching is off.
 // A run without an output is an error then.
 func (r *runs) watch(ctx context.Context, ref ops.RunRef, every time.Duration, draw func(*workflow.RunDetail) error) error {
-	for seen := uint64(0); ; {
+	for seen := (drawnRun{}); ; {
 		var d workflow.RunDetail
 		err := r.with(false, func(c *ops.Client) (err error) {
 			d, err = c.Run(ctx, ref)
@@ -23,12 +23,13 @@ func (r *runs) watch(ctx context.Context, ref ops.RunRef, every time.Duration, d
 		if err != nil {
 			return err
 		}
-		if d.Version != seen || every == 0 {
-			if err := r.redraw(&d, seen > 0, draw); err != nil {
+		now := drawnRun{d.Version, d.Status}
+		if now != seen {
+			if err := r.redraw(&d, seen != drawnRun{}, draw); err != nil {
 				return err
 			}
 		}
-		seen = d.Version
+		seen = now
 		switch {
 		case every == 0:
 			return nil
@@ -43,6 +44,12 @@ func (r *runs) watch(ctx context.Context, ref ops.RunRef, every time.Duration, d
 		case <-time.After(every):
 		}
 	}
+}
+
+// drawnRun is what of a run is drawn again when it changes.
+type drawnRun struct {
+	version uint64
+	status  workflow.Status
 }
 
 // redraw draws on a clean screen, or below what was drawn before where there is

@@ -21,11 +21,11 @@ var listRules = []rule{
 	}},
 	{name: "entries that are claimed", test: func(s *stores) {
 		s.put("a", 0)
-		c := s.claim("a", 1)
+		s.claim("a", 1)
 		s.lists("q", "a in 1 leases, delivery 1, claimed")
 		s.outlast(s.engine.Lease)
 		s.lists("q", "a in 0 leases, delivery 1")
-		c = s.claim("a", 2)
+		c := s.claim("a", 2)
 		s.lists("q", "a in 1 leases, delivery 2, claimed")
 		s.done("Nack", c.Nack(s.ctx, 3*s.engine.Lease))
 		s.lists("q", "a in 3 leases, delivery 2")

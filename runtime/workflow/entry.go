@@ -40,6 +40,9 @@ func (g *Graph) entryOf(id string, in Value) (e entry, err error) {
 	return e, nil
 }
 
+// runQueues is what the names of queues of runs begin with.
+const runQueues = "runs/"
+
 // queueOf is the queue of the runs of g with a priority.
 func (g *Graph) queueOf(priority string) string {
 	return queueOf(cmp.Or(g.Queue, g.storeName()), priority)

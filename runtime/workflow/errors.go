@@ -62,6 +62,7 @@ type GraphError struct {
 	Workflow string
 	Run      string
 	Against  []string
+	Changes  []string // all that is different
 }
 
 func (e *GraphError) Error() string {

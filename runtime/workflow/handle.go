@@ -49,14 +49,37 @@ func (h Handle[Out]) Status(ctx context.Context) (Status, error) {
 		return "", err
 	}
 	defer w.stop()
-	switch err := w.look(ctx); {
-	case err == nil:
-		return w.r.s.stands(h.e.rt.Now()), nil
-	case errors.Is(err, ErrRunUnknown) && h.put:
+	status, err := w.status(ctx)
+	if errors.Is(err, ErrRunUnknown) && h.put {
 		return Pending, nil
-	default:
-		return "", w.r.wrap(err)
 	}
+	return status, w.r.wrap(err)
+}
+
+// status looks how the run stands. It looks again at one that nobody has: who had it
+// may have done something just before he gave it up.
+func (w *watcher) status(ctx context.Context) (status Status, err error) {
+	stores, err := w.r.e.rt.Stores()
+	for range looks {
+		last := w.r.s.version
+		if err == nil {
+			err = w.look(ctx)
+		}
+		if err != nil {
+			return "", err
+		}
+		if status.isLeft() && last == w.r.s.version {
+			break
+		}
+		if status = w.r.s.stands(w.r.e.rt.Now()); status != Running {
+			break
+		}
+		var held bool
+		if held, err = isHeld(ctx, stores, w.r.s); !held && err == nil {
+			status = w.r.s.left()
+		}
+	}
+	return status, err
 }
 
 // watch returns a watcher of the run.
@@ -131,10 +154,15 @@ func (w *watcher) until(ctx context.Context, enough func(Status) bool) error {
 }
 
 // stands returns how a run stands that has not ended, by what is in its records: it
-// waits if no message of it can run now.
+// waits if no message of it can run now. Whether somebody has it they do not tell.
 func (s *state) stands(now time.Time) Status {
-	if s.Status != Running || len(s.Again) > 0 {
+	switch {
+	case s.Status != Running:
 		return s.Status
+	case s.Refused != nil:
+		return Refused
+	case len(s.Again) > 0:
+		return Running
 	}
 	came := map[string]map[string]bool{}
 	for _, m := range s.Pending {

@@ -117,7 +117,7 @@ func TestStatsOfAWorkflow(t *testing.T) {
 		go func() { defer close(done); _, _ = e.Run(ctx, "in", Options{}) }()
 		time.Sleep(300 * time.Millisecond)
 		got := fmt.Sprintf("%+v", e.Stats())
-		want := "{Workflow:example.com/p.Research Running:1 Ended:map[completed:10 parked:1] Nodes:[" +
+		want := "{Workflow:example.com/p.Research Running:1 Ended:map[completed:10 parked:1] Unread:0 Nodes:[" +
 			"{Node:A Calls:12 Running:0 P50:0s P99:0s Oldest:0s} {Node:B Calls:11 Running:1 P50:1s P99:1s Oldest:300ms}]}"
 		if got != want {
 			t.Errorf("got  %s\nwant %s", got, want)

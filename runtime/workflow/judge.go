@@ -40,7 +40,7 @@ func (r *run) judge() (*migrateRecord, error) {
 	j.joins()
 	j.outputs()
 	if len(j.against) > 0 {
-		return nil, &GraphError{Workflow: r.e.g.Name, Run: r.id, Against: j.against}
+		return nil, &GraphError{Workflow: r.e.g.Name, Run: r.id, Against: j.against, Changes: j.changes}
 	}
 	return &migrateRecord{Graph: r.e.shape, Replace: j.replace, Drop: j.drop, Rename: j.moves.Rename, Changes: j.changes}, nil
 }

@@ -16,5 +16,8 @@ func newOwner() string {
 	}
 	var unique [6]byte
 	_, _ = rand.Read(unique[:]) // never fails
-	return fmt.Sprintf("%s/%d/%s", host, os.Getpid(), hex.EncodeToString(unique[:]))
+	return processName(host, os.Getpid()) + hex.EncodeToString(unique[:])
 }
+
+// processName is what the names of the owners of a process begin with.
+func processName(host string, pid int) string { return fmt.Sprintf("%s/%d/", host, pid) }

@@ -55,6 +55,7 @@ type record struct {
 	Dropped []string           `json:"dropped,omitempty"` // messages that came too late for their join
 	Settled []string           `json:"settled,omitempty"` // invocations whose letters know what became of them
 	Busy    time.Duration      `json:"busy,omitempty"`    // since the record before, in which a message could run
+	Refused *RunRefusal        `json:"refused,omitempty"` // somebody could not go on with it
 	End     *endRecord         `json:"end,omitempty"`     // the run ends, or parks, with this record
 }
 

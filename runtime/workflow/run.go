@@ -149,8 +149,7 @@ func (r *run) goOn(ctx context.Context) error {
 	defer live.remove(r)
 	changed, err := r.judge()
 	if err != nil {
-		r.tell(resilience.Event{Kind: resilience.RunPaused, Reason: "refused", Err: err})
-		return err
+		return r.refuse(err)
 	}
 	if changed == nil {
 		r.rebuild()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -35,9 +36,10 @@ type found struct {
 	whole   bool // the summary says all
 }
 
-// List returns a page of runs. It reads the last record of each run there is, and a
-// bit more of those that have not ended; those that nobody has taken from their queue
-// yet are not in it. A run that cannot be read is in it, Waiting for the reason.
+// List returns a page of runs. It reads the last record of each run there is, a bit
+// more of those that have not ended, and what is in the queues: a run that nobody has
+// begun yet is [Pending], and Started is when it was put there. A run that cannot be
+// read is in it, Waiting for the reason.
 func (rs *Runs) List(ctx context.Context, q RunQuery) (RunPage, error) {
 	after, err := cursorOf(q.Cursor)
 	if err != nil {
@@ -47,7 +49,12 @@ func (rs *Runs) List(ctx context.Context, q RunQuery) (RunPage, error) {
 	if err != nil {
 		return RunPage{}, err
 	}
-	list, err := rs.find(ctx, log, q)
+	stores, err := rs.rt.Stores()
+	if err != nil {
+		return RunPage{}, err
+	}
+	o := &onlooker{stores: stores, now: rs.rt.Now()}
+	list, err := o.find(ctx, log, q)
 	if err != nil {
 		return RunPage{}, err
 	}
@@ -64,11 +71,11 @@ func (rs *Runs) List(ctx context.Context, q RunQuery) (RunPage, error) {
 		n, _ := slices.BinarySearchFunc(list, at, order)
 		list = slices.DeleteFunc(list[n:], func(f found) bool { return order(f, at) == 0 })
 	}
-	return rs.page(ctx, log, list, q)
+	return o.page(ctx, log, list, q)
 }
 
 // page fills the first of a list in.
-func (rs *Runs) page(ctx context.Context, log resilience.Log, list []found, q RunQuery) (RunPage, error) {
+func (o *onlooker) page(ctx context.Context, log resilience.Log, list []found, q RunQuery) (RunPage, error) {
 	limit := min(cmp.Or(max(q.Limit, 0), pageRuns), maxPageRuns)
 	p := RunPage{Runs: []RunSummary{}}
 	for i, f := range list {
@@ -80,7 +87,7 @@ func (rs *Runs) page(ctx context.Context, log resilience.Log, list []found, q Ru
 			return RunPage{}, err
 		}
 		if !f.whole {
-			f = rs.fill(ctx, log, f)
+			f = o.fill(ctx, log, f)
 		}
 		p.Runs = append(p.Runs, f.summary)
 	}
@@ -124,25 +131,41 @@ func (rs *Runs) log() (resilience.Log, error) {
 	return resilience.Large(stores.Log), nil
 }
 
-// find returns the runs that q asks for, in the order of their keys.
-func (rs *Runs) find(ctx context.Context, log resilience.Log, q RunQuery) ([]found, error) {
+// find returns the runs that q asks for. The queues are looked at first: a run that is
+// begun meanwhile is in the log then.
+func (o *onlooker) find(ctx context.Context, log resilience.Log, q RunQuery) ([]found, error) {
+	if err := o.look(ctx); err != nil {
+		return nil, err
+	}
 	var list []found
+	begun := map[string]bool{}
 	for head, err := range log.Heads(ctx, "run/", "") {
 		if err != nil {
 			return nil, err
 		}
+		if _, queued := o.queued[head.Key]; queued {
+			begun[head.Key] = true
+		}
 		f := glance(ctx, log, head)
-		if !isCalled(f.summary.Workflow, q.Workflow) {
-			continue
+		if isCalled(f.summary.Workflow, q.Workflow) && q.Status != "" && !f.whole {
+			f = o.fill(ctx, log, f)
 		}
-		if q.Status != "" && !f.whole {
-			f = rs.fill(ctx, log, f)
+		if q.wants(&f.summary) {
+			list = append(list, f)
 		}
-		if q.Status == "" || f.summary.Status == q.Status {
+	}
+	for key, run := range o.queued {
+		f := found{key: key, summary: run.summary(), whole: true}
+		if (run.New || run.wrong != nil) && !begun[key] && q.wants(&f.summary) {
 			list = append(list, f)
 		}
 	}
 	return list, nil
+}
+
+// wants reports whether q asks for a run.
+func (q *RunQuery) wants(s *RunSummary) bool {
+	return isCalled(s.Workflow, q.Workflow) && (q.Status == "" || s.Status == q.Status)
 }
 
 // isCalled reports whether a workflow is meant by a name: its whole name, or what
@@ -206,12 +229,12 @@ func (f found) unreadable(err error) found {
 }
 
 // fill reads a run that has not ended.
-func (rs *Runs) fill(ctx context.Context, log resilience.Log, f found) found {
-	s, err := (&runLog{log: log, key: f.key}).read(ctx)
+func (o *onlooker) fill(ctx context.Context, log resilience.Log, f found) found {
+	_, v, err := o.read(ctx, &runLog{log: log, key: f.key})
 	if err != nil {
 		return f.unreadable(err)
 	}
-	f.whole, f.summary = true, s.summary(rs.rt.Now())
+	f.whole, f.summary = true, v
 	return f
 }
 
@@ -240,7 +263,7 @@ func (rs *Runs) resolve(ctx context.Context, log resilience.Log, workflow, id st
 	case 1:
 		return keys[0], nil
 	}
-	return "", fmt.Errorf("%w: several workflows have a run %s: %s; say which", resilience.ErrInvalid, id, strings.Join(names, ", "))
+	return "", severalRuns(id, names)
 }
 
 // open returns the log and the state of a run.
@@ -261,10 +284,16 @@ func (rs *Runs) open(ctx context.Context, workflow, id string) (*runLog, *state,
 	return l, s, nil
 }
 
-// Export yields the records of a run as they are, oldest first.
+// Export yields the records of a run as they are, oldest first. One that nobody has
+// begun has none.
 func (rs *Runs) Export(ctx context.Context, workflow, id string) iter.Seq2[json.RawMessage, error] {
 	return func(yield func(json.RawMessage, error) bool) {
 		l, _, err := rs.open(ctx, workflow, id)
+		if errors.Is(err, ErrRunUnknown) {
+			if _, err = rs.inQueue(ctx, workflow, id, err); err == nil {
+				return
+			}
+		}
 		if err != nil {
 			yield(nil, err)
 			return
@@ -281,7 +310,11 @@ func (rs *Runs) Export(ctx context.Context, workflow, id string) iter.Seq2[json.
 // later. [ErrRunOver]: it has ended.
 func (rs *Runs) Resume(ctx context.Context, workflow, id string) error {
 	s, err := rs.moving(ctx, workflow, id)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrRunUnknown):
+		_, err = rs.inQueue(ctx, workflow, id, err) // where it is, it is to be taken
+		return err
+	case err != nil:
 		return err
 	}
 	return rs.nudge(ctx, s)

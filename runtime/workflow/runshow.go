@@ -3,6 +3,7 @@ package workflow
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,17 +13,42 @@ import (
 
 // Show returns all that is known of a run.
 func (rs *Runs) Show(ctx context.Context, workflow, id string) (RunDetail, error) {
-	l, s, err := rs.open(ctx, workflow, id)
+	l, _, err := rs.open(ctx, workflow, id)
+	if errors.Is(err, ErrRunUnknown) {
+		q, err := rs.inQueue(ctx, workflow, id, err)
+		if err != nil {
+			return RunDetail{}, err
+		}
+		return q.detail(), nil
+	}
 	if err != nil {
 		return RunDetail{}, err
 	}
-	now := rs.rt.Now()
-	d := RunDetail{
-		RunSummary: s.summary(now), Graph: s.Graph.view(), Input: s.Input.raw, Output: s.output(), Err: s.Err,
-		Steps: []RunStep{}, Pending: s.pendingView(), Joins: s.joinView(), Letters: s.letterIDs(), Unread: s.Unread,
-		Version: uint64(s.version), Epoch: uint64(s.Epoch),
+	stores, err := rs.rt.Stores()
+	if err != nil {
+		return RunDetail{}, err
 	}
+	s, summary, err := (&onlooker{stores: stores, now: rs.rt.Now()}).read(ctx, l)
+	if err != nil {
+		return RunDetail{}, fmt.Errorf("run %s: %w", id, err)
+	}
+	d := s.detail(summary)
 	return d, d.history(ctx, l)
+}
+
+// detail is what the state of a run tells.
+func (s *state) detail(v RunSummary) RunDetail {
+	d := RunDetail{
+		RunSummary: v, Graph: s.Graph.view(), Input: s.Input.raw, Output: s.output(), Err: s.Err,
+		Steps: []RunStep{}, Letters: s.letterIDs(), Unread: s.Unread, Version: uint64(s.version), Epoch: uint64(s.Epoch),
+	}
+	if !s.Status.Ended() {
+		d.Pending, d.Joins = s.pendingView(), s.joinView()
+	}
+	if v.Status == Refused {
+		d.Refused = s.Refused
+	}
+	return d
 }
 
 // history reads the steps of a run, and how often it was taken.
@@ -59,26 +85,6 @@ func (r *stepRecord) view(version uint64) RunStep {
 	}
 	for _, m := range r.Sends {
 		v.Sent = append(v.Sent, SentMessage{m.ID, m.To, m.Due})
-	}
-	return v
-}
-
-// summary is a run in one line.
-func (s *state) summary(now time.Time) RunSummary {
-	v := RunSummary{
-		Workflow: s.Graph.Workflow, ID: s.ID, Status: s.Status, Started: s.Started, Updated: s.Updated,
-		Steps: s.Count, Failures: s.failures(), Cost: s.Cost, Owner: s.Owner,
-	}
-	switch {
-	case s.Status.Ended():
-		v.Ended = s.Updated
-	case s.Status == Parked:
-		v.Waiting = s.Err
-	default:
-		v.Waiting = s.waitsFor(now)
-		if v.Waiting != "" {
-			v.Status = Waiting
-		}
 	}
 	return v
 }

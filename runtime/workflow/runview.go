@@ -32,7 +32,7 @@ type RunSummary struct {
 	Failures int       `json:"failures"`          // messages whose node failed for good
 	Cost     float64   `json:"cost,omitempty"`    // the sum of what its nodes added
 	Owner    string    `json:"owner,omitempty"`   // who has it or had it last: host, process and claim
-	Waiting  string    `json:"waiting,omitempty"` // what for, in words: "signal approval", "until 2026-11-27T20:00:00Z"
+	Waiting  string    `json:"waiting,omitempty"` // what for, in words: "signal approval", "until 2026-11-27T20:00:00Z", "a worker"
 }
 
 // RunDetail is all that is known of a run without the code that it runs.
@@ -43,13 +43,14 @@ type RunDetail struct {
 	Output  json.RawMessage  `json:"output,omitempty"`  // null while there is none; a list where the graph has several
 	Err     string           `json:"error,omitempty"`   // why it failed, was cancelled or is parked
 	Steps   []RunStep        `json:"steps"`             // in the order of their records
-	Pending []PendingMessage `json:"pending,omitempty"` // by when they are due
-	Joins   []WaitingJoin    `json:"joins,omitempty"`   // that have some of their inputs and wait for others
+	Pending []PendingMessage `json:"pending,omitempty"` // by when they are due; none of a run that has ended
+	Joins   []WaitingJoin    `json:"joins,omitempty"`   // that have some of their inputs and wait for others; none of one that has ended
 	Letters []string         `json:"letters,omitempty"` // ids of its dead letters that stand open
 	Unread  []UnreadEntry    `json:"unread,omitempty"`  // what came into its inbox and could not be read
 	Version uint64           `json:"version"`           // of its last record
 	Epoch   uint64           `json:"epoch"`             // version of the record by which Owner took it
 	Resumes int              `json:"resumes,omitempty"` // times that another owner took it
+	Refused *RunRefusal      `json:"refused,omitempty"` // while its Status is that
 }
 
 // RunGraph is a graph as a run's first record describes it.

@@ -25,12 +25,14 @@ type state struct {
 	Parent   string     `json:"parent,omitempty"`
 	Fork     *ForkInfo  `json:"fork,omitempty"`
 
-	Status  Status    `json:"status"`
-	Err     string    `json:"err,omitempty"`
-	Started time.Time `json:"started"`
-	Updated time.Time `json:"updated"`         // time of the last record
-	Owner   string    `json:"owner,omitempty"` // for people: who has the run, or had it last
-	Token   string    `json:"token"`           // of the owner, one for each time that it is taken
+	Status Status `json:"status"`
+	Err    string `json:"err,omitempty"`
+	// Refused: who tried last could not go on with it.
+	Refused *RunRefusal `json:"refused,omitempty"`
+	Started time.Time   `json:"started"`
+	Updated time.Time   `json:"updated"`         // time of the last record
+	Owner   string      `json:"owner,omitempty"` // for people: who has the run, or had it last
+	Token   string      `json:"token"`           // of the owner, one for each time that it is taken
 	// Owns is how often somebody took the run since its last step.
 	Owns int `json:"owns,omitempty"`
 	// Epoch is the version of the record with which the owner took the run.
@@ -116,6 +118,7 @@ func (s *state) apply(r *record) error {
 	case kindStart:
 		err = s.begin(r)
 	case kindOwn:
+		s.Refused = nil
 		s.own(r)
 	case kindStep:
 		err = s.step(r)
@@ -413,6 +416,9 @@ func (s *state) ride(r *record) {
 		}
 	}
 	s.Busy += r.Busy
+	if r.Refused != nil {
+		s.Refused = r.Refused
+	}
 	if r.End != nil {
 		s.Status, s.Err = r.End.Status, r.End.Err
 	}
