@@ -74,7 +74,7 @@ func (r *recovery) damaged(at int, off int64) (body []byte, h header, ok bool) {
 func suspects(body []byte, h header) (records []rawRecord, ok bool) {
 	for len(body) > 0 {
 		r, why := readRecord(body)
-		if why != "" || r.known("") != nil || r.kind != kindData && r.kind != kindDrop || !readable(r.key) {
+		if why != "" || r.known(0) != nil || r.kind != kindData && r.kind != kindDrop || !readable(r.key) {
 			return nil, false
 		}
 		records = append(records, r)

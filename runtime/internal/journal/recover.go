@@ -38,8 +38,10 @@ type recovery struct {
 	unsure  []span    // batches that none calls durable yet
 	through uint64    // batches after this one are not seen
 	text    texts
-	marked  uint64 // the last batch that ends with the mark of a clean end
-	torn    bool   // something stands behind the last batch
+	wide    int      // the index is made wider for so many keys
+	dropped []string // keys of which something was dropped, perhaps twice
+	marked  uint64   // the last batch that ends with the mark of a clean end
+	torn    bool     // something stands behind the last batch
 }
 
 // texts makes strings that lie together, for many keys at once.
@@ -71,7 +73,7 @@ func (j *Journal) recover(known uint64) (*found, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &recovery{Journal: j, found: &found{x: newIndex()}, claimed: known, through: math.MaxUint64}
+	r := &recovery{Journal: j, found: &found{x: newIndex()}, claimed: known, through: math.MaxUint64, wide: 1 << 14}
 	if err = r.open(names); err == nil {
 		err = r.read(slices.Contains(names, indexName))
 	}
@@ -372,6 +374,7 @@ func (r *recovery) apply(b block) error {
 		case kindData:
 			e := x.keys[string(rec.key)]
 			if e == nil {
+				r.widen(b.seg, off)
 				e = x.add(r.text.add(rec.key))
 			}
 			x.put(e, p)
@@ -379,7 +382,9 @@ func (r *recovery) apply(b block) error {
 			if len(rec.payload) != 8 {
 				return bad("a drop without a version")
 			}
-			x.drop(string(rec.key), x.entry(string(rec.key)), binary.LittleEndian.Uint64(rec.payload), p)
+			key := string(rec.key)
+			r.dropped = append(r.dropped, key)
+			x.drop(key, x.entry(key), binary.LittleEndian.Uint64(rec.payload), p)
 		case kindRemoved:
 			gone, ok := readRemoved(rec.payload)
 			if !ok {
@@ -392,6 +397,28 @@ func (r *recovery) apply(b block) error {
 		}
 		return nil
 	})
+}
+
+// widen makes room for as many keys as there may be, judged by those that were found
+// up to off in seg, but for no more than eight times as many: the index would be
+// copied over and over while it grows.
+func (r *recovery) widen(seg *segment, off int64) {
+	x := r.found.x
+	if len(x.keys) < r.wide {
+		return
+	}
+	read, all := off, int64(0)
+	for _, s := range r.segs {
+		all += s.size
+		if s.number < seg.number {
+			read += s.used
+		}
+	}
+	r.wide *= 8
+	n := min(r.wide, int(float64(len(x.keys))/float64(read)*float64(all)))
+	keys := make(map[string]*entry, n)
+	maps.Copy(keys, x.keys)
+	x.keys, x.fresh = keys, slices.Grow(x.fresh, max(0, n-len(x.fresh)))
 }
 
 // checkJumps refuses segments that are missing though nobody removed them.
@@ -417,14 +444,20 @@ func (r *recovery) checkJumps() error {
 // fold forgets keys of which nothing is left.
 func (r *recovery) fold() {
 	x := r.found.x
-	for key, e := range x.keys {
-		if len(e.places) == 0 {
+	before := len(x.keys)
+	for _, key := range r.dropped {
+		e := x.keys[key]
+		switch {
+		case e == nil: // it was dropped more than once
+		case len(e.places) == 0:
 			delete(x.keys, key)
-			continue
+		default:
+			e.last, e.dropped, e.dropping = e.places[len(e.places)-1].version, 0, 0
 		}
-		e.last, e.dropped, e.dropping = e.places[len(e.places)-1].version, 0, 0
 	}
-	x.order, x.fresh, x.stale = nil, slices.Collect(maps.Keys(x.keys)), 0
+	if len(x.keys) < before {
+		x.fresh = slices.Collect(maps.Keys(x.keys))
+	}
 	x.shown = x.version
 	r.found.clean = r.marked == r.found.chain.number && r.marked > 0
 	r.found.durable = r.found.chain.number

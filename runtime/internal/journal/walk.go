@@ -148,7 +148,7 @@ func (b block) records(yield func(header, int64, rawRecord) error) error {
 			if why != "" {
 				return &CorruptError{File: b.seg.name(), Offset: b.off + int64(i), Batch: h.number, Why: why}
 			}
-			if err := r.known(b.seg.name()); err != nil {
+			if err := r.known(b.seg.number); err != nil {
 				return err
 			}
 			if err := yield(h, b.off+int64(i), r); err != nil {
@@ -165,13 +165,13 @@ func (b block) records(yield func(header, int64, rawRecord) error) error {
 	return nil
 }
 
-// known refuses what a newer program wrote.
-func (r rawRecord) known(file string) error {
+// known refuses what a newer program wrote into a segment.
+func (r rawRecord) known(segment uint64) error {
 	if r.kind == 0 || r.kind > kindClosed {
-		return &FormatError{File: file, What: "a record of kind", Found: int(r.kind), Have: int(kindClosed)}
+		return &FormatError{File: segmentName(segment), What: "a record of kind", Found: int(r.kind), Have: int(kindClosed)}
 	}
 	if r.flags != 0 {
-		return &FormatError{File: file, What: "a record with flags", Found: int(r.flags)}
+		return &FormatError{File: segmentName(segment), What: "a record with flags", Found: int(r.flags)}
 	}
 	return nil
 }
