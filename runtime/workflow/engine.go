@@ -198,7 +198,7 @@ func (e *engine) resume(ctx context.Context, id string, o Options) (*run, error)
 		return r, r.wrap(err)
 	}
 	return r, r.wrap(r.alone(ctx, r.s.PerKey, func(ctx context.Context) error {
-		if err := r.load(ctx); err != nil { // somebody may have had it meanwhile
+		if err := r.reload(ctx); err != nil {
 			return err
 		}
 		return r.goOn(ctx)

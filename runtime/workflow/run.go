@@ -132,6 +132,14 @@ func (r *run) load(ctx context.Context) (err error) {
 	return nil
 }
 
+// reload reads the run again if somebody had it meanwhile.
+func (r *run) reload(ctx context.Context) error {
+	if r.log.unchanged(ctx) {
+		return nil
+	}
+	return r.load(ctx)
+}
+
 // goOn takes the run that was loaded, and drives it. One that has ended stays as it
 // is.
 func (r *run) goOn(ctx context.Context) error {

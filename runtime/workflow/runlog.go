@@ -114,6 +114,15 @@ func (l *runLog) read(ctx context.Context) (*state, error) {
 	return s, nil
 }
 
+// unchanged reports whether the last record of the run is still the one that was read
+// last.
+func (l *runLog) unchanged(ctx context.Context) bool {
+	for head, err := range l.log.Heads(ctx, l.key, l.key) {
+		return err == nil && head.Key == l.key && head.Version == l.last && sumOf(head.Body) == l.crc
+	}
+	return false
+}
+
 // lastSnapshot returns the version of the last snapshot of the run, or 0.
 func (l *runLog) lastSnapshot(ctx context.Context) (resilience.Version, error) {
 	for head, err := range l.log.Heads(ctx, l.key, l.key) {

@@ -241,7 +241,7 @@ func (e *engine) tend(ctx context.Context, id string) error {
 	err := r.load(ctx)
 	if err == nil {
 		err = r.alone(ctx, r.s.PerKey, func(ctx context.Context) error {
-			if err := r.load(ctx); err != nil { // somebody may have had it meanwhile
+			if err := r.reload(ctx); err != nil {
 				return err
 			}
 			return r.goOn(ctx)
