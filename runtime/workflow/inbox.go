@@ -177,7 +177,7 @@ func (r *run) stir() {
 
 // collect takes what is in the inbox, if there may be something, and acts on it.
 func (r *run) collect() error {
-	for r.stirred.Swap(false) {
+	for r.stirred.Load() && r.stirred.Swap(false) {
 		list, at, more, err := r.unheard()
 		if err != nil {
 			r.pollLater(true)

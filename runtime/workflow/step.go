@@ -18,8 +18,10 @@ const maxErr = 2 << 10
 
 // record returns a record of a kind, with what rides on it. It is used again by the
 // next one.
-func (r *run) record(kind string) *record {
-	r.rec = record{V: recordFormat, Kind: kind, By: r.token, At: r.now(), Queue: r.s.Queue, Snap: r.s.snap, Dropped: r.dropped}
+func (r *run) record(kind string) *record { return r.recordAt(kind, r.now()) }
+
+func (r *run) recordAt(kind string, at time.Time) *record {
+	r.rec = record{V: recordFormat, Kind: kind, By: r.token, At: at, Queue: r.s.Queue, Snap: r.s.snap, Dropped: r.dropped}
 	r.rec.Settled = r.settled
 	r.rec.Busy = r.takeBusy()
 	return &r.rec
@@ -59,7 +61,7 @@ func (r *run) failure(inv *invocation, err error) *record {
 
 // stepRecord returns the record of an invocation without what it came to.
 func (r *run) stepRecord(inv *invocation) *record {
-	rec := r.record(kindStep)
+	rec := r.recordAt(kindStep, r.doneAt(inv))
 	attempts := inv.taken.Attempts
 	if attempts == 0 && inv.wrong == nil {
 		attempts = 1
@@ -82,6 +84,18 @@ func (r *run) stepRecord(inv *invocation) *record {
 	}
 	rec.Step = &r.step
 	return rec
+}
+
+// doneAt is the time of the record of an invocation. In memory that is when it was
+// done, which spares a look at the clock.
+func (r *run) doneAt(inv *invocation) time.Time {
+	if r.log != nil || inv.took == 0 {
+		return r.now()
+	}
+	if at := inv.begun.Add(inv.took); at.After(r.s.Updated) {
+		return at
+	}
+	return r.s.Updated
 }
 
 // errText is what a record says of an error.
