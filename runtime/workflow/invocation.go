@@ -18,43 +18,42 @@ import (
 type invocation struct {
 	context.Context
 
-	r      *run
-	id     string
-	own    string // its idempotency key where it is not that of its id
-	node   *node
-	msgs   []*message // by slot where the node is a join; nil where it goes on without one
-	one    [1]*message
-	args   Args
-	arg    [1]Value
-	joined bool // of a join: it consumes all of msgs
-	// again: it was a letter before.
-	again bool
+	r     *run
+	id    string
+	own   string // its idempotency key where it is not that of its id
+	node  *node
+	msgs  []*message // by slot where the node is a join; nil where it goes on without one
+	one   [1]*message
+	args  Args
+	arg   [1]Value
 	wrong error // why it cannot be called at all
+	// These stand together, so that an invocation is small: each step makes one.
+	joined bool // of a join: it consumes all of msgs
+	again  bool // it was a letter before
 	// given: it is not called; value is what it waited for, or wrong why that is
 	// nothing.
-	given   bool
-	skipped bool      // it waited in vain
-	signal  string    // id of the signal that it got
-	since   time.Time // when the last of its messages came
-	replay  int       // number of the replay of its letter; 0 is none
-	epoch   uint64
-	place   int // where it is in the gauge of its node
-	seat    int // and among those of its run that fly
+	given    bool
+	skipped  bool      // it waited in vain
+	returned bool      // its call did, see below
+	unsaved  bool      // saved is not in a record; of whoever drives the run
+	signal   string    // id of the signal that it got
+	since    time.Time // when the last of its messages came
+	replay   int       // number of the replay of its letter; 0 is none
+	epoch    uint64
+	place    int // where it is in the gauge of its node
+	seat     int // and among those of its run that fly
 	// memory is that of the node as it was when the call began. It is not changed.
 	memory map[string]string
 
 	// What its call came to; written by the goroutine of the call before it lands.
-	value    Value
-	route    Route
-	err      error
-	returned bool
-	taken    resilience.Taken
-	begun    time.Time // set before it
-	took     time.Duration
+	value Value
+	route Route
+	err   error
+	taken resilience.Taken
+	begun time.Time // set before it
+	took  time.Duration
 
-	// Of the run's goroutine.
-	unsaved bool // saved is not in a record
-	savedAt time.Time
+	savedAt time.Time // of whoever drives the run
 
 	// What the node told meanwhile.
 	mu     sync.Mutex
