@@ -20,6 +20,7 @@ func runTree(d *workflow.RunDetail, now time.Time) *chart {
 		t.pending(p)
 	}
 	for i := range d.Steps {
+		t.stages(i)
 		t.sent(i)
 	}
 	return t.chart
@@ -90,6 +91,45 @@ func (t *runSteps) pending(p workflow.PendingMessage) {
 		return
 	}
 	t.taker[p.ID] = v
+}
+
+// stages puts those of a pipeline under step i.
+func (t *runSteps) stages(i int) {
+	for _, s := range t.detail.Steps[i].Stages {
+		v := t.add(vertex{name: s.Stage, mark: stageMark(s), notes: stageNotes(s)})
+		t.arrows = append(t.arrows, arrow{from: i, to: v})
+	}
+}
+
+func stageMark(s workflow.RunStage) mark {
+	switch {
+	case s.Skipped:
+		return markNone
+	case s.Err != "":
+		return markFailed
+	}
+	return markDone
+}
+
+// stageNotes are what is to say of a stage, in words.
+func stageNotes(s workflow.RunStage) []string {
+	if s.Skipped {
+		return []string{"stage", "skipped"}
+	}
+	attempts, fallback, optional, breaker := "", "", "", ""
+	if s.Attempts != 1 {
+		attempts = howMany(s.Attempts, "attempt")
+	}
+	if s.FallbackUsed {
+		fallback = "fallback"
+	}
+	if s.Optional {
+		optional = "optional"
+	}
+	if s.Breaker != "" && s.Breaker != "closed" {
+		breaker = "breaker " + s.Breaker
+	}
+	return full("stage", optional, fallback, attempts, took(s.Duration), breaker, s.Err)
 }
 
 // sent connects step i with what took its messages.

@@ -145,6 +145,29 @@ what helps workflow.Migrate(rt, "example.com/app/research.Research", "0123456789
 `, facts)
 }
 
+// The stages of a pipeline that is a node stand under it, before what it sent.
+func TestStagesAreShown(t *testing.T) {
+	d := parkedRun()
+	d.Steps[1].Stages = []workflow.RunStage{
+		{Stage: "Prepare", Attempts: 1, Duration: time.Millisecond, Breaker: "closed"},
+		{Stage: "Execute", Attempts: 3, Duration: time.Second, FallbackUsed: true, Breaker: "open"},
+		{Stage: "Summarize", Optional: true, Duration: time.Millisecond, Err: "no" + nasty},
+		{Stage: "Send", Skipped: true},
+	}
+	out := printed(t, d)
+	printable(t, out)
+	_, tree, _ := strings.Cut(out, "├─ Analyse ")
+	tree, _, _ = strings.Cut(tree, "├─ Write")
+	require.Equal(t, `                done · routed · 3 attempts · 1.5s · cost 0.42 · 2026-11-27T18:00:01Z
+│  ├─ Prepare              done · stage · 1ms
+│  ├─ Execute              done · stage · fallback · 3 attempts · 1s · breaker open
+│  ├─ Summarize            failed · stage · optional · 0 attempts · 1ms · no`+clean(nasty)+`
+│  ├─ Send                 stage · skipped
+│  ├─ Review               waiting · for Write, Approve · parked by letters
+│  └─ end
+`, tree)
+}
+
 // What a run that was cancelled had not done yet is not waiting.
 func TestEndedRunHasNothingThatWaits(t *testing.T) {
 	d := parkedRun()

@@ -140,6 +140,9 @@ func (w *recordWriter) step(s *stepRecord) {
 		w.any("body", s.Body)
 	}
 	w.some("signal", s.Signal)
+	if len(s.Stages) > 0 {
+		w.any("stages", s.Stages)
+	}
 	w.b = append(w.b, '}')
 }
 

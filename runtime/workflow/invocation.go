@@ -46,12 +46,13 @@ type invocation struct {
 	memory map[string]string
 
 	// What its call came to; written by the goroutine of the call before it lands.
-	value Value
-	route Route
-	err   error
-	taken resilience.Taken
-	begun time.Time // set before it
-	took  time.Duration
+	value  Value
+	route  Route
+	err    error
+	taken  resilience.Taken
+	stages []RunStage // of the pipeline that the node is
+	begun  time.Time  // set before it
+	took   time.Duration
 
 	savedAt time.Time // of whoever drives the run
 

@@ -103,6 +103,7 @@ type stepRecord struct {
 	Letter   string            `json:"letter,omitempty"` // id of the letter that keeps it
 	Body     json.RawMessage   `json:"body,omitempty"`   // that letter, which is not seen before this record
 	Signal   string            `json:"signal,omitempty"` // id of the signal that it got
+	Stages   []RunStage        `json:"stages,omitempty"` // of a pipeline
 }
 
 // saveRecord is what a node saved before it was done.

@@ -41,8 +41,9 @@ func (p *Pass) Report() Report {
 	}
 }
 
-// Tell tells the run to which ctx belongs that a pipeline is what its node took.
-// Generated code calls it.
+// Tell tells the run to which ctx belongs that a pipeline is what its node took. The
+// record of the step keeps what is said of the first 64 stages. Generated code calls
+// it.
 func (r Report) Tell(ctx context.Context) {
 	t, ok := ctx.Value(tellKey{}).(*resilience.Taken)
 	if !ok {
@@ -55,6 +56,9 @@ func (r Report) Tell(ctx context.Context) {
 		if t.Breaker <= resilience.StateClosed { // else it is one that is not closed
 			t.Breaker = max(t.Breaker, s.Breaker)
 		}
+	}
+	if inv := invocationOf(ctx); inv != nil && t == &inv.taken { // else it is in a stage of another one
+		inv.stages = r.stages()
 	}
 }
 

@@ -81,7 +81,7 @@ func (d *RunDetail) history(ctx context.Context, l *runLog) error {
 func (r *stepRecord) view(version uint64) RunStep {
 	v := RunStep{
 		Node: r.Node, Message: r.Message, Consumed: r.Consumed, Attempts: r.Attempts, Started: r.Started, Duration: r.Duration,
-		Outcome: r.Outcome, Cost: r.Cost, Err: r.Err, Letter: r.Letter, Version: version,
+		Outcome: r.Outcome, Cost: r.Cost, Err: r.Err, Letter: r.Letter, Stages: r.Stages, Version: version,
 	}
 	for _, m := range r.Sends {
 		v.Sent = append(v.Sent, SentMessage{m.ID, m.To, m.Due})

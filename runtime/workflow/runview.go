@@ -86,6 +86,7 @@ type RunStep struct {
 	Cost     float64       `json:"cost,omitempty"`
 	Err      string        `json:"error,omitempty"`
 	Letter   string        `json:"letter,omitempty"` // id of the dead letter that it became
+	Stages   []RunStage    `json:"stages,omitempty"` // of a pipeline that is its node: the first 64; of steps that are in a snapshot alone none
 	Version  uint64        `json:"version"`          // of its record: a point that Fork may begin at
 }
 

@@ -71,7 +71,7 @@ func (r *run) stepRecord(inv *invocation) *record {
 			Node: inv.node.Name, Message: inv.id, Attempts: attempts, Outcome: OutcomeDone,
 			Started: inv.begun.Round(0), Duration: inv.took,
 		},
-		Again: inv.again, Signal: inv.signal, Sends: r.step.Sends[:0],
+		Again: inv.again, Signal: inv.signal, Sends: r.step.Sends[:0], Stages: inv.stages,
 	}
 	r.step.Cost, r.step.Memory, r.step.Forgot = inv.close(inv.took)
 	if inv.joined {
