@@ -38,7 +38,8 @@ check: nested ## vet, staticcheck, revive, formatting, races, generated files an
 	go mod tidy -diff
 
 # Each nested module by its own go.mod: go.work joins what need not decide over
-# the versions of the root.
+# the versions of the root. testdata/peers-durable/temporalserver is not among them:
+# to compile a Temporal server takes minutes, and only bench-workflow needs it.
 nested:
 	go build -o bin/resilgen ./cmd/resilgen
 	@test -z "$$(gofmt -l testdata)" || { gofmt -l testdata; exit 1; }
@@ -131,8 +132,8 @@ BENCH_STORE ?=
 bench-store: ## what a durable record costs, beside other stores and the bare disk
 	cd testdata/peers-durable && GOWORK=off go run . -run '^(floor/zero-filled 64M .fdatasync .the floor. 256B|concurrent-append/.*256B|store/.*256B|file-checkpoint/temp.*dir fsync 256B)' $(BENCH_STORE)
 
-bench-workflow: ## what durable steps cost, beside DBOS (SQLite, PostgreSQL), plain calls and the bare disk
-	cd testdata/peers-durable && GOWORK=off go run . -postgres -run '^(workflow|engine)/' $(BENCH_STORE)
+bench-workflow: ## what durable steps cost, beside DBOS (SQLite, PostgreSQL), Temporal, plain calls and the bare disk
+	cd testdata/peers-durable && GOWORK=off go run . -postgres -temporal -run '^(workflow|engine)/' $(BENCH_STORE)
 	cd testdata/peers-durable && GOWORK=off go run . -capacity 100000
 	go test -run '^$$' -bench 'MemoryStep|Resume' -benchmem ./runtime/workflow
 
