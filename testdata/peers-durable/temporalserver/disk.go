@@ -30,7 +30,8 @@ func startOnDisk(db string) (address string, err error) {
 	if err := createDatabase(c.Persistence.DataStores[sqlite.PluginName].SQL); err != nil {
 		return "", err
 	}
-	server, err := temporal.NewServer(temporal.WithConfig(c), temporal.ForServices(temporal.DefaultServices), temporal.WithLogger(log.NewNoopLogger()))
+	server, err := temporal.NewServer(temporal.WithConfig(c), temporal.ForServices(temporal.DefaultServices),
+		temporal.WithLogger(log.NewNoopLogger()), temporal.WithDynamicConfigClient(unthrottled()))
 	if err != nil {
 		return "", err
 	}

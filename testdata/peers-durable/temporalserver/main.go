@@ -10,6 +10,8 @@ import (
 	"log"
 	"os"
 
+	"go.temporal.io/server/common/dynamicconfig"
+	"go.temporal.io/server/temporal"
 	"go.temporal.io/server/temporaltest"
 )
 
@@ -29,6 +31,15 @@ func start(db string) (address string, err error) {
 	if db != "" {
 		return startOnDisk(db)
 	}
-	server := temporaltest.NewServer()
+	server := temporaltest.NewServer(temporaltest.WithBaseServerOptions(temporal.WithDynamicConfigClient(unthrottled())))
 	return server.GetFrontendHostPort() + "/" + server.GetDefaultNamespace(), nil
+}
+
+// unthrottled is the settings of the test server, and lifts what lets a server with one
+// shard, which all on SQLite are, hand out no more than some 20 tasks in a second.
+func unthrottled() dynamicconfig.Client {
+	return dynamicconfig.StaticClient{
+		dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key(): true,
+		dynamicconfig.TransferProcessorMaxPollRPS.Key():             100_000,
+	}
 }
