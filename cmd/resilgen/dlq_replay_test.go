@@ -122,6 +122,7 @@ func TestDLQApplyInterrupted(t *testing.T) {
 		s.tell(fmt.Sprintf("keep c-%d", i))
 	}
 	s.tell("heal")
+	s.tell("hold") // the job does not end before it is interrupted, however late that is
 	p := s.planned("--rate", "20")
 	cmd := exec.Command(os.Args[0], "dlq", "apply", "--addr", s.addr, p.Token)
 	cmd.Env = append(os.Environ(), asTool+"=1")
@@ -144,10 +145,11 @@ func TestDLQApplyInterrupted(t *testing.T) {
 	require.Equal(t, resilience.JobPaused, jsonLines[resilience.Job](t, text)[0].State)
 	code, _, all = s.dlq("jobs", "resume", "--why", "go on", id)
 	require.Equal(t, 0, code, all)
+	s.tell("letgo")
 	require.Eventually(t, func() bool {
 		_, text, _ := s.dlq("jobs", "--json", id)
 		return jsonLines[resilience.Job](t, text)[0].State == resilience.JobDone
-	}, 20*time.Second, 100*time.Millisecond)
+	}, time.Minute, 100*time.Millisecond)
 	var ledger []notice
 	require.NoError(t, json.Unmarshal([]byte(s.tell("ledger")), &ledger))
 	require.Len(t, ledger, 40)

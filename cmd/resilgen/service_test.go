@@ -54,6 +54,7 @@ type notifier struct {
 	mu     sync.Mutex
 	err    error
 	ledger []notice
+	permit chan struct{} // each call takes one; nil: none is wanted
 }
 
 func newNotifier(rt *resilience.Runtime, queue string, idempotent bool) (*notifier, error) {
@@ -83,6 +84,12 @@ func (n *notifier) call(ctx context.Context, args notice) (err error) {
 }
 
 func (n *notifier) deliver(_ context.Context, args notice) error {
+	n.mu.Lock()
+	permit := n.permit
+	n.mu.Unlock()
+	if permit != nil {
+		<-permit
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.err == nil {
@@ -170,6 +177,15 @@ func (n *notifier) obey(odd *notifier, verb, arg string) string {
 		n.set(nil)
 	case "break":
 		n.set(errors.New(arg))
+	case "hold": // behind the next call
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.permit = make(chan struct{}, 1)
+		n.permit <- struct{}{}
+	case "letgo":
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		close(n.permit)
 	case "ledger":
 		n.mu.Lock()
 		defer n.mu.Unlock()

@@ -22,7 +22,7 @@ type status struct {
 }
 
 // patience is how long a run may be silent.
-const patience = time.Second
+var patience = time.Second
 
 func newStatus(out io.Writer) *status {
 	s := &status{out: out, terminal: terminal(out), done: make(chan struct{})}
