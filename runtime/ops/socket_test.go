@@ -338,7 +338,7 @@ func TestSlowClients(t *testing.T) {
 	listener, err := listenUnix(private(t) + "/x.sock")
 	must(t, err)
 	s := newServer(listener, newAPI(nil))
-	s.http.ReadHeaderTimeout = 200 * time.Millisecond
+	s.http.ReadHeaderTimeout = 2 * time.Second // enough for one that is not slow
 	s.serve()
 	defer s.Close()
 	var slow []net.Conn
@@ -355,8 +355,8 @@ func TestSlowClients(t *testing.T) {
 	_, err = c.Index(t.Context())
 	must(t, err)
 	for _, conn := range slow {
-		must(t, conn.SetReadDeadline(time.Now().Add(5*time.Second)))
-		if _, err := io.ReadAll(conn); err != nil {
+		must(t, conn.SetReadDeadline(time.Now().Add(time.Minute)))
+		if _, err := io.ReadAll(conn); errors.Is(err, os.ErrDeadlineExceeded) { // of other errors, it was cut off
 			t.Fatalf("a slow client is not cut off: %v", err)
 		}
 		must(t, conn.Close())

@@ -76,6 +76,18 @@ func guardBytes(t *testing.T, o Options, p Policy, called bool) uint64 {
 // its period in 8 bytes.
 func TestMemoryOfRollingLimits(t *testing.T) {
 	const limit = 1 << 18
+	bytes := rollingBytes(t, limit)
+	for range 2 { // what tests before have left may be in the way
+		bytes = min(bytes, rollingBytes(t, limit))
+	}
+	t.Logf("%d bytes for %d permits", bytes, limit)
+	if bytes > 8*limit+64<<10 { // the rest is the statistics of one method
+		t.Errorf("%d bytes, want 8 for each of %d permits", bytes, limit)
+	}
+}
+
+// rollingBytes returns what a rolling limit takes that is full.
+func rollingBytes(t *testing.T, limit int) uint64 {
 	var rt Runtime
 	g, err := rt.Guard("rolling", Policy{RateLimit: RateLimit{Mode: RollingLimit, Limit: limit, Period: time.Hour}})
 	if err != nil {
@@ -88,11 +100,8 @@ func TestMemoryOfRollingLimits(t *testing.T) {
 			}
 		}
 	})
-	t.Logf("%d bytes for %d permits", bytes, limit)
-	if bytes > 8*limit+64<<10 { // the rest is the statistics of one method
-		t.Errorf("%d bytes, want 8 for each of %d permits", bytes, limit)
-	}
 	runtime.KeepAlive(g)
+	return bytes
 }
 
 // allocated returns how much more is in use after f.

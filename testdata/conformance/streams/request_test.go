@@ -38,13 +38,13 @@ func TestRequestBringsTheContext(t *testing.T) {
 	w, rt := requested(t)
 	for range 3 {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		if _, err := w.Do(request(t, ctx, s.URL+"/late")); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := w.Do(request(t, ctx, s.URL+"/silent")); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a deadline: %v", err)
 		}
 		cancel()
 		ctx, cancel = context.WithCancel(t.Context())
 		time.AfterFunc(20*time.Millisecond, cancel)
-		if _, err := w.Do(request(t, ctx, s.URL+"/late")); !errors.Is(err, context.Canceled) {
+		if _, err := w.Do(request(t, ctx, s.URL+"/silent")); !errors.Is(err, context.Canceled) {
 			t.Errorf("a caller that leaves: %v", err)
 		}
 	}

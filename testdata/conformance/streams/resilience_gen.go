@@ -69,7 +69,7 @@ func (g *ResilientPlain) Unwrap() Web {
 // ResilientOpened is a [Web] that calls another one under the policies of
 // resilience.yaml:
 //
-//	Do  opened in 300ms, 2 at a time; at worst 300ms
+//	Do  opened in 1s, 2 at a time; at worst 1s
 //
 // It is safe for concurrent use if the Web it calls is.
 type ResilientOpened struct {
@@ -85,7 +85,7 @@ func NewResilientOpened(rt *resilience.Runtime, next Web) (*ResilientOpened, err
 	w := rt.Wrap("streams.Opened", next)
 	g := &ResilientOpened{next: next}
 	g.do = w.Guard("Do", resilience.Policy{
-		Timeout:  resilience.Timeout{Open: 300 * time.Millisecond},
+		Timeout:  resilience.Timeout{Open: time.Second},
 		Bulkhead: resilience.Bulkhead{MaxConcurrent: 2},
 		Result:   resilience.Held,
 		Errors:   resilience.Errors{Permanent: permanentError},
@@ -93,7 +93,7 @@ func NewResilientOpened(rt *resilience.Runtime, next Web) (*ResilientOpened, err
 	return g, w.Err()
 }
 
-// Do calls the wrapped Web, which must return within 300ms, no more than 2 at a
+// Do calls the wrapped Web, which must return within 1s, no more than 2 at a
 // time. Nesting, outermost first: bulkhead, timeout.open. Only the opening of
 // response is guarded; its slot is taken until response.Body is closed.
 func (g *ResilientOpened) Do(ctx context.Context, method string, url string) (response *http.Response, err error) {
@@ -117,7 +117,7 @@ func (g *ResilientOpened) Unwrap() Web {
 // ResilientShort is a [Web] that calls another one under the policies of
 // resilience.yaml:
 //
-//	Do  timeout 100ms, 2 at a time, guards the opening; at worst 100ms
+//	Do  timeout 1s, 2 at a time, guards the opening; at worst 1s
 //
 // It is safe for concurrent use if the Web it calls is.
 type ResilientShort struct {
@@ -133,7 +133,7 @@ func NewResilientShort(rt *resilience.Runtime, next Web) (*ResilientShort, error
 	w := rt.Wrap("streams.Short", next)
 	g := &ResilientShort{next: next}
 	g.do = w.Guard("Do", resilience.Policy{
-		Timeout:  resilience.Timeout{Attempt: 100 * time.Millisecond},
+		Timeout:  resilience.Timeout{Attempt: time.Second},
 		Bulkhead: resilience.Bulkhead{MaxConcurrent: 2},
 		Result:   resilience.Held,
 		Errors:   resilience.Errors{Permanent: permanentError},
@@ -141,10 +141,10 @@ func NewResilientShort(rt *resilience.Runtime, next Web) (*ResilientShort, error
 	return g, w.Err()
 }
 
-// Do calls the wrapped Web, for at most 100ms, no more than 2 at a time.
-// Nesting, outermost first: bulkhead, timeout.attempt. Only the opening of
-// response is guarded; the timeout goes on and its slot is taken until
-// response.Body is closed.
+// Do calls the wrapped Web, for at most 1s, no more than 2 at a time. Nesting,
+// outermost first: bulkhead, timeout.attempt. Only the opening of response is
+// guarded; the timeout goes on and its slot is taken until response.Body is
+// closed.
 func (g *ResilientShort) Do(ctx context.Context, method string, url string) (response *http.Response, err error) {
 	call := g.do.Begin(ctx)
 	defer call.End()
@@ -345,7 +345,7 @@ func (g *ResilientFailing) Unwrap() Web {
 // ResilientAbandoned is a [Web] that calls another one under the policies of
 // resilience.yaml:
 //
-//	Do  timeout 50ms, left behind when late, 2 at a time, guards the opening; at worst 50ms
+//	Do  timeout 1s, left behind when late, 2 at a time, guards the opening; at worst 1s
 //
 // It is safe for concurrent use if the Web it calls is.
 type ResilientAbandoned struct {
@@ -361,7 +361,7 @@ func NewResilientAbandoned(rt *resilience.Runtime, next Web) (*ResilientAbandone
 	w := rt.Wrap("streams.Abandoned", next)
 	g := &ResilientAbandoned{next: next}
 	g.do = w.Guard("Do", resilience.Policy{
-		Timeout:  resilience.Timeout{Attempt: 50 * time.Millisecond, Mode: resilience.Abandon},
+		Timeout:  resilience.Timeout{Attempt: time.Second, Mode: resilience.Abandon},
 		Bulkhead: resilience.Bulkhead{MaxConcurrent: 2},
 		Result:   resilience.Held,
 		Errors:   resilience.Errors{Permanent: permanentError},
@@ -369,8 +369,8 @@ func NewResilientAbandoned(rt *resilience.Runtime, next Web) (*ResilientAbandone
 	return g, w.Err()
 }
 
-// Do calls the wrapped Web, for at most 50ms, no more than 2 at a time. One
-// that is late is not waited for. Nesting, outermost first: bulkhead,
+// Do calls the wrapped Web, for at most 1s, no more than 2 at a time. One that
+// is late is not waited for. Nesting, outermost first: bulkhead,
 // timeout.attempt. Only the opening of response is guarded; the timeout goes on
 // and its slot is taken until response.Body is closed.
 func (g *ResilientAbandoned) Do(ctx context.Context, method string, url string) (response *http.Response, err error) {
@@ -532,8 +532,8 @@ func (g *ResilientQueried) Unwrap() Database {
 // ResilientQueriedShort is a [Database] that calls another one under the
 // policies of resilience.yaml:
 //
-//	Query  timeout 100ms, 2 at a time, guards the opening; at worst 100ms
-//	Row    timeout 100ms, 2 at a time, guards the opening; at worst 100ms
+//	Query  timeout 1s, 2 at a time, guards the opening; at worst 1s
+//	Row    timeout 1s, 2 at a time, guards the opening; at worst 1s
 //
 // It is safe for concurrent use if the Database it calls is.
 type ResilientQueriedShort struct {
@@ -550,13 +550,13 @@ func NewResilientQueriedShort(rt *resilience.Runtime, next Database) (*Resilient
 	w := rt.Wrap("streams.QueriedShort", next)
 	g := &ResilientQueriedShort{next: next}
 	g.query = w.Guard("Query", resilience.Policy{
-		Timeout:  resilience.Timeout{Attempt: 100 * time.Millisecond},
+		Timeout:  resilience.Timeout{Attempt: time.Second},
 		Bulkhead: resilience.Bulkhead{MaxConcurrent: 2},
 		Result:   resilience.ReadOn,
 		Errors:   resilience.Errors{Permanent: permanentError},
 	})
 	g.row = w.Guard("Row", resilience.Policy{
-		Timeout:  resilience.Timeout{Attempt: 100 * time.Millisecond},
+		Timeout:  resilience.Timeout{Attempt: time.Second},
 		Bulkhead: resilience.Bulkhead{MaxConcurrent: 2},
 		Result:   resilience.ReadOn,
 		Errors:   resilience.Errors{Permanent: permanentError},
@@ -564,9 +564,9 @@ func NewResilientQueriedShort(rt *resilience.Runtime, next Database) (*Resilient
 	return g, w.Err()
 }
 
-// Query calls the wrapped Database, for at most 100ms, no more than 2 at a
-// time. Nesting, outermost first: bulkhead, timeout.attempt. Only the opening
-// of rows is guarded; the timeout goes on.
+// Query calls the wrapped Database, for at most 1s, no more than 2 at a time.
+// Nesting, outermost first: bulkhead, timeout.attempt. Only the opening of rows
+// is guarded; the timeout goes on.
 func (g *ResilientQueriedShort) Query(ctx context.Context, query string) (rows *sql.Rows, err error) {
 	call := g.query.Begin(ctx)
 	defer call.End()
@@ -577,7 +577,7 @@ func (g *ResilientQueriedShort) Query(ctx context.Context, query string) (rows *
 	return rows, call.Err()
 }
 
-// Row calls the wrapped Database, for at most 100ms, no more than 2 at a time.
+// Row calls the wrapped Database, for at most 1s, no more than 2 at a time.
 // Nesting, outermost first: bulkhead, timeout.attempt. Only the opening of row
 // is guarded; the timeout goes on.
 func (g *ResilientQueriedShort) Row(ctx context.Context, query string) (row *sql.Row, err error) {
@@ -598,8 +598,8 @@ func (g *ResilientQueriedShort) Unwrap() Database {
 // ResilientQueriedOpened is a [Database] that calls another one under the
 // policies of resilience.yaml:
 //
-//	Query  opened in 100ms, 2 at a time; at worst 100ms
-//	Row    opened in 100ms, 2 at a time; at worst 100ms
+//	Query  opened in 1s, 2 at a time; at worst 1s
+//	Row    opened in 1s, 2 at a time; at worst 1s
 //
 // It is safe for concurrent use if the Database it calls is.
 type ResilientQueriedOpened struct {
@@ -616,13 +616,13 @@ func NewResilientQueriedOpened(rt *resilience.Runtime, next Database) (*Resilien
 	w := rt.Wrap("streams.QueriedOpened", next)
 	g := &ResilientQueriedOpened{next: next}
 	g.query = w.Guard("Query", resilience.Policy{
-		Timeout:  resilience.Timeout{Open: 100 * time.Millisecond},
+		Timeout:  resilience.Timeout{Open: time.Second},
 		Bulkhead: resilience.Bulkhead{MaxConcurrent: 2},
 		Result:   resilience.ReadOn,
 		Errors:   resilience.Errors{Permanent: permanentError},
 	})
 	g.row = w.Guard("Row", resilience.Policy{
-		Timeout:  resilience.Timeout{Open: 100 * time.Millisecond},
+		Timeout:  resilience.Timeout{Open: time.Second},
 		Bulkhead: resilience.Bulkhead{MaxConcurrent: 2},
 		Result:   resilience.ReadOn,
 		Errors:   resilience.Errors{Permanent: permanentError},
@@ -630,9 +630,9 @@ func NewResilientQueriedOpened(rt *resilience.Runtime, next Database) (*Resilien
 	return g, w.Err()
 }
 
-// Query calls the wrapped Database, which must return within 100ms, no more
-// than 2 at a time. Nesting, outermost first: bulkhead, timeout.open. Only the
-// opening of rows is guarded.
+// Query calls the wrapped Database, which must return within 1s, no more than 2
+// at a time. Nesting, outermost first: bulkhead, timeout.open. Only the opening
+// of rows is guarded.
 func (g *ResilientQueriedOpened) Query(ctx context.Context, query string) (rows *sql.Rows, err error) {
 	call := g.query.Begin(ctx)
 	defer call.End()
@@ -643,9 +643,9 @@ func (g *ResilientQueriedOpened) Query(ctx context.Context, query string) (rows 
 	return rows, call.Err()
 }
 
-// Row calls the wrapped Database, which must return within 100ms, no more than
-// 2 at a time. Nesting, outermost first: bulkhead, timeout.open. Only the
-// opening of row is guarded.
+// Row calls the wrapped Database, which must return within 1s, no more than 2
+// at a time. Nesting, outermost first: bulkhead, timeout.open. Only the opening
+// of row is guarded.
 func (g *ResilientQueriedOpened) Row(ctx context.Context, query string) (row *sql.Row, err error) {
 	call := g.row.Begin(ctx)
 	defer call.End()

@@ -89,7 +89,7 @@ func TestRowsAreReadAfterTheCall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(150 * time.Millisecond) // what watches the context has had its turn; timeout.open is over
+		time.Sleep(1100 * time.Millisecond) // what watches the context has had its turn; timeout.open is over
 		if n := slots(rt); n != 0 {
 			t.Errorf("%d slots after the return", n)
 		}
@@ -128,7 +128,6 @@ func TestRowsEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(150 * time.Millisecond)
 	eventually(t, "the rows are closed", func() bool { return db.Stats().InUse == 0 })
 	if late.Next() || !errors.Is(late.Err(), context.DeadlineExceeded) {
 		t.Errorf("late: %v", late.Err())

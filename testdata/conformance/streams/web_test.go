@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -64,17 +65,19 @@ func (c counted) Close() error { c.of.closed.Add(1); return c.ReadCloser.Close()
 type server struct {
 	*httptest.Server
 	requests, gone, connections atomic.Int32
+	held                        chan struct{} // closed: what was held is answered
 }
 
 const blocks = 64
 
 func newServer(t *testing.T) *server {
-	s := &server{}
+	s := &server{held: make(chan struct{})}
 	handle := http.NewServeMux()
 	handle.HandleFunc("/all", func(w http.ResponseWriter, _ *http.Request) { s.send(w, blocks) })
 	handle.HandleFunc("/endless", func(w http.ResponseWriter, r *http.Request) { s.send(w, 1); s.hang(r) })
+	handle.HandleFunc("/silent", func(_ http.ResponseWriter, r *http.Request) { s.hang(r) })
 	handle.HandleFunc("/first-hangs", func(w http.ResponseWriter, r *http.Request) {
-		if s.requests.Load() == 1 {
+		if r.Header.Get("Nth") == "1" {
 			s.hang(r)
 			return
 		}
@@ -94,9 +97,13 @@ func newServer(t *testing.T) *server {
 		time.Sleep(200 * time.Millisecond)
 		s.send(w, 1)
 	})
+	handle.HandleFunc("/held", func(w http.ResponseWriter, _ *http.Request) {
+		<-s.held
+		s.send(w, 1)
+	})
 	handle.HandleFunc("/upgrade", s.upgrade)
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.requests.Add(1)
+		r.Header.Set("Nth", strconv.Itoa(int(s.requests.Add(1)))) // two may come at once
 		handle.ServeHTTP(w, r)
 	}))
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
@@ -173,7 +180,7 @@ func read(t *testing.T, r io.Reader) {
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for begun := time.Now(); !holds(); time.Sleep(time.Millisecond) {
-		if time.Since(begun) > 10*time.Second {
+		if time.Since(begun) > time.Minute {
 			t.Fatalf("never: %s", what)
 		}
 	}
@@ -236,7 +243,7 @@ func TestTimeoutGoesOn(t *testing.T) {
 
 	w, rt, _ = client(t, NewResilientOpened)
 	response = get(t, w, s.URL+"/all")
-	time.Sleep(400 * time.Millisecond)
+	time.Sleep(1100 * time.Millisecond)
 	read(t, response.Body)
 	_ = response.Body.Close()
 	wantSlots(t, rt, 0)
@@ -341,9 +348,10 @@ func TestLateBody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Do(t.Context(), "GET", s.URL+"/late"); !errors.Is(err, resilience.ErrTimeout) || slots(rt) != 1 {
+	if _, err := w.Do(t.Context(), "GET", s.URL+"/held"); !errors.Is(err, resilience.ErrTimeout) || slots(rt) != 1 {
 		t.Errorf("%v, %d slots", err, slots(rt))
 	}
+	close(s.held)
 	eventually(t, "the late body is closed", func() bool { return next.closed.Load() == 1 })
 	wantSlots(t, rt, 0)
 	response, err := w.Do(t.Context(), "GET", s.URL+"/all")
