@@ -24,6 +24,7 @@ type researcher struct {
 	stop   context.CancelFunc
 	hold   chan struct{} // Write waits for it
 	runs   sync.WaitGroup
+	left   map[string]chan struct{} // by run: closed when Run has returned
 }
 
 // nastyArg is what of nasty can stand in an argument of a process.
@@ -40,7 +41,7 @@ func textNode(name string, f func(ctx context.Context, in string) (string, error
 }
 
 func newResearcher(rt *resilience.Runtime) (r *researcher, err error) {
-	r = &researcher{hold: make(chan struct{})}
+	r = &researcher{hold: make(chan struct{}), left: map[string]chan struct{}{}}
 	r.ctx, r.stop = context.WithCancel(context.Background())
 	plain := func(_ context.Context, in string) (string, error) { return in + nasty, nil }
 	review := textNode("Review", plain, "end")
@@ -81,7 +82,14 @@ func (r *researcher) obey(verb, arg string) (answer string, ok bool) {
 	switch verb {
 	case "run": // id input
 		id, in, _ := strings.Cut(arg, " ")
-		r.runs.Go(func() { _, _ = r.engine.Run(r.ctx, in, workflow.Options{ID: id}) }) // the tests ask the store
+		left := make(chan struct{})
+		r.left[id] = left
+		r.runs.Go(func() {
+			defer close(left)
+			_, _ = r.engine.Run(r.ctx, in, workflow.Options{ID: id}) // the tests ask the store
+		})
+	case "rest": // id
+		<-r.left[arg]
 	case "order": // id input
 		id, in, _ := strings.Cut(arg, " ")
 		if _, err := r.orders.Start(r.ctx, in, workflow.Options{ID: id}); err != nil {
@@ -145,6 +153,7 @@ func TestRunsBackEndsAgree(t *testing.T) {
 	s.tell("run failed fail")
 	s.until("held", 2)
 	s.until("failed", 3)
+	s.tell("rest failed") // its letter is written after its last step
 	require.Equal(t, "done", s.tell("start queued "+nasty))
 	before := fingerprint(t, dir)
 	for _, args := range [][]string{
