@@ -16,7 +16,7 @@ import (
 // calm lets what was left behind end, puts every part back, and shows that
 // everything works still.
 func (s *soak) calm(t *testing.T) {
-	until := time.Now().Add(10 * time.Second)
+	until := time.Now().Add(time.Minute)
 	for time.Now().Before(until) && (s.rt.Abandoned() > 0 || s.exact.runs() > 0 || s.switched.runs() > 0) {
 		time.Sleep(time.Millisecond)
 	}
@@ -296,7 +296,7 @@ func (s *soak) keys(t *testing.T) {
 
 // leaks looks for goroutines and timers.
 func (s *soak) leaks(t *testing.T, before int) {
-	until := time.Now().Add(5 * time.Second)
+	until := time.Now().Add(time.Minute)
 	for runtime.NumGoroutine() > before && time.Now().Before(until) {
 		time.Sleep(time.Millisecond)
 	}

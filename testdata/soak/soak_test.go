@@ -120,7 +120,7 @@ func TestSoak(t *testing.T) {
 // openShared has every delegate fail until the shared breaker has opened, which
 // by chance no outage of a short soak may bring about.
 func (s *soak) openShared() {
-	for until := time.Now().Add(10 * time.Second); s.transitions.Load() == 0 && time.Now().Before(until); {
+	for until := time.Now().Add(time.Minute); s.transitions.Load() == 0 && time.Now().Before(until); {
 		s.exact.down.Store(true)
 		time.Sleep(time.Millisecond)
 	}
