@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -28,6 +29,9 @@ func openDir(dir string, changes bool) (*ops.Client, func() error, error) {
 	rt, err := resilience.Open(resilience.Options{Stores: store.Stores()})
 	if err != nil {
 		return nil, nil, errors.Join(err, store.Close())
+	}
+	if !changes {
+		debug.SetGCPercent(300) // of a process that reads, answers once and ends
 	}
 	c := ops.Local(rt)
 	return c, func() error {

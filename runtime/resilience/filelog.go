@@ -155,6 +155,12 @@ func (l *fileLog) knows() bool {
 	return failed == nil && !l.j.Stats().Poisoned
 }
 
+// inFiles reports whether the log is one in files of ours.
+func (v values) inFiles() bool {
+	_, ok := v.log.(*fileLog)
+	return ok
+}
+
 // waiting reports whether something that was kept beside the log found no room in it.
 func (v values) waiting() bool {
 	l, ok := v.log.(*fileLog)

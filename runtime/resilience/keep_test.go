@@ -68,7 +68,7 @@ var errDown = errors.New("gateway is down")
 
 func openLetters(t testing.TB, o Options) *Runtime {
 	t.Helper()
-	if o.Stores.Log == nil {
+	if o.Stores.Log == nil && o.Dir == "" {
 		o.Stores = MemoryStores()
 	}
 	rt, err := Open(o)

@@ -323,6 +323,7 @@ func (b *LetterBox) fill(list []LetterSummary) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.byID = make([]*LetterSummary, 0, len(list))
+	b.letters = make(map[string]*LetterSummary, len(list))
 	for i := range list {
 		s := &list[i]
 		if b.letters[s.ID] != nil {

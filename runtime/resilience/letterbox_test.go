@@ -120,9 +120,9 @@ func TestIndexDamaged(t *testing.T) {
 		for _, flip := range []byte{1, 0x80, 0xff} {
 			bad := slices.Clone(body)
 			bad[i] ^= flip
-			_, _, _ = decodeIndex(bad)
+			_, _, _ = decodeIndex(string(bad))
 		}
-		_, _, _ = decodeIndex(body[:i])
+		_, _, _ = decodeIndex(string(body[:i]))
 	} // none panics
 	if err := rt.Close(); err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func FuzzIndex(f *testing.F) {
 	w := indexWriter{at: map[string]uint64{}}
 	w.summary(&LetterSummary{ID: "a", Tags: []string{"x"}})
 	f.Add(append([]byte{2, '[', ']', 1}, w.out...))
-	f.Fuzz(func(_ *testing.T, body []byte) { _, _, _ = decodeIndex(body) })
+	f.Fuzz(func(_ *testing.T, body []byte) { _, _, _ = decodeIndex(string(body)) })
 }
 
 // TestBadRecords puts records under keys of letters that are none.
@@ -303,7 +303,7 @@ func TestShownArgs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		args, ok := b.shownArgs(t.Context(), &s)
+		args, ok := b.shownArgs(t.Context(), &s, "")
 		if !ok {
 			continue
 		}

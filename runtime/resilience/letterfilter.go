@@ -92,7 +92,8 @@ type letterView interface {
 	died() time.Time
 	tags() []string
 	errors() []ErrNode
-	args() []LetterArg
+	// args are the arguments; it may be none where a text is in none of them.
+	args(text string) []LetterArg
 }
 
 // filterKey is what a term is about.
@@ -137,6 +138,13 @@ type filterNode interface {
 	match(v letterView, now time.Time) bool
 	cost() int
 }
+
+// readCost is that of a part that may read a letter from disk. All other parts of a
+// filter cost less together.
+const readCost = 100
+
+// reads reports whether f looks at more of a letter than what is in memory.
+func (f Filter) reads() bool { return f.root != nil && f.root.cost() >= readCost }
 
 // filterAll holds if all of its parts do, filterSome if one does.
 type (
@@ -203,7 +211,7 @@ func (t filterWord) is(word string) bool {
 
 func (t filterWord) cost() int {
 	if t.key == byError {
-		return 100
+		return readCost
 	}
 	return 1
 }
@@ -264,7 +272,7 @@ type filterArg struct {
 }
 
 func (t filterArg) match(v letterView, _ time.Time) bool {
-	for _, a := range v.args() {
+	for _, a := range v.args(t.text()) {
 		if t.stars[0] || a.Name == t.path[0] {
 			r := jsonReader{data: a.JSON}
 			if found, err := t.find(&r, 1); found && err == nil {
@@ -275,7 +283,16 @@ func (t filterArg) match(v letterView, _ time.Time) bool {
 	return false
 }
 
-func (filterArg) cost() int { return 1000 }
+// text is what stands in arguments that have the value, "" if they may write it in
+// another way.
+func (t filterArg) text() string {
+	if !t.quoted && isNumber([]byte(t.value)) {
+		return ""
+	}
+	return t.value
+}
+
+func (filterArg) cost() int { return 10 * readCost }
 
 // find reports whether the value that r stands at has what is searched from a step
 // of the path on. It goes past the value, once.

@@ -25,7 +25,7 @@ func (s *seen) count(k filterKey) int   { return s.n[k] }
 func (s *seen) died() time.Time         { return s.at }
 func (s *seen) tags() []string          { return s.tag }
 func (s *seen) errors() []ErrNode       { s.reads++; return s.errs }
-func (s *seen) args() []LetterArg       { s.reads++; return s.arg }
+func (s *seen) args(string) []LetterArg { s.reads++; return s.arg }
 
 var filterNow = time.Date(2026, 3, 8, 12, 0, 0, 0, time.UTC)
 

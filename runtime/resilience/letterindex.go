@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -95,19 +96,39 @@ func (b *LetterBox) readIndex(ctx context.Context, v values) ([]LetterSummary, [
 	if head.Format != indexFormat {
 		return nil, nil, errNoIndex
 	}
-	var body []byte
+	var chunks [][]byte
 	for n := range head.Chunks {
 		for rec, err := range v.scan(ctx, chunkKey(n), 0) {
 			if err != nil {
 				return nil, nil, err
 			}
-			body = append(body, rec.Body...)
+			chunks = append(chunks, rec.Body)
+		}
+		if len(chunks) <= n {
+			return nil, nil, errNoIndex
 		}
 	}
-	if sum := sha256.Sum256(body); hex.EncodeToString(sum[:]) != head.Sum {
+	body, sum := joinChunks(chunks)
+	if sum != head.Sum {
 		return nil, nil, errNoIndex
 	}
 	return decodeIndex(body)
+}
+
+// joinChunks returns chunks as one text, which is copied once, and its sum.
+func joinChunks(chunks [][]byte) (body, sum string) {
+	size := 0
+	for _, c := range chunks {
+		size += len(c)
+	}
+	var b strings.Builder
+	b.Grow(size)
+	h := sha256.New()
+	for _, c := range chunks {
+		b.Write(c)
+		h.Write(c)
+	}
+	return b.String(), hex.EncodeToString(h.Sum(nil))
 }
 
 // encodeIndex returns the summaries and patterns as bytes.
@@ -132,14 +153,14 @@ func (b *LetterBox) encodeIndex() (body []byte, letters int, err error) {
 	return w.out, len(b.byID), nil
 }
 
-func decodeIndex(body []byte) ([]LetterSummary, []keptPattern, error) {
-	r := indexReader{in: body, text: string(body)}
+func decodeIndex(body string) ([]LetterSummary, []keptPattern, error) {
+	r := indexReader{in: body}
 	n := r.number()
 	if n > uint64(len(body)-r.at) {
 		return nil, nil, errNoIndex
 	}
 	var patterns []keptPattern
-	if json.Unmarshal(body[r.at:r.at+int(n)], &patterns) != nil {
+	if json.Unmarshal([]byte(body[r.at:r.at+int(n)]), &patterns) != nil {
 		return nil, nil, errNoIndex
 	}
 	r.at += int(n)
@@ -148,6 +169,7 @@ func decodeIndex(body []byte) ([]LetterSummary, []keptPattern, error) {
 		return nil, nil, errNoIndex
 	}
 	list := make([]LetterSummary, count)
+	r.words = make([]string, 0, min(3*count, uint64(len(body))/16)) // the id, the hash and the error are new with most
 	for i := range list {
 		r.summary(&list[i])
 	}
@@ -226,15 +248,23 @@ func (w *indexWriter) summary(s *LetterSummary) {
 // indexReader reads what an indexWriter wrote. What is wrong it notes, and goes on
 // with zeros.
 type indexReader struct {
-	in     []byte
-	text   string // in, of which texts are parts
+	in     string // of which texts are parts
 	at     int
 	words  []string
 	failed bool
 }
 
+// next returns the bytes in which a number may stand.
+func (r *indexReader) next() []byte {
+	return []byte(r.in[r.at:min(r.at+binary.MaxVarintLen64, len(r.in))])
+}
+
 func (r *indexReader) number() uint64 {
-	n, size := binary.Uvarint(r.in[r.at:])
+	if r.at < len(r.in) && r.in[r.at] < 0x80 { // as most are
+		r.at++
+		return uint64(r.in[r.at-1])
+	}
+	n, size := binary.Uvarint(r.next())
 	if size <= 0 {
 		r.failed, size = true, 0
 	}
@@ -243,7 +273,7 @@ func (r *indexReader) number() uint64 {
 }
 
 func (r *indexReader) signed() int64 {
-	n, size := binary.Varint(r.in[r.at:])
+	n, size := binary.Varint(r.next())
 	if size <= 0 {
 		r.failed, size = true, 0
 	}
@@ -265,7 +295,7 @@ func (r *indexReader) word() string {
 		r.failed = true
 		return ""
 	}
-	text := r.text[r.at : r.at+int(size)]
+	text := r.in[r.at : r.at+int(size)]
 	r.at += int(size)
 	r.words = append(r.words, text)
 	return text

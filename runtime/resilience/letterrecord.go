@@ -164,8 +164,9 @@ func durably(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // shownArgs returns the names and values of the arguments of a letter that has one
 // record, without reading the rest of it: who looks through 100,000 letters for an
-// argument has no use for the rest. It reports false where it cannot.
-func (b *LetterBox) shownArgs(ctx context.Context, s *LetterSummary) (args []LetterArg, ok bool) {
+// argument has no use for the rest. It returns none if a text is in none of them, and
+// reports false where it cannot.
+func (b *LetterBox) shownArgs(ctx context.Context, s *LetterSummary, text string) (args []LetterArg, ok bool) {
 	v, err := b.rt.values()
 	if err != nil {
 		return nil, false
@@ -174,11 +175,19 @@ func (b *LetterBox) shownArgs(ctx context.Context, s *LetterSummary) (args []Let
 		if err != nil || args != nil || rec.Version != s.Rev {
 			return nil, false // read it whole, and say what is wrong with it
 		}
-		if args, err = argsIn(rec.Body); err != nil {
+		if !mayHold(rec.Body, text) {
+			args = []LetterArg{}
+		} else if args, err = argsIn(rec.Body); err != nil {
 			return nil, false
 		}
 	}
 	return args, args != nil
+}
+
+// mayHold reports whether a text may be that of a value in some JSON. Only where there
+// is a backslash it may be written in another way.
+func mayHold(body []byte, text string) bool {
+	return bytes.Contains(body, []byte(text)) || bytes.IndexByte(body, '\\') >= 0
 }
 
 // argsIn reads the arguments in the record of a letter, as this package writes it:

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -56,9 +59,9 @@ func (v *letterSeen) died() time.Time   { return v.DeadAt }
 func (v *letterSeen) tags() []string    { return v.Tags }
 func (v *letterSeen) errors() []ErrNode { return v.letter().Errors }
 
-func (v *letterSeen) args() []LetterArg {
+func (v *letterSeen) args(text string) []LetterArg {
 	if v.full == nil {
-		if args, ok := v.box.shownArgs(v.ctx, v.LetterSummary); ok {
+		if args, ok := v.box.shownArgs(v.ctx, v.LetterSummary, text); ok {
 			return args
 		}
 	}
@@ -89,14 +92,12 @@ func (b *LetterBox) matching(ctx context.Context, f Filter, cursor string, oldes
 		}
 		for now := time.Now(); ; {
 			some := b.some(cursor, oldestFirst)
-			for i := range some {
-				v := letterSeen{LetterSummary: &some[i], box: b, ctx: ctx}
-				fits := f.matches(&v, now)
-				if v.err != nil {
-					yield(LetterSummary{}, v.err)
+			for i, l := range b.look(ctx, f, some, now) {
+				if l.err != nil {
+					yield(LetterSummary{}, l.err)
 					return
 				}
-				if fits && !yield(some[i], nil) {
+				if l.fits && !yield(some[i], nil) {
 					return
 				}
 			}
@@ -106,6 +107,44 @@ func (b *LetterBox) matching(ctx context.Context, f Filter, cursor string, oldes
 			cursor = some[chunk-1].ID
 		}
 	}
+}
+
+// looked is what came of looking at a letter.
+type looked struct {
+	fits bool
+	err  error
+}
+
+// look says which of some letters f chooses. Where it has to read them from files,
+// every processor does: to find one argument in 100,000 letters takes a second.
+func (b *LetterBox) look(ctx context.Context, f Filter, some []LetterSummary, now time.Time) []looked {
+	list := make([]looked, len(some))
+	one := func(i int) {
+		v := letterSeen{LetterSummary: &some[i], box: b, ctx: ctx}
+		list[i].fits = f.matches(&v, now)
+		list[i].err = v.err
+	}
+	workers := 1
+	if v, err := b.rt.values(); err == nil && f.reads() && v.inFiles() { // a store of the user's may panic
+		workers = runtime.GOMAXPROCS(0)
+	}
+	if workers == 1 {
+		for i := range some {
+			one(i)
+		}
+		return list
+	}
+	var next atomic.Int64
+	var group sync.WaitGroup
+	for range workers {
+		group.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(some); i = int(next.Add(1)) - 1 {
+				one(i)
+			}
+		})
+	}
+	group.Wait()
+	return list
 }
 
 // summaryOf copies what the index knows of a letter.

@@ -57,6 +57,44 @@ func TestMatchingLetters(t *testing.T) {
 	})
 }
 
+// TestMatchingLettersInFiles is for what reads letters from files: several at once,
+// and not the arguments of those that cannot have the value.
+func TestMatchingLettersInFiles(t *testing.T) {
+	rt := openLetters(t, Options{Dir: t.TempDir()})
+	n := newNotifier(t, rt, Policy{}, DeadLetterPolicy{Queue: "q"}, LetterMethod[notifyArgs]{})
+	names := []string{"c-1", "c-2", `a "quoted" <one>`, "4", "true"}
+	const letters = 2*chunk + 10
+	for i := range letters {
+		_ = n.call(t.Context(), notifyArgs{CustomerID: names[i%len(names)], Cents: int64(i)})
+	}
+	for text, want := range map[string]int{
+		"args.customerID=c-1":                      letters/5 + 1,
+		"not args.customerID=c-1":                  letters - letters/5 - 1,
+		`args.customerID="a \"quoted\" <one>"`:     letters / 5,
+		`args.customerID="4" or args.cents=10`:     letters/5 + 1,
+		"args.cents=50e1":                          1,
+		"args.*=true":                              letters / 5,
+		"args.customerID=c-3 or error:nothing":     0,
+		`error:"gateway is down" args.cents=500`:   1,
+		"args.customerID=c-2 queue:q reason:none*": 0,
+	} {
+		f, err := ParseFilter(text)
+		if err != nil {
+			t.Fatal(text, err)
+		}
+		got := 0
+		for _, err := range rt.DeadLetters().matching(t.Context(), f, "", false) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got++
+		}
+		if got != want {
+			t.Errorf("%s chooses %d, want %d", text, got, want)
+		}
+	}
+}
+
 // unreadableLog fails to scan.
 type unreadableLog struct{ Log }
 
