@@ -70,6 +70,9 @@ type signal struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`
 	Value Value  `json:"value,omitzero"`
+	// After is when the last step before it was recorded: waits that ended by then had
+	// ended without it.
+	After time.Time `json:"after,omitzero"`
 }
 
 // take applies an entry that was taken at a time.
@@ -86,7 +89,7 @@ func (s *state) take(e *inboxEntry, at time.Time) {
 	case inboxCancel:
 		s.cancel(e)
 	case inboxSignal:
-		s.Signals = append(s.Signals, signal{e.ID, e.Name, e.Value})
+		s.Signals = append(s.Signals, signal{e.ID, e.Name, e.Value, s.Stepped})
 	case inboxReplay:
 		s.replay(e, at)
 	case inboxDiscard:

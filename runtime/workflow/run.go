@@ -464,19 +464,34 @@ func (r *run) now() time.Time {
 // queued is how many invocations wait for their turn.
 func (r *run) queued() int { return len(r.ready) - r.head }
 
-// rebuild makes the queue out of the state.
+// rebuild makes the queue out of the state, in the order in which the owner before had
+// it: what was due when it recorded its last step was in turn, and what came after that
+// stands behind.
 func (r *run) rebuild() {
 	for name, n := range r.e.nodes {
 		if n.isJoin() {
 			r.joins[name] = newJoin(n, r.s.Joins[name])
 		}
 	}
-	for _, id := range slices.Sorted(maps.Keys(r.s.Again)) {
-		r.queueAgain(id, r.s.Again[id])
-	}
+	again := slices.SortedFunc(maps.Keys(r.s.Again), func(a, b string) int {
+		return cmp.Or(r.s.Again[a].At.Compare(r.s.Again[b].At), strings.Compare(a, b))
+	})
 	for _, m := range slices.SortedFunc(maps.Values(r.s.Pending), byArrival) {
+		for len(again) > 0 && !r.s.Again[again[0]].At.After(m.arrives()) {
+			r.queueAgain(again[0], r.s.Again[again[0]])
+			again = again[1:]
+		}
+		if at := m.arrives(); at.After(r.s.Stepped) {
+			r.due(r.s.Stepped)
+		} else {
+			r.due(at)
+		}
 		r.place(m, r.now())
 	}
+	for _, id := range again {
+		r.queueAgain(id, r.s.Again[id])
+	}
+	r.due(r.s.Stepped)
 }
 
 // queueAgain queues an invocation that was a letter.

@@ -121,7 +121,9 @@ func (r *run) park(inv *invocation) {
 func (r *run) match() {
 	for i := 0; i < len(r.waiting); i++ {
 		inv := r.waiting[i]
-		at := slices.IndexFunc(r.s.Signals, func(s signal) bool { return s.Name == inv.node.Signal && !r.promised[s.ID] })
+		at := slices.IndexFunc(r.s.Signals, func(s signal) bool {
+			return s.Name == inv.node.Signal && !r.promised[s.ID] && !inv.endedBy(s.After)
+		})
 		if at < 0 {
 			continue
 		}
@@ -148,6 +150,12 @@ func (r *run) match() {
 func (r *run) give(inv *invocation, v Value, err error) {
 	inv.given, inv.value, inv.wrong = true, v, err
 	r.push(inv)
+}
+
+// endedBy reports whether a wait for a signal had ended at a time.
+func (inv *invocation) endedBy(at time.Time) bool {
+	limit := inv.node.SignalTimeout
+	return limit > 0 && !inv.since.Add(limit).After(at)
 }
 
 // expire gives up waiting for a signal.

@@ -30,9 +30,10 @@ type state struct {
 	// Refused: who tried last could not go on with it.
 	Refused *RunRefusal `json:"refused,omitempty"`
 	Started time.Time   `json:"started"`
-	Updated time.Time   `json:"updated"`         // time of the last record
-	Owner   string      `json:"owner,omitempty"` // for people: who has the run, or had it last
-	Token   string      `json:"token"`           // of the owner, one for each time that it is taken
+	Updated time.Time   `json:"updated"`          // time of the last record
+	Stepped time.Time   `json:"stepped,omitzero"` // of the last step
+	Owner   string      `json:"owner,omitempty"`  // for people: who has the run, or had it last
+	Token   string      `json:"token"`            // of the owner, one for each time that it is taken
 	// Owns is how often somebody took the run since its last step.
 	Owns int `json:"owns,omitempty"`
 	// Epoch is the version of the record with which the owner took the run.
@@ -178,6 +179,7 @@ func (s *state) send(at time.Time, m *message) {
 func (s *state) step(r *record) error {
 	step := r.Step
 	s.Owns = 0
+	s.Stepped = r.At
 	s.Status = Running
 	if err := s.consume(r); err != nil {
 		return err

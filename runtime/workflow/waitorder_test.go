@@ -76,3 +76,78 @@ func TestWaitsThatEndTogether(t *testing.T) {
 		})
 	}
 }
+
+// TestEndedWaitsKeepTheirTurn: waits that had ended when a process died are in turn
+// before what the first of them sent, as they were there.
+func TestEndedWaitsKeepTheirTurn(t *testing.T) {
+	const n = 5
+	synctest.Test(t, func(t *testing.T) {
+		stores := resilience.MemoryStores()
+		g := graph(routes("A", func(context.Context, string) (string, Route, error) {
+			r := To(Target[string]("Wait"))
+			for range n - 1 {
+				r = r.And(To(Target[string]("Wait")))
+			}
+			return "", r, nil
+		}, "Wait"), signals("Wait", time.Hour, "Last"), says("Last", end))
+		g.OutputAll = true
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		skipped := 0
+		o := Options{ID: "r", Observer: func(_ context.Context, e resilience.Event) {
+			if e.Kind == resilience.StepDone && e.Name == "workflow/Research/Wait" {
+				if skipped++; skipped == 2 {
+					stop()
+				}
+			}
+		}}
+		if got, err := opened(t, &stores, g).Run(ctx, "in", o); !errors.Is(err, context.Canceled) {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		got, err := opened(t, &stores, g).Run(t.Context(), "in", Options{ID: "r"})
+		steps := ""
+		for _, s := range got.Steps {
+			steps += s.Node + " "
+		}
+		if want := "A Wait Wait Wait Wait Wait Last Last Last Last Last "; err != nil || steps != want {
+			t.Errorf("%s, %v; want %s", steps, err, want)
+		}
+	})
+}
+
+// TestSignalAfterTheWait: a signal that came when a wait had ended is not for it, also
+// where the process died before that was recorded.
+func TestSignalAfterTheWait(t *testing.T) {
+	for _, dies := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			stores := resilience.MemoryStores()
+			slow := func(ctx context.Context, in string) (string, error) {
+				select {
+				case <-time.After(40 * time.Minute):
+					return in, nil
+				case <-ctx.Done():
+					return "", ctx.Err()
+				}
+			}
+			g := graph(says("A", "Wait", "S1", "S2", "S3"), signals("Wait", time.Hour, "Ship"), works("S1", slow), works("S2", slow), works("S3", slow), says("Ship", end))
+			g.Concurrency = 1
+			e := opened(t, &stores, g)
+			ctx, stop := t.Context(), func() {}
+			if dies {
+				ctx, stop = context.WithTimeout(ctx, 110*time.Minute)
+			}
+			defer stop()
+			go func() {
+				time.Sleep(100 * time.Minute)
+				_ = e.Get("r").Signal(context.Background(), "wait", Of("late"), SignalOptions{})
+			}()
+			got, err := e.Run(ctx, "in", Options{ID: "r"})
+			if dies && errors.Is(err, context.DeadlineExceeded) {
+				got, err = opened(t, &stores, g).Run(t.Context(), "in", Options{ID: "r"})
+			}
+			if outcome(got, err) != "completed Ship()" {
+				t.Errorf("dies %v: %s", dies, outcome(got, err))
+			}
+		})
+	}
+}
