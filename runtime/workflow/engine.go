@@ -77,6 +77,7 @@ func newEngine(rt *resilience.Runtime, g *Graph) (*engine, error) {
 			c.engine.parents.Store(g.storeName(), e)
 		}
 	}
+	e.offerSignalTypes()
 	return e, e.keepsLetters()
 }
 

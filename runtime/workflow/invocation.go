@@ -33,12 +33,13 @@ type invocation struct {
 	// given: it is not called; value is what it waited for, or wrong why that is
 	// nothing.
 	given    bool
-	skipped  bool      // it waited in vain
-	returned bool      // its call did, see below
-	unsaved  bool      // saved is not in a record; of whoever drives the run
-	signal   string    // id of the signal that it got
-	since    time.Time // when the last of its messages came
-	replay   int       // number of the replay of its letter; 0 is none
+	skipped  bool            // it waited in vain
+	returned bool            // its call did, see below
+	unsaved  bool            // saved is not in a record; of whoever drives the run
+	signal   string          // id of the signal that it got
+	refused  json.RawMessage // what that carried, where the node does not take it
+	since    time.Time       // when the last of its messages came
+	replay   int             // number of the replay of its letter; 0 is none
 	epoch    uint64
 	place    int // where it is in the gauge of its node
 	seat     int // and among those of its run that fly

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -14,6 +15,7 @@ import (
 // record of its step.
 type join struct {
 	node  *node
+	name  string // which the ids of its invocations are made of
 	fired int
 	came  []int // by sender: messages of sets that have fired, or dropped
 	slots [][]*message
@@ -22,9 +24,10 @@ type join struct {
 
 // newJoin returns the join as a state has it, without the messages that are pending.
 func newJoin(n *node, c *joinCount) *join {
-	j := &join{node: n, came: make([]int, len(n.WaitFor)), slots: make([][]*message, len(n.WaitFor))}
+	j := &join{node: n, name: n.Name, came: make([]int, len(n.WaitFor)), slots: make([][]*message, len(n.WaitFor))}
 	if c != nil {
 		j.fired = c.Fired
+		j.name = cmp.Or(c.Name, n.Name)
 		for i, from := range n.WaitFor {
 			j.came[i] = c.Came[from]
 		}

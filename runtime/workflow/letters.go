@@ -137,8 +137,15 @@ func (e *engine) keepsLetters() error {
 
 func (e *engine) letterQueue() string { return cmp.Or(e.g.DeadLetters, "workflow."+e.g.Name) }
 
+// A letter of a node that waits for a signal has two arguments more: one for a value
+// that somebody gives it by editing the letter, and what came and was not one.
+var signalParams = [...]string{"value", "refused"}
+
 // param is the name of parameter i in letters.
 func (n *node) param(i int) string {
+	if n.Signal != "" && i >= len(n.In) {
+		return signalParams[i-len(n.In)]
+	}
 	if i < len(n.Params) {
 		return n.Params[i]
 	}
@@ -150,7 +157,27 @@ func (n *node) letterFields() []resilience.LetterField {
 	for i := range n.In {
 		list[i] = resilience.LetterField{Name: n.param(i), Type: n.In[i].typed}
 	}
+	if n.Signal != "" {
+		list = append(list, resilience.LetterField{Name: signalParams[0], Type: n.Out.typed}, resilience.LetterField{Name: signalParams[1], Type: "JSON"})
+	}
 	return list
+}
+
+// letterTypes are the types of the arguments of the node's letters.
+func (n *node) letterTypes() []Codec {
+	if n.Signal == "" {
+		return n.In
+	}
+	return append(n.In[:len(n.In):len(n.In)], n.Out, asItIs)
+}
+
+// asItIs is the Codec of JSON that nobody looks into.
+var asItIs = Codec{
+	typed:  "JSON",
+	encode: func(v any) (json.RawMessage, error) { return v.(json.RawMessage), nil },
+	decode: func(text json.RawMessage) (any, error) { return text, nil },
+	assign: func(v any) (any, bool) { return v, true },
+	loose:  func(text json.RawMessage) (any, error) { return text, nil },
 }
 
 // decodeArgs is the Decode of the node's letters.
@@ -159,19 +186,20 @@ func (n *node) decodeArgs(args json.RawMessage, strict bool) (json.RawMessage, e
 	if err := resilience.DecodeJSON(args, &members); err != nil {
 		return nil, fmt.Errorf("arguments: %w", err)
 	}
-	values := make([]Value, len(n.In))
-	for i := range n.In {
+	types := n.letterTypes()
+	values := make([]Value, len(types))
+	for i := range types {
 		raw := members[n.param(i)]
 		delete(members, n.param(i))
 		if isNull(raw) {
 			continue
 		}
-		v, err := n.In[i].take(Value{raw: raw})
+		v, err := types[i].take(Value{raw: raw})
 		if err != nil && !strict {
-			v, err = n.In[i].loosely(raw)
+			v, err = types[i].loosely(raw)
 		}
 		if err == nil {
-			values[i], err = n.In[i].give(v)
+			values[i], err = types[i].give(v)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("argument %s: %w", n.param(i), err)
@@ -207,8 +235,11 @@ func (n *node) argsOf(values []Value) (json.RawMessage, error) {
 
 // letterArgs are the arguments of an invocation for its letter.
 func (inv *invocation) letterArgs() (json.RawMessage, error) {
-	values := make([]Value, len(inv.node.In))
-	for i := range values {
+	values := make([]Value, len(inv.node.letterTypes()))
+	if inv.refused != nil {
+		values[len(values)-1] = Value{raw: inv.refused}
+	}
+	for i := range inv.node.In {
 		if i >= len(inv.msgs) || inv.msgs[i] == nil {
 			continue
 		}
@@ -226,6 +257,14 @@ func (inv *invocation) edited(args json.RawMessage) error {
 	var members map[string]json.RawMessage
 	if err := resilience.DecodeJSON(args, &members); err != nil {
 		return fmt.Errorf("arguments of the replay: %w", err)
+	}
+	if raw := members[signalParams[0]]; inv.node.Signal != "" && !isNull(raw) { // it need not wait again
+		value, err := inv.node.Out.take(Value{raw: raw})
+		if err != nil {
+			return fmt.Errorf("argument %s of the replay: %w", signalParams[0], err)
+		}
+		inv.given, inv.value = true, value
+		return nil
 	}
 	inv.msgs = slices.Clone(inv.msgs)
 	first := *inv.first()

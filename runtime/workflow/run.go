@@ -586,7 +586,7 @@ func (r *run) fire(j *join, now time.Time) {
 	for set := j.ready(now); set != nil; set = j.ready(now) {
 		inv := &invocation{r: r, node: j.node, msgs: set, joined: true}
 		there := slices.DeleteFunc(slices.Clone(set), func(m *message) bool { return m == nil })
-		inv.id = joinID(j.node.Name, there)
+		inv.id = joinID(j.name, there)
 		r.push(inv)
 	}
 	r.schedule(j)

@@ -15,9 +15,11 @@ import (
 )
 
 // Signal gives a run a signal whose value is JSON; nil is null. Two with one
-// SignalOptions.ID are one. Whether the value is one that the node takes is seen when
-// the run takes it: here is no code that knows. Nor is it known of a run that nobody
-// has begun what it waits for. [ErrRunOver]: it has ended.
+// SignalOptions.ID are one. A value that the node does not take is refused with
+// [resilience.ErrInvalid] where the workflow is made in this process, with the graph of
+// the run; else nobody here knows, and the run makes a letter of it, which shows the
+// value. Nor is it known of a run that nobody has begun what it waits for. [ErrRunOver]:
+// it has ended. [ErrRunUnknown]: there is no such run.
 func (rs *Runs) Signal(ctx context.Context, workflow, id, name string, value json.RawMessage, o SignalOptions) error {
 	if value == nil {
 		value = json.RawMessage("null")
@@ -45,6 +47,9 @@ func (rs *Runs) Signal(ctx context.Context, workflow, id, name string, value jso
 	}
 	if !s.Graph.awaitsSignal(name) {
 		return fmt.Errorf("%w: no node of %s waits for a signal %.100q", resilience.ErrInvalid, s.Graph.Workflow, name)
+	}
+	if err := checkSignalType(rs.rt, s.Graph, name, e.Value); err != nil {
+		return err
 	}
 	if err := rs.post(ctx, s.Graph.Workflow, id, e); err != nil {
 		return err

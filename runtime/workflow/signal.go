@@ -5,11 +5,14 @@ import (
 	"container/heap"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/resilgen/resilgen/runtime/resilience"
 )
 
 // SignalOptions are what a sender of a signal may say. The zero value is the
@@ -20,14 +23,20 @@ type SignalOptions struct {
 	// at least the last 10,000, however old they are.
 	ID string
 	By string // for people
+	// MustExist refuses a signal to a run that is not there, with [ErrRunUnknown]. Else it
+	// is kept for the run that will have this id. A run that Start put and no worker has
+	// taken is known to the handle of Start alone.
+	MustExist bool
 }
 
 // Signal sends a value to the node of the run that waits for a signal of this name,
-// or to the first one that will: a signal that is early is kept. It returns when that
-// is durable, and may be called in every process that has the store. A value that the
-// node does not take becomes a letter of it. An error of a run that has ended matches
-// [ErrRunOver].
+// or to the first one that will: a signal that is early is kept, also before the run is
+// there, unless o says otherwise. It returns when that is durable, and may be called in
+// every process that has the store. An error for a value that the node does not take
+// matches [resilience.ErrInvalid], for a run that has ended [ErrRunOver]: then nothing is
+// kept.
 func (h Handle[Out]) Signal(ctx context.Context, name string, v Value, o SignalOptions) error {
+	o.MustExist = o.MustExist && !h.put
 	return h.told(func() error {
 		return h.e.signal(ctx, h.id, name, v, o)
 	})
@@ -59,6 +68,9 @@ func (e *engine) signal(ctx context.Context, id, name string, v Value, o SignalO
 	if !waits {
 		return fmt.Errorf("signal %.100q: no node of %s waits for it", name, e.g.Name)
 	}
+	if _, err := codec.take(v); err != nil {
+		return fmt.Errorf("signal %s: %w: %w", name, resilience.ErrInvalid, err)
+	}
 	_, inMemory := e.inMemory.Load(id)
 	if !inMemory {
 		raw, err := codec.give(v)
@@ -67,7 +79,10 @@ func (e *engine) signal(ctx context.Context, id, name string, v Value, o SignalO
 		}
 		v = raw
 		last, err := e.head(ctx, id)
-		if err == nil && last.End != nil && last.End.Status.Ended() {
+		switch {
+		case err != nil && o.MustExist:
+			return fmt.Errorf("signal %s: %w", name, err)
+		case err == nil && last.End != nil && last.End.Status.Ended():
 			return fmt.Errorf("signal %s: %w: it is %s", name, ErrRunOver, last.End.Status)
 		}
 	}
@@ -79,6 +94,38 @@ func (e *engine) signal(ctx context.Context, id, name string, v Value, o SignalO
 		return nil
 	}
 	return e.rouse(ctx, id)
+}
+
+// signalTypes are the types of the signals that runs of a graph take, by name.
+type signalTypes map[string]*Codec
+
+func signalTypesKey(workflow, fingerprint string) string {
+	return "workflow.signalTypes/" + workflow + "/" + fingerprint
+}
+
+// offerSignalTypes tells what signals others than handles have to be like.
+func (e *engine) offerSignalTypes() {
+	types := signalTypes{}
+	for i := range e.g.Nodes {
+		if n := &e.g.Nodes[i]; n.Signal != "" {
+			types[n.Signal] = &n.Out
+		}
+	}
+	e.rt.Attach(signalTypesKey(e.g.storeName(), e.g.Fingerprint), types)
+}
+
+// checkSignalType says what is wrong with a value for a signal of a run in the graph g, as
+// far as it is known: where no workflow with this graph is made, nothing is.
+func checkSignalType(rt *resilience.Runtime, g *GraphInfo, name string, v Value) error {
+	types, _ := rt.Attached(signalTypesKey(g.Workflow, g.Fingerprint)).(signalTypes)
+	codec := types[name]
+	if codec == nil {
+		return nil
+	}
+	if _, err := codec.take(v); err != nil {
+		return fmt.Errorf("%w: signal %.100q: %w", resilience.ErrInvalid, name, err)
+	}
+	return nil
 }
 
 // signalID is the id of the entry of a signal.
@@ -137,12 +184,23 @@ func (r *run) match() {
 		inv.signal = s.ID
 		value, err := inv.node.Out.take(s.Value)
 		if err != nil {
-			err = fmt.Errorf("signal %s: %w", s.Name, err)
+			err, inv.refused = fmt.Errorf("signal %s: %w", s.Name, err), legible(s.Value.raw)
 		}
 		r.give(inv, value, err)
 	}
 	r.matchChildren()
 	r.forgetTimers()
+}
+
+// legible is a value as a letter can carry it: as it is, or the text of it, where it is one
+// that is not read strictly.
+func legible(raw json.RawMessage) json.RawMessage {
+	var v any
+	if resilience.DecodeJSON(raw, &v) == nil {
+		return raw
+	}
+	text, _ := json.Marshal(string(raw)) // of a string: it never fails
+	return text
 }
 
 // give has an invocation that waited land, with a value or an error, when it is its

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -72,6 +73,9 @@ type state struct {
 // joinCount counts what came to a join. The messages of each edge are paired by the
 // order in which they arrive: the n-th of each make the n-th set.
 type joinCount struct {
+	// Name is what the node was called first, where it was renamed: the keys of its
+	// invocations stay what they were.
+	Name  string         `json:"name,omitempty"`
 	Fired int            `json:"fired"`          // sets that were consumed
 	Came  map[string]int `json:"came,omitempty"` // by node they came from: messages consumed or dropped
 }
@@ -367,6 +371,12 @@ func (s *state) migrate(r *migrateRecord) {
 // rename gives what is known of nodes to those that are called otherwise now, also
 // where one is called as another one was.
 func (s *state) rename(names map[string]string) {
+	for was, now := range names {
+		if n := s.Graph.node(now); n != nil && len(n.WaitFor) > 0 {
+			c := s.joined(was)
+			c.Name = cmp.Or(c.Name, was)
+		}
+	}
 	s.Joins = renamedKeys(s.Joins, names)
 	for _, c := range s.Joins {
 		c.Came = renamedKeys(c.Came, names)
