@@ -173,19 +173,32 @@ func (r *reader) wanted(p pair, key string, names ...string) {
 	}
 }
 
-func (r *reader) workflowKey(w *Workflow, p pair) {
-	k := Lookup("workflows." + p.name)
+// handlersKey reads a key that workflows and pipelines share, and reports whether it is
+// one, or has no value.
+func (r *reader) handlersKey(i *Interface, k *Key, p pair) bool {
 	if isNull(p.value) {
 		r.errorf(p.key, k.Path, "has no value%s", k.like())
-		return
+		return true
 	}
 	switch p.name {
 	case "handlers":
-		r.handlers(w.Interface, k, p.value)
+		r.handlers(i, k, p.value)
 	case "use":
-		w.Interface.layers[0].base = r.policyRef("use", p)
+		i.layers[0].base = r.policyRef("use", p)
 	case "lint":
-		r.lint(w.Interface.layers[0], p.value)
+		r.lint(i.layers[0], p.value)
+	default:
+		return false
+	}
+	return true
+}
+
+func (r *reader) workflowKey(w *Workflow, p pair) {
+	k := Lookup("workflows." + p.name)
+	if r.handlersKey(w.Interface, k, p) {
+		return
+	}
+	switch p.name {
 	case "entry":
 		w.Entry = r.nodeName(k.Path, p.value)
 	case "nodes":
@@ -525,26 +538,16 @@ func (r *reader) pipeline(f *File, p pair) {
 
 func (r *reader) pipelineKey(w *Pipeline, p pair) {
 	k := Lookup("pipelines." + p.name)
-	if isNull(p.value) {
-		r.errorf(p.key, k.Path, "has no value%s", k.like())
+	if r.handlersKey(w.Interface, k, p) || p.name != "stages" {
 		return
 	}
-	switch p.name {
-	case "handlers":
-		r.handlers(w.Interface, k, p.value)
-	case "use":
-		w.Interface.layers[0].base = r.policyRef("use", p)
-	case "lint":
-		r.lint(w.Interface.layers[0], p.value)
-	case "stages":
-		w.StagesPos = r.at(p.key)
-		if p.value.Kind != yaml.SequenceNode || len(p.value.Content) == 0 {
-			r.errorf(p.value, k.Path, "wants a list of stages%s, not %s", k.like(), article(p.value))
-			return
-		}
-		for _, c := range p.value.Content {
-			r.stage(w, c)
-		}
+	w.StagesPos = r.at(p.key)
+	if p.value.Kind != yaml.SequenceNode || len(p.value.Content) == 0 {
+		r.errorf(p.value, k.Path, "wants a list of stages%s, not %s", k.like(), article(p.value))
+		return
+	}
+	for _, c := range p.value.Content {
+		r.stage(w, c)
 	}
 }
 
