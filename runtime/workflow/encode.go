@@ -54,7 +54,7 @@ func (r *record) encode() ([]byte, error) {
 // isPlain reports whether r is nothing but a step, or the start of a run that is no
 // fork, whose graph is there as text.
 func (r *record) isPlain() bool {
-	if r.Own != nil || r.Save != nil || r.Migrate != nil || r.Snapshot != nil {
+	if r.Own != nil || r.Save != nil || r.Migrate != nil || r.Snapshot != nil || r.Refused != nil {
 		return false
 	}
 	switch r.Kind {

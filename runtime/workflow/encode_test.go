@@ -75,6 +75,9 @@ func TestRecordsAreEncodedAsEncodingJSONDoes(t *testing.T) {
 		r := &record{}
 		random(rnd, reflect.ValueOf(r).Elem(), 0)
 		r.Start, r.Own, r.Step, r.Save, r.Migrate, r.Snapshot = nil, nil, nil, nil, nil, nil
+		if i%16 > 0 { // it is left to encoding/json
+			r.Refused = nil
+		}
 		if r.Kind = kindStep; i%4 == 0 {
 			r.Kind = kindStart
 			r.Start = &startRecord{}
