@@ -41,9 +41,10 @@ func (e *FilterError) Error() string { return fmt.Sprintf("filter, column %d: %s
 // Terms beside each other must all hold, as with "and"; "or" binds less, "not"
 // more, and parentheses group. Terms are
 //
-//	queue: interface: method: state: reason: group: tag: trace: id: sig: host: version:
+//	queue: interface: method: state: reason: group: tag: trace: id: sig: host: version: run:
 //	             the whole word, or with * at the end how it begins; interface: also
-//	             takes the name without the path of its package
+//	             takes the name without the path of its package; run: is the id of the
+//	             run whose message the letter is
 //	error:       a part of the type or of the text of one of the errors
 //	since: until:
 //	             when the letter died: a time (2026-03-01, 2026-03-01T12:00:00Z) or how
@@ -112,6 +113,7 @@ const (
 	bySig
 	byHost
 	byVersion
+	byRun
 	byTag
 	byError
 	bySince
@@ -123,7 +125,7 @@ const (
 )
 
 var filterKeys = map[string]filterKey{"queue": byQueue, "interface": byInterface, "method": byMethod, "state": byState, "reason": byReason,
-	"group": byGroup, "trace": byTrace, "id": byID, "sig": bySig, "host": byHost, "version": byVersion, "tag": byTag, "error": byError,
+	"group": byGroup, "trace": byTrace, "id": byID, "sig": bySig, "host": byHost, "version": byVersion, "run": byRun, "tag": byTag, "error": byError,
 	"since": bySince, "until": byUntil, "age": byAge, "attempts": byAttempts, "replays": byReplays, "args": byArgs}
 
 // filterWords are the values of terms that have only some.
@@ -210,7 +212,7 @@ func (t filterWord) is(word string) bool {
 }
 
 func (t filterWord) cost() int {
-	if t.key == byError {
+	if t.key == byError || t.key == byRun {
 		return readCost
 	}
 	return 1

@@ -207,7 +207,7 @@ func TestFilterIsLinear(t *testing.T) {
 }
 
 func FuzzFilter(f *testing.F) {
-	for _, seed := range []string{"queue:a (state:dead or not age>3d)", `args.a."b c".*=1e5 error:"x"`, "since:24h until:2026-03-01", "((", "tag:\"\\u00e9\""} {
+	for _, seed := range []string{"queue:a (state:dead or not age>3d)", `args.a."b c".*=1e5 error:"x"`, "since:24h until:2026-03-01", "run:r1 or not run:r*", "((", "tag:\"\\u00e9\""} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,9 +44,22 @@ func (v *letterSeen) word(k filterKey) string {
 		return s.Sig
 	case byHost:
 		return s.Host
+	case byRun:
+		return v.run()
 	default:
 		return s.Version
 	}
+}
+
+// run is the id of the run that the letter is one of. The index does not have it.
+func (v *letterSeen) run() string {
+	if !strings.HasPrefix(v.Sig, runSig) {
+		return ""
+	}
+	if r := v.letter().Run; r != nil {
+		return r.ID
+	}
+	return ""
 }
 
 func (v *letterSeen) count(k filterKey) int {

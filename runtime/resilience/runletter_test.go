@@ -119,6 +119,26 @@ func TestLetterOfARun(t *testing.T) {
 	})
 }
 
+// TestLettersOfOneRun finds letters by the id of their run, which only letters of runs
+// have to be read for.
+func TestLettersOfOneRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rt, f := openRun(t, Options{})
+		for _, message := range []string{"m1", "m2"} {
+			_, letter := f.failedAt(t, message, "Go", errDown)
+			f.publish(t, letter, 0)
+		}
+		n := newNotifier(t, rt, Policy{}, DeadLetterPolicy{Queue: "q"}, LetterMethod[notifyArgs]{})
+		_ = n.call(t.Context(), notifyArgs{CustomerID: "c"})
+		for filter, want := range map[string]int{"run:r1": 2, "run:r*": 2, "run:r2": 0, `run:""`: 1, "not run:r1": 1, "run:r1 or queue:q": 3, "id:* run:r1": 2} {
+			page, err := rt.DeadLetters().List(t.Context(), LetterQuery{Filter: filter})
+			if err != nil || len(page.Letters) != want {
+				t.Errorf("%s: %d letters, want %d; %v", filter, len(page.Letters), want, err)
+			}
+		}
+	})
+}
+
 // TestReplayOfARun hands the message back, and tells what the run says became of it.
 func TestReplayOfARun(t *testing.T) {
 	for _, c := range []struct {
