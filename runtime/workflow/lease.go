@@ -51,9 +51,17 @@ func (l *leased) release() {
 	if l == nil || l.leases == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), settleTime)
+	for range 2 { // a process that stood still finds its time over before it has asked
+		if err := l.releaseWithin(settleTime); !errors.Is(err, context.DeadlineExceeded) {
+			return // it is given back, lost, or ends by itself
+		}
+	}
+}
+
+func (l *leased) releaseWithin(d time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
-	_ = l.leases.Release(ctx, l.lease) // lost, or it ends by itself
+	return l.leases.Release(ctx, l.lease)
 }
 
 // Leases of runs.
