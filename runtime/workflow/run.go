@@ -466,7 +466,8 @@ func (r *run) queued() int { return len(r.ready) - r.head }
 
 // rebuild makes the queue out of the state, in the order in which the owner before had
 // it: what was due when it recorded its last step was in turn, and what came after that
-// stands behind.
+// stands behind. Messages that were due later are taken in with the waits that ended
+// meanwhile, see due: they would stand before all of these.
 func (r *run) rebuild() {
 	for name, n := range r.e.nodes {
 		if n.isJoin() {
@@ -476,22 +477,29 @@ func (r *run) rebuild() {
 	again := slices.SortedFunc(maps.Keys(r.s.Again), func(a, b string) int {
 		return cmp.Or(r.s.Again[a].At.Compare(r.s.Again[b].At), strings.Compare(a, b))
 	})
-	for _, m := range slices.SortedFunc(maps.Values(r.s.Pending), byArrival) {
+	pending := slices.SortedFunc(maps.Values(r.s.Pending), byArrival)
+	last := r.s.Stepped
+	for _, m := range pending { // an older snapshot does not know that
+		if m.At.After(last) {
+			last = m.At
+		}
+	}
+	for _, m := range pending {
 		for len(again) > 0 && !r.s.Again[again[0]].At.After(m.arrives()) {
 			r.queueAgain(again[0], r.s.Again[again[0]])
 			again = again[1:]
 		}
-		if at := m.arrives(); at.After(r.s.Stepped) {
-			r.due(r.s.Stepped)
+		if at := m.arrives(); at.After(last) {
+			r.due(last)
 		} else {
 			r.due(at)
 		}
-		r.place(m, r.now())
+		r.place(m, last)
 	}
 	for _, id := range again {
 		r.queueAgain(id, r.s.Again[id])
 	}
-	r.due(r.s.Stepped)
+	r.due(last)
 }
 
 // queueAgain queues an invocation that was a letter.

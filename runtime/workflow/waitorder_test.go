@@ -151,3 +151,38 @@ func TestSignalAfterTheWait(t *testing.T) {
 		})
 	}
 }
+
+// TestEndedWaitsAreBeforeWhatIsDueLater: a wait that ended while a node ran, or while
+// nobody had the run, is in turn before a message that was due after that.
+func TestEndedWaitsAreBeforeWhatIsDueLater(t *testing.T) {
+	for _, diesAfter := range []time.Duration{0, time.Second, 20 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			stores := resilience.MemoryStores()
+			slow := works("Slow", func(ctx context.Context, in string) (string, error) {
+				sleep(ctx, 40*time.Second)
+				return in, ctx.Err()
+			})
+			late := says("Late", end)
+			late.Delay = 10 * time.Second
+			g := graph(says("A", "Wait", "Late", "Slow"), signals("Wait", 5*time.Second, "Last"), late, slow, says("Last", end))
+			g.OutputAll = true
+			ctx, stop := t.Context(), func() {}
+			if diesAfter > 0 {
+				ctx, stop = context.WithTimeout(ctx, diesAfter)
+			}
+			got, err := opened(t, &stores, g).Run(ctx, "in", Options{ID: "r"})
+			stop()
+			if diesAfter > 0 && errors.Is(err, context.DeadlineExceeded) {
+				time.Sleep(time.Minute)
+				got, err = opened(t, &stores, g).Run(t.Context(), "in", Options{ID: "r"})
+			}
+			steps := ""
+			for _, s := range got.Steps {
+				steps += s.Node + " "
+			}
+			if want := "A Slow Wait Late Last "; err != nil || steps != want {
+				t.Errorf("dies after %v: %s, %v; want %s", diesAfter, steps, err, want)
+			}
+		})
+	}
+}
