@@ -50,6 +50,9 @@ func TestRefusalEndsWithTheNextOwner(t *testing.T) {
 		if refused := s.Refused != nil; refused != (i == 1 || i == 2) {
 			t.Errorf("after record %d: refused %t", i, refused)
 		}
+		if s.forked().Refused != nil {
+			t.Errorf("after record %d: nobody has tried a fork, and it is refused", i)
+		}
 	}
 	if f := (&RunRefusal{Fingerprint: "f1", Against: []string{"it"}}); f.same(nil) || !f.same(&RunRefusal{Fingerprint: "f1", Against: slices.Clone(f.Against)}) ||
 		f.same(&RunRefusal{Fingerprint: "f2", Against: f.Against}) || f.same(&RunRefusal{Fingerprint: "f1"}) {
