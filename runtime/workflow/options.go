@@ -20,8 +20,8 @@ type Options struct {
 	NoCheckpoint bool
 	NoHealth     bool   // the run does not count for the health of the workflow
 	Priority     string // of the queue that Start puts it into
-	// Observer is told of the run's events, besides that of the Runtime. It is called
-	// on the goroutine of the run, which waits for it.
+	// Observer is told of the run's events, besides that of the Runtime: of one at a
+	// time, by whichever goroutine drives the run then, which waits for it.
 	Observer func(context.Context, Event)
 
 	parent string // who waits for the run: a parentRef
