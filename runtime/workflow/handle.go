@@ -60,12 +60,12 @@ func (h Handle[Out]) Status(ctx context.Context) (Status, error) {
 // may have done something just before he gave it up.
 func (w *watcher) status(ctx context.Context) (status Status, err error) {
 	stores, err := w.r.e.rt.Stores()
+	if err != nil {
+		return "", err
+	}
 	for range looks {
 		last := w.r.s.version
-		if err == nil {
-			err = w.look(ctx)
-		}
-		if err != nil {
+		if err := w.look(ctx); err != nil {
 			return "", err
 		}
 		if status.isLeft() && last == w.r.s.version {
@@ -74,12 +74,18 @@ func (w *watcher) status(ctx context.Context) (status Status, err error) {
 		if status = w.r.s.stands(w.r.e.rt.Now()); status != Running {
 			break
 		}
-		var held bool
-		if held, err = isHeld(ctx, stores, w.r.s); !held && err == nil {
-			status = w.r.s.left()
+		held, err := isHeld(ctx, stores, w.r.s)
+		if err != nil {
+			return "", err
+		}
+		if held {
+			break
+		}
+		if status = w.r.s.left(); !status.isLeft() {
+			break
 		}
 	}
-	return status, err
+	return status, nil
 }
 
 // watch returns a watcher of the run.

@@ -275,3 +275,30 @@ func TestEndedRunWaitsForNothing(t *testing.T) {
 		stop()
 	})
 }
+
+// askedLeases count how often they are asked who has something.
+type askedLeases struct {
+	resilience.Leases
+	asked int
+}
+
+func (l *askedLeases) Holder(ctx context.Context, name string) (string, time.Duration, error) {
+	l.asked++
+	return l.Leases.Holder(ctx, name)
+}
+
+// To tell how a run stands that somebody has, one look is enough.
+func TestStatusLooksOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stores := resilience.MemoryStores()
+		leases := &askedLeases{Leases: stores.Leases}
+		stores.Leases = leases
+		e := opened(t, &stores, chain(1, time.Minute, &counter{}))
+		go func() { _, _ = e.Run(t.Context(), "in", Options{ID: "r"}) }()
+		time.Sleep(time.Second)
+		if status, err := e.Get("r").Status(t.Context()); status != Running || err != nil || leases.asked != 1 {
+			t.Errorf("%q, %v, after %d looks", status, err, leases.asked)
+		}
+		time.Sleep(time.Hour)
+	})
+}
