@@ -21,9 +21,9 @@ func (env *environment) diffFlags() *flag.FlagSet {
 	flags := flag.NewFlagSet("diff", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.BoolVar(&env.json, "json", false, "print changes as JSON, one a line, on standard output")
-	flags.Func("fail-on", "`kind` of changes that fail the run: weaker, or any", func(kind string) error {
-		if kind != generator.Weaker && kind != "any" {
-			return errors.New("want weaker or any")
+	flags.Func("fail-on", "`kind` of changes that fail the run: weaker, refused, or any", func(kind string) error {
+		if kind != generator.Weaker && kind != generator.Refused && kind != "any" {
+			return errors.New("want weaker, refused or any")
 		}
 		env.failOn = kind
 		return nil
@@ -60,9 +60,13 @@ func changes(ctx context.Context, env *environment, args []string) error {
 		}
 	}
 	if !env.json {
-		fmt.Fprintf(env.stdout, "%d weaker, %d stronger, %d other since %s\n", count[generator.Weaker], count[generator.Stronger], count[generator.Other], base)
+		refused := ""
+		if n := count[generator.Refused]; n > 0 {
+			refused = fmt.Sprintf(", %d refused", n)
+		}
+		fmt.Fprintf(env.stdout, "%d weaker, %d stronger, %d other%s since %s\n", count[generator.Weaker], count[generator.Stronger], count[generator.Other], refused, base)
 	}
-	if env.failOn != "" && count[generator.Weaker] > 0 || env.failOn == "any" && len(count) > 0 {
+	if count[env.failOn] > 0 || env.failOn == "any" && len(count) > 0 {
 		return errFound
 	}
 	return nil
@@ -104,7 +108,7 @@ func before(ctx context.Context, dir, base string) (map[string][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !strings.HasSuffix(name, ".go") || generator.HasAnnotation(data) {
+		if !strings.HasSuffix(name, ".go") || generator.HasAnnotation(data) || generator.IsGenerated(data) {
 			old[name] = data
 		}
 	}
@@ -141,13 +145,14 @@ func (env *environment) printChange(c generator.Change) {
 			Old       string `json:"old"`
 			New       string `json:"new"`
 			Ignored   string `json:"ignored,omitempty"`
-		}{c.Pos.File, c.Pos.Line, c.Pos.Col, c.Kind, c.Interface, c.Method, c.Key, c.Old, c.New, c.Ignored})
+			Why       string `json:"why,omitempty"`
+		}{c.Pos.File, c.Pos.Line, c.Pos.Col, c.Kind, c.Interface, c.Method, c.Key, c.Old, c.New, c.Ignored, c.Why})
 		if err == nil {
 			fmt.Fprintf(env.stdout, "%s\n", line)
 		}
 		return
 	}
 	text := c.Finding().Error()
-	colors := map[string]string{generator.Weaker: red, generator.Stronger: green, generator.Other: yellow}
+	colors := map[string]string{generator.Weaker: red, generator.Stronger: green, generator.Other: yellow, generator.Refused: red}
 	fmt.Fprintln(env.stdout, strings.Replace(text, ": "+c.Kind+": ", ": "+paint(env.colorOut, colors[c.Kind], c.Kind)+": ", 1))
 }

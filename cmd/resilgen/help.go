@@ -43,8 +43,12 @@ seen. Exit code 1: there is an error; with -strict, or a warning.
 Prints what changed in the policies in dirs, or here, since a git revision, HEAD
 by default, or from another policy file: what got weaker (more attempts, longer
 timeouts, thresholds that are reached later, parts that are gone), stronger, or
-other. Exit code 1: with -fail-on, there are such changes. A lint key that
-ignores RG09B with a reason excuses what got weaker.
+other. Of workflows and pipelines it prints what changed in the graph: nodes,
+edges, limits, timeouts, signals, types, stages; and what is refused: which runs
+under way do not go on in the present graph, and the call of workflow.Migrate
+that maps them. Types are compared with those in the generated file of the
+revision; a policy file knows none. Exit code 1: with -fail-on, there are such
+changes. A lint key that ignores RG09B with a reason excuses what got weaker.
 `,
 	"explain": `usage: resilgen explain Interface[.Method] | RG023
 

@@ -190,6 +190,37 @@ func TestDiffSinceRevision(t *testing.T) {
 	require.Equal(t, exitUsage, code)
 }
 
+// TestDiffOfWorkflow: what a revision has of a workflow says which types its runs
+// carry, and -fail-on refused fails for what runs under way do not survive.
+func TestDiffOfWorkflow(t *testing.T) {
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("no git here")
+	}
+	const graph = "version: 1\nworkflows:\n  Job: {handlers: Nodes, entry: Begin, nodes: {Begin: {next: [Finish]}, Finish: {next: [end]}}}\n"
+	const nodes = "package job\n\nimport \"context\"\n\ntype In struct{ N int }\n\ntype Nodes interface {\n\tBegin(ctx context.Context, in In) (In, error)\n\tFinish(ctx context.Context, in In) (In, error)\n}\n"
+	dir := module(t, map[string]string{"job.go": nodes, "resilience.yaml": graph})
+	code, _, errs := tool(t, dir, "generate")
+	require.Equal(t, exitOK, code, errs)
+	for _, args := range [][]string{{"init", "-q"}, {"add", "."}, {"commit", "-qm", "first"}} {
+		cmd := exec.Command("git", append([]string{"-c", "user.name=n", "-c", "user.email=e@example.com"}, args...)...)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+	}
+	code, out, errs := tool(t, dir, "diff", "-fail-on", "any")
+	require.Equal(t, exitOK, code, errs)
+	require.Equal(t, "0 weaker, 0 stronger, 0 other since HEAD\n", out)
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "job.go"), []byte(strings.Replace(nodes, "N int", "N string", 1)), 0o644))
+	code, out, _ = tool(t, dir, "diff", "-fail-on", "weaker")
+	require.Equal(t, exitOK, code, "nothing protects less")
+	require.Contains(t, out, "resilience.yaml:3:48: Job.Begin: refused: a run with a message that carries In ")
+	require.Contains(t, out, "0 weaker, 0 stronger, 5 other, 3 refused since HEAD\n")
+	code, out, _ = tool(t, dir, "diff", "-json", "-fail-on", "refused")
+	require.Equal(t, exitFindings, code)
+	require.Contains(t, out, `"change":"refused","interface":"Job","method":"Begin","key":"runs","old":"","new":"","why":"a run with a message that carries In `)
+}
+
 func TestDiffWithFile(t *testing.T) {
 	dir := module(t, map[string]string{"shop.go": gateway, "resilience.yaml": older, "before.yaml": strings.Replace(older, "maxAttempts: 2", "maxAttempts: 4", 1), "broken.yaml": "version: 2\n"})
 	code, out, errs := tool(t, dir, "diff", "-fail-on", "weaker", "before.yaml", ".")

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -130,6 +131,12 @@ var weights = map[string]weight{
 	"bulkhead.maxWait":       moreIsWeaker,
 	"bulkhead.maxQueue":      moreIsWeaker,
 
+	"workflows.limits.invocations":    moreIsWeaker,
+	"workflows.limits.duration":       moreIsWeaker,
+	"workflows.limits.cost":           moreIsWeaker,
+	"workflows.nodes.waitFor.timeout": moreIsWeaker,
+	"workflows.nodes.signal.timeout":  moreIsWeaker,
+
 	"fallback":         onIsStronger,
 	"fallback.applyOn": moreIsStronger,
 	"fallback.skipOn":  moreIsWeaker,
@@ -231,6 +238,31 @@ func keyChange(k *policy.Key, before, now *policy.Effective) (Change, bool) {
 		c.Kind = stepped(steps[k.Path], fmt.Sprint(a.V), fmt.Sprint(b.V))
 	}
 	return c, true
+}
+
+// CompareSettings returns the change of a key that stands beside policies: of a
+// workflow, a node or a stage.
+func CompareSettings(k *policy.Key, before, now policy.Settings) (Change, bool) {
+	a, hadIt := before.Given(k.Path)
+	b, hasIt := now.Given(k.Path)
+	c := Change{Kind: Other, Key: k.Path, Old: setting(k, a, hadIt), New: setting(k, b, hasIt), Pos: b.Pos}
+	if weights[k.Path] == moreIsWeaker {
+		c.Kind = turned(compare(a, b, hadIt, hasIt))
+	}
+	return c, c.Old != c.New
+}
+
+// setting is a value as text, that which nobody wrote included.
+func setting(k *policy.Key, v policy.Value, is bool) string {
+	switch d, err := time.ParseDuration(k.Default); {
+	case is && v.None:
+		return cmp.Or(k.Unset, "none")
+	case is:
+		return text(v, true)
+	case k.Type == policy.Duration && err == nil:
+		return d.String()
+	}
+	return cmp.Or(k.Default, "none")
 }
 
 // byDefault is the origin of values that nobody wrote.

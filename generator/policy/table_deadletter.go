@@ -131,6 +131,5 @@ func notPlain(text string) string {
 // NeedsWholeTypes reports whether the files say something for which the types of
 // arguments or results must be known to the last field.
 func (s *Set) NeedsWholeTypes() bool {
-	graphs := slices.ContainsFunc(s.Files, func(f *File) bool { return len(f.Workflows)+len(f.Pipelines) > 0 })
-	return graphs || s.holds(func(v Value) bool { return isDurable(v.Key.Path) && !v.None })
+	return s.HasGraphs() || s.holds(func(v Value) bool { return isDurable(v.Key.Path) && !v.None })
 }

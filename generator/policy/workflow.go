@@ -82,6 +82,11 @@ type Stage struct {
 	Name Name
 }
 
+// HasGraphs reports whether the files hold workflows or pipelines.
+func (s *Set) HasGraphs() bool {
+	return slices.ContainsFunc(s.Files, func(f *File) bool { return len(f.Workflows)+len(f.Pipelines) > 0 })
+}
+
 // Settings are the values of keys that have one.
 type Settings struct{ values []Value }
 
