@@ -73,6 +73,7 @@ func (env *environment) flags(verb string) *flag.FlagSet {
 	flags.SetOutput(io.Discard) // parse says what is wrong, in a sentence
 	flags.BoolVar(&env.all, "all", false, "print every complaint, not the first ten")
 	flags.BoolVar(&env.json, "json", false, "print complaints as JSON, one a line, on standard output")
+	flags.BoolVar(&env.verbose, "v", false, "say on standard error how far a long run is, also where that is no terminal")
 	flags.BoolVar(&env.strict, "strict", false, "warnings fail the run")
 	flags.Func("loader", "`who` reads packages: packages is the go command, fast does without it or fails; by default the go command is asked where fast is not sure", func(who string) error {
 		if who != "packages" && who != "fast" {
@@ -123,7 +124,7 @@ func (env *environment) outdated(ctx context.Context, args []string) ([]generato
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		env.status.say("%d of %d packages, at %s", i, len(dirs), dir)
+		env.progress("%d of %d packages, at %s", i, len(dirs), dir)
 		if env.prune && abandoned(dir) {
 			continue
 		}

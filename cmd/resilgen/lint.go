@@ -34,7 +34,7 @@ func lintVerb(ctx context.Context, env *environment, args []string) error {
 	if err != nil {
 		return err
 	}
-	env.status.say("reading the code around %d packages", len(dirs))
+	env.progress("reading the code around %d packages", len(dirs))
 	found, err := generator.Lint(ctx, generator.Config{Lenient: env.lenient, Loader: env.loader, Overrides: env.overrides}, dirs)
 	if err != nil {
 		return cmp.Or(ctx.Err(), err)

@@ -22,6 +22,7 @@ type environment struct {
 	all                bool     // print every complaint
 	json               bool     // print complaints as JSON
 	strict             bool     // warnings are errors
+	verbose            bool     // how far a run is stands in logs, too
 	lenient            bool     // errors of judgement are warnings
 	loader             string   // who reads packages, see generator.Config
 	sarif              bool     // print findings as SARIF

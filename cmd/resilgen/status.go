@@ -37,6 +37,14 @@ func (s *status) say(format string, args ...any) {
 	s.text = fmt.Sprintf(format, args...)
 }
 
+// progress sets what is being done with packages. In a log it would be taken for a
+// result, so it stands on terminals, and elsewhere with -v.
+func (env *environment) progress(format string, args ...any) {
+	if env.status.terminal || env.verbose {
+		env.status.say(format, args...)
+	}
+}
+
 func (s *status) run() {
 	pause := patience
 	for {

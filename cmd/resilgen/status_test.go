@@ -38,3 +38,28 @@ func TestStatusAfterASecond(t *testing.T) {
 		})
 	}
 }
+
+// TestProgressOfPackages: a log that nobody asked to be told shows results alone.
+func TestProgressOfPackages(t *testing.T) {
+	for _, c := range []struct {
+		name              string
+		terminal, verbose bool
+		want              string
+	}{
+		{"pipe", false, false, ""},
+		{"pipe with -v", false, true, "resilgen: 0 of 1 packages\n"},
+		{"terminal", true, false, "0 of 1 packages\r\x1b[K"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var out bytes.Buffer
+				env := &environment{verbose: c.verbose, status: &status{out: &out, terminal: c.terminal, done: make(chan struct{})}}
+				env.status.wait.Go(env.status.run)
+				env.progress("%d of %d packages", 0, 1)
+				time.Sleep(patience + 1)
+				env.status.close()
+				require.Equal(t, c.want, out.String())
+			})
+		})
+	}
+}
