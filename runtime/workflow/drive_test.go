@@ -127,3 +127,40 @@ func TestCancelEndsANodeThatIgnoresIt(t *testing.T) {
 		})
 	})
 }
+
+// TestTroubleWhileSeveralNodesRun has a store panic, end its goroutine, or have the run
+// cancelled at each of its records, while other nodes run, be they in time or not:
+// the run ends all the same, and can be resumed without a step lost or done twice.
+func TestTroubleWhileSeveralNodesRun(t *testing.T) {
+	for trouble, does := range map[string]func(cancel func()){
+		"panic": func(func()) { panic("no") }, "exit": func(func()) { runtime.Goexit() }, "cancel": func(cancel func()) { cancel() },
+	} {
+		for left := range 8 {
+			for atOnce := 1; atOnce <= 3; atOnce++ {
+				synctest.Test(t, func(t *testing.T) {
+					stores := resilience.MemoryStores()
+					hostile := stores
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					hostile.Log = &hostileLog{Log: stores.Log, left: left, does: func() { does(cancel) }}
+					node := func(name string, takes time.Duration, next ...string) Node {
+						return works(name, func(_ context.Context, in string) (string, error) { time.Sleep(takes); return in, nil }, next...)
+					}
+					g := graph(node("A", 1, "B", "C", "D"), node("B", 2, "E"), node("C", 2, "E"), node("D", grace+time.Second, "E"), node("E", 3, end))
+					g.OutputAll, g.Concurrency = true, atOnce
+					ended := make(chan any)
+					go func() {
+						defer func() { ended <- recover() }()
+						_, _ = opened(t, &hostile, g).Run(ctx, "in", Options{ID: "r"})
+					}()
+					<-ended
+					got, err := opened(t, &stores, g).Run(t.Context(), "in", Options{ID: "r"})
+					if err != nil || got.Status != Completed || len(got.Outputs) != 3 || got.StepCount != 7 {
+						t.Errorf("%s at record %d, %d nodes at once: %s, %d steps, %v", trouble, left, atOnce, got.Status, got.StepCount, err)
+					}
+					time.Sleep(2 * grace) // those that were abandoned return
+				})
+			}
+		}
+	}
+}
