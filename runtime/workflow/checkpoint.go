@@ -135,13 +135,14 @@ func (c Checkpoint) Fork(ctx context.Context, at uint64, id string) (string, err
 	if err != nil {
 		return "", err
 	}
-	rec := &record{V: recordFormat, Kind: kindStart, By: rand.Text()[:16], At: time.Now().Round(0), Start: &startRecord{
-		ID: id, Graph: s.Graph, Input: s.Input, Priority: s.Priority, PerKey: s.PerKey,
-		Fork: &ForkInfo{Run: c.id, At: resilience.Version(last.Version)}, State: s.forked(),
-	}}
-	if rec.At.Before(s.Updated) {
-		rec.At = s.Updated
+	now := time.Now().Round(0)
+	if now.Before(s.Updated) {
+		now = s.Updated
 	}
+	rec := &record{V: recordFormat, Kind: kindStart, By: rand.Text()[:16], At: now, Start: &startRecord{
+		ID: id, Graph: s.Graph, Input: s.Input, Priority: s.Priority, PerKey: s.PerKey,
+		Fork: &ForkInfo{Run: c.id, At: resilience.Version(last.Version)}, State: s.forked(now),
+	}}
 	body, err := json.Marshal(rec)
 	if err != nil {
 		return "", fmt.Errorf("fork run %s: %w", c.id, err)
@@ -156,8 +157,9 @@ func (c Checkpoint) Fork(ctx context.Context, at uint64, id string) (string, err
 	return id, nil
 }
 
-// forked is the state of a run that goes on from s.
-func (s *state) forked() *state {
+// forked is the state of a run that goes on from s, made at a time: waits of which
+// letters were open begin then, as with a replay.
+func (s *state) forked(at time.Time) *state {
 	f := *s
 	f.Status, f.Err, f.Owns, f.Epoch, f.Inbox, f.CancelledBy = Running, "", 0, 0, 0, ""
 	f.Queue, f.Parent, f.Unread, f.Refused = "", "", nil, nil // nobody has tried this one
@@ -168,7 +170,7 @@ func (s *state) forked() *state {
 		f.Again = map[string]*held{}
 	}
 	for id, h := range s.Letters {
-		f.Again[id] = &held{Node: h.Node, At: h.At, Messages: h.Messages}
+		f.Again[id] = &held{Node: h.Node, At: at, Messages: h.Messages}
 	}
 	f.Letters = nil
 	return &f

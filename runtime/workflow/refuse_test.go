@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/resilgen/resilgen/runtime/resilience"
 )
@@ -50,7 +51,7 @@ func TestRefusalEndsWithTheNextOwner(t *testing.T) {
 		if refused := s.Refused != nil; refused != (i == 1 || i == 2) {
 			t.Errorf("after record %d: refused %t", i, refused)
 		}
-		if s.forked().Refused != nil {
+		if s.forked(time.Time{}).Refused != nil {
 			t.Errorf("after record %d: nobody has tried a fork, and it is refused", i)
 		}
 	}
