@@ -93,6 +93,43 @@ func TestEmergency(t *testing.T) {
 	}
 }
 
+// TestEmergencyBesideNothing: what was put beside a journal that broke before it had
+// anything is of that journal all the same, though no segment tells its id.
+func TestEmergencyBesideNothing(t *testing.T) {
+	o := small
+	o.ID = [16]byte{}
+	for _, kind := range []faultfs.Kind{faultfs.Create, faultfs.Write, faultfs.Sync, faultfs.Rename, faultfs.SyncDir} {
+		for _, again := range []string{"reopened", "closed", "killed"} {
+			d := faultfs.New(1)
+			j := must(journal.Open(d, o))
+			hit := false
+			d.Inject(func(op faultfs.Op) (f faultfs.Fault) {
+				if op.Kind == kind && !hit {
+					hit, f = true, faultfs.EIO
+				}
+				return f
+			})
+			if _, err := j.Append(background, "dlq/q/0", 0, nil); !errors.Is(err, journal.ErrUnavailable) {
+				t.Fatalf("%v: %v", kind, err)
+			}
+			ok(t, j.AppendEmergency("dlq/q/1", []byte("dlq/q/1")))
+			switch again {
+			case "reopened":
+				ok(t, j.Reopen())
+			case "closed":
+				_ = j.Close() // broken
+				j = must(journal.Open(d, o))
+			case "killed":
+				d.Freeze()
+				d = d.Kill()
+				j = must(journal.Open(d, o))
+			}
+			once(t, d, j, "dlq/q/1")
+			ok(t, j.Close())
+		}
+	}
+}
+
 // TestEmergencyNeverComesBack: what was taken in and dropped stays away, whatever
 // a power cut does at any moment after.
 func TestEmergencyNeverComesBack(t *testing.T) {

@@ -117,7 +117,29 @@ func (r *recovery) open(names []string) error {
 		}
 	}
 	if len(r.segs) == 0 {
-		r.found.id = newID(r.o.ID)
+		return r.identify()
+	}
+	return nil
+}
+
+// identify gives a journal that begins anew its id: it stays that of this process,
+// or of what stands beside the journal, which would be somebody else's otherwise.
+func (r *recovery) identify() error {
+	r.found.id = newID(r.o.ID)
+	switch {
+	case r.o.ID != [16]byte{}:
+	case r.Journal.id != id{}:
+		r.found.id = r.Journal.id
+	case r.aside:
+		seg, of, err := openSegment(r.fs, emergencyName, Read)
+		if corrupt := (*CorruptError)(nil); errors.As(err, &corrupt) {
+			return nil // and is ignored
+		}
+		if err != nil {
+			return err
+		}
+		r.found.id = of
+		return seg.release()
 	}
 	return nil
 }
@@ -508,7 +530,10 @@ func (r *recovery) mendEmpty() error {
 			return err
 		}
 	}
-	r.segs, r.found.seg, r.found.id = nil, nil, newID(r.o.ID)
+	r.segs, r.found.seg = nil, nil
+	if err := r.identify(); err != nil {
+		return err
+	}
 	return r.fs.SyncDir()
 }
 
