@@ -149,6 +149,7 @@ func TestSignalAtEveryMoment(t *testing.T) {
 		g.Nodes[4].Signal = "approval"
 		return g
 	}
+	var sent chan struct{}
 	everyMoment(t, g, func(t *testing.T, other *Engine[string, string]) {
 		send := func(ids ...string) {
 			for _, id := range ids {
@@ -158,11 +159,14 @@ func TestSignalAtEveryMoment(t *testing.T) {
 			}
 		}
 		send("1", "1")
+		sent = make(chan struct{})
 		go func() { // when it was taken, and dropped from the inbox
+			defer close(sent)
 			time.Sleep(time.Minute)
 			send("1", "2")
 		}()
 	}, func(t *testing.T, _ *Engine[string, string], m moment, got string) {
+		<-sent // the run may be over before whoever sent it has heard that it is there
 		if got != "completed yes2" || plans.Load() > 2 || !m.crash && plans.Load() > 1 {
 			t.Errorf("%v: %s, planned %d times", m, got, plans.Load())
 		}
