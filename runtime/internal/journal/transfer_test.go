@@ -236,19 +236,23 @@ func TestReadersBesideWriters(t *testing.T) {
 	o.SegmentSize = 8 << 10
 	j, err := journal.Open(d, o)
 	need(t, err)
+	// A directory has a journal from the first record on: readers begin after it.
+	_, err = j.Append(context.Background(), contested, 0, nil)
+	need(t, err)
+	need(t, j.Drop(context.Background(), contested, 1<<60))
 	var ended atomic.Bool
-	reading := make(chan int)
+	read := make(chan struct{})
 	go func() {
-		n := 0
-		for ; !ended.Load(); n++ {
-			if report, err := journal.Verify(d); err != nil && n > 0 || len(report.Damage) > 0 {
+		defer close(read)
+		for last := false; !last; {
+			last = ended.Load()
+			if report, err := journal.Verify(d); err != nil || len(report.Damage) > 0 {
 				t.Errorf("verify: %+v, %v", report, err)
 			}
-			if report, err := journal.Copy(d, faultfs.New(1), o); err != nil && n > 0 {
+			if report, err := journal.Copy(d, faultfs.New(1), o); err != nil {
 				t.Errorf("copy: %+v, %v", report, err)
 			}
 		}
-		reading <- n
 	}()
 	for seed := range uint64(3) {
 		for _, w := range crowd(t, j, seed, func() {}) {
@@ -257,8 +261,6 @@ func TestReadersBesideWriters(t *testing.T) {
 		need(t, j.Drop(context.Background(), contested, 1<<60))
 	}
 	ended.Store(true)
-	if n := <-reading; n < 2 {
-		t.Errorf("read %d times", n)
-	}
+	<-read
 	need(t, j.Close())
 }
