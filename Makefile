@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check nested cover fuzz fuzz-durable bench docs simulate-check conformance corpus peers genspeed soak rewrites size crash crash-runs bench-store bench-workflow
+.PHONY: help demo test check nested cover fuzz fuzz-durable bench docs simulate-check conformance corpus peers genspeed soak starve rewrites size crash crash-runs bench-store bench-workflow
 
 FUZZTIME ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -98,6 +98,11 @@ conformance: ## what the suites of other systems assert, and a count of it
 SOAK ?= 10m
 soak: ## everything at once under the race detector for SOAK: each count adds up
 	cd testdata/soak && GOWORK=off go test -race -tags resilience_chaos -count=1 -timeout 0 -v -soak $(SOAK) .
+
+# 4 ms: tests in virtual time wait for every goroutine, and would take hours.
+starve: ## the tests of the runtime under a scheduler that is unfair on purpose
+	go run ./testdata/starve -for 5ms -- -timeout 60m ./runtime/... ./testdata/letters ./testdata/workflows
+	go run ./testdata/starve -for 40ms -- -timeout 60m ./runtime/internal/... ./runtime/ops ./runtime/overrides ./runtime/workflow ./examples/... ./cmd/...
 
 # 50 processes killed, 100 power cuts, every failing write and flush, a disk with
 # room for so much: the last three on a real file system, which needs root.
