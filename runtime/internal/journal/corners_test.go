@@ -497,7 +497,48 @@ func TestWaiters(t *testing.T) {
 	})
 }
 
-// slowDisk flushes batches when wait is closed.
+// TestWritersShareFlushes has all writers but one come while the disk flushes what
+// that one wrote: one more flush carries them all.
+func TestWritersShareFlushes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := faultfs.New(1)
+		slow := make(chan struct{})
+		j := must(journal.Open(slowDisk{d, slow}, journal.Options{Serial: true}))
+		const writers, rounds = 64, 10
+		var last [writers]uint64
+		for round := range rounds {
+			var wg sync.WaitGroup
+			for i := range writers {
+				w := (round + i) % writers
+				wg.Go(func() {
+					last[w] = must(j.Append(background, fmt.Sprint("w/", w), last[w], fmt.Append(nil, round)))
+				})
+				if i == 0 {
+					synctest.Wait() // it is in its flush
+				}
+			}
+			synctest.Wait() // the others stand in the queue
+			slow <- struct{}{}
+			slow <- struct{}{}
+			wg.Wait()
+		}
+		if s := j.Stats(); s.Appends != rounds*writers || s.Batches != rounds*2 || s.Flushes != rounds*2 {
+			t.Errorf("%d appends in %d batches and %d flushes, want %d, and two of each a round", s.Appends, s.Batches, s.Flushes, rounds*writers)
+		}
+		after := must(journal.Open(d.Cut(rand.New(rand.NewPCG(1, 1)), faultfs.Lost), small))
+		for w := range writers {
+			list := scan(t, after, fmt.Sprint("w/", w))
+			if len(list) != rounds || string(list[rounds-1].Payload) != fmt.Sprint(rounds-1) {
+				t.Errorf("writer %d: %d records after a power cut, want %d", w, len(list), rounds)
+			}
+		}
+		ok(t, after.Close())
+		close(slow)
+		ok(t, j.Close())
+	})
+}
+
+// slowDisk flushes a batch when wait yields.
 type slowDisk struct {
 	*faultfs.Disk
 	wait chan struct{}

