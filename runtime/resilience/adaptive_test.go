@@ -192,18 +192,10 @@ func TestNobodyStaysInFlight(t *testing.T) {
 			})
 		}
 		group.Wait()
-		for g.rt.Abandoned() > 0 || running.Load() > 0 {
-			time.Sleep(time.Millisecond)
-		}
 		s := g.plan.Load().steering
-		for range 1000 {
-			if s.inFlight.Load() == 0 {
-				break
-			}
-			time.Sleep(time.Millisecond) // the last one is about to leave
-		}
-		if n := s.inFlight.Load(); n != 0 || peak.Load() > 16 {
-			t.Errorf("%d in flight, at most %d of 16", n, peak.Load())
+		left := comesTrue(func() bool { return g.rt.Abandoned() == 0 && running.Load() == 0 && s.inFlight.Load() == 0 })
+		if !left || peak.Load() > 16 {
+			t.Errorf("%d in flight, at most %d of 16", s.inFlight.Load(), peak.Load())
 		}
 	}
 }

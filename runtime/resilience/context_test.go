@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,30 +39,39 @@ func TestLazyContextTellsByTheClock(t *testing.T) {
 }
 
 func TestLazyContextIsCanceledAfterwards(t *testing.T) {
-	for _, look := range []bool{false, true} {
-		var kept context.Context
-		under(t, t.Context(), func(ctx context.Context) {
-			if kept = ctx; look {
-				_ = ctx.Done()
+	synctest.Test(t, func(t *testing.T) {
+		for _, look := range []bool{false, true} {
+			var kept context.Context
+			under(t, t.Context(), func(ctx context.Context) {
+				if kept = ctx; look {
+					_ = ctx.Done()
+				}
+			})
+			<-kept.Done()
+			if kept.Err() != context.Canceled {
+				t.Errorf("looked at %v: Err = %v, want Canceled", look, kept.Err())
 			}
-		})
-		<-kept.Done()
-		if kept.Err() != context.Canceled {
-			t.Errorf("looked at %v: Err = %v, want Canceled", look, kept.Err())
 		}
-	}
+	})
+}
+
+// watchers is how many goroutines package context runs to hear of the end of a
+// parent that it does not know.
+func watchers() int {
+	stacks := make([]byte, 4<<20)
+	return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "created by context.(*cancelCtx).propagateCancel ")
 }
 
 func TestChildrenNeedNoGoroutine(t *testing.T) {
 	under(t, t.Context(), func(ctx context.Context) {
-		before := runtime.NumGoroutine()
+		before := watchers()
 		var cancels []context.CancelFunc
 		for range 50 {
 			child, cancel := context.WithCancel(ctx)
 			_ = child.Done()
 			cancels = append(cancels, cancel)
 		}
-		if n := runtime.NumGoroutine(); n > before {
+		if n := watchers(); n > before {
 			t.Errorf("%d goroutines for 50 children", n-before)
 		}
 		for _, cancel := range cancels {

@@ -467,6 +467,32 @@ func TestRefreshJoinsARun(t *testing.T) {
 	})
 }
 
+// TestRefreshBeforeARunBegins joins that one: none follows that nobody waits for,
+// and that might read what the caller of Refresh changes next.
+func TestRefreshBeforeARunBegins(t *testing.T) {
+	rt, runs := &Runtime{}, 0
+	h := rt.Health()
+	if err := h.Register(Component{Name: "x", Check: func(context.Context) error { runs++; return nil }}); err != nil {
+		t.Fatal(err)
+	}
+	c, err := h.component("x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	joined := []<-chan struct{}{c.hurry(), c.hurry()}
+	c.probe() // of which its goroutine was on the way when they asked
+	for _, done := range joined {
+		<-done
+	}
+	if runs != 1 || len(c.wake) != 0 {
+		t.Errorf("%d runs, and %d more to come", runs, len(c.wake))
+	}
+	c.hurry() // when it is over, the next one is asked for
+	if len(c.wake) != 1 {
+		t.Error("nothing is to run")
+	}
+}
+
 func TestMeasureIsJudgedByItsLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var now atomic.Pointer[HealthReading]
@@ -669,17 +695,17 @@ func TestProbesCostNothing(t *testing.T) {
 	if n := len(snapshots); n > 3+int(time.Since(begun)/freshness) {
 		t.Errorf("%d snapshots were made within %v", n, time.Since(begun))
 	}
-	for time.Since(begun) < time.Minute && runtime.NumGoroutine() > before {
-		runtime.Gosched() // those who asked have not all ended
-	}
-	if n := runtime.NumGoroutine(); n > before {
-		t.Errorf("%d goroutines more", n-before)
+	if !comesTrue(func() bool { return runtime.NumGoroutine() <= before }) { // those who asked have not all ended
+		t.Errorf("%d goroutines more", runtime.NumGoroutine()-before)
 	}
 	slices.Sort(waits)
 	t.Logf("of 1000 half waited less than %v, 99 %% less than %v", waits[500], waits[990])
-	h.Snapshot()
-	if n := testing.AllocsPerRun(100, func() { h.Snapshot() }); n > 1 {
-		t.Errorf("%v allocations", n)
+	least := math.Inf(1)
+	for range 50 { // among which there may be some that make a new one
+		least = min(least, testing.AllocsPerRun(100, func() { h.Snapshot() }))
+	}
+	if least > 0 {
+		t.Errorf("%v allocations", least)
 	}
 }
 

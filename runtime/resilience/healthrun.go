@@ -89,6 +89,10 @@ func (c *component) probe() {
 	c.adopt(preset)
 	now := time.Now()
 	c.begin(now)
+	select {
+	case <-c.wake: // whoever asked waits for this run
+	default:
+	}
 	deadline := now.Add(c.conf.Timeout)
 	c.mu.Unlock()
 

@@ -696,13 +696,9 @@ func TestHedgesAmongGoroutines(t *testing.T) {
 	if made.Load() != closed.Load()+taken.Load() {
 		t.Errorf("%d results made, %d taken, %d closed", made.Load(), taken.Load(), closed.Load())
 	}
-	for range 100 {
-		if runtime.NumGoroutine() <= before {
-			return
-		}
-		time.Sleep(10 * ms)
+	if !comesTrue(func() bool { return runtime.NumGoroutine() <= before }) {
+		t.Errorf("%d goroutines, %d before", runtime.NumGoroutine(), before)
 	}
-	t.Errorf("%d goroutines, %d before", runtime.NumGoroutine(), before)
 }
 
 // tracked is a result that counts its closing.

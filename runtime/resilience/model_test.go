@@ -185,6 +185,17 @@ func run(n int, f func(n int)) {
 	}
 }
 
+// comesTrue reports whether holds does within a minute. It is for what a goroutine
+// does that nobody can wait for, outside a bubble.
+func comesTrue(holds func() bool) bool {
+	for until := time.Now().Add(time.Minute); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(until) {
+			return false
+		}
+	}
+	return true
+}
+
 // TestBulkheadAgainstModel compares random arrivals, departures, patience and
 // callers that leave with a queue kept as a list.
 func TestBulkheadAgainstModel(t *testing.T) {

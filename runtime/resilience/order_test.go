@@ -440,16 +440,18 @@ func BenchmarkOrder(b *testing.B) {
 // TestLimitOfAnAttemptOutsideEverything: also where it has come to be the outermost
 // layer because another one was taken out.
 func TestLimitOfAnAttemptOutsideEverything(t *testing.T) {
-	p := Policy{Timeout: Timeout{Attempt: time.Second, Open: time.Second}, Bulkhead: Bulkhead{MaxConcurrent: 1}, Order: []Layer{LayerAttempt, LayerBulkhead}}
-	if err := Try(t.Context(), mustGuard(t, p), func(context.Context) error { return nil }); err != nil {
-		t.Error(err)
-	}
-	p.Retry, p.Order = Retry{On: true}, []Layer{LayerRetry, LayerAttempt, LayerBulkhead}
-	g := mustGuard(t, p)
-	if err := g.rt.Disable([]string{"retry"}); err != nil {
-		t.Fatal(err)
-	}
-	if err := Try(t.Context(), g, func(context.Context) error { return nil }); err != nil {
-		t.Error(err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		p := Policy{Timeout: Timeout{Attempt: time.Second, Open: time.Second}, Bulkhead: Bulkhead{MaxConcurrent: 1}, Order: []Layer{LayerAttempt, LayerBulkhead}}
+		if err := Try(t.Context(), mustGuard(t, p), func(context.Context) error { return nil }); err != nil {
+			t.Error(err)
+		}
+		p.Retry, p.Order = Retry{On: true}, []Layer{LayerRetry, LayerAttempt, LayerBulkhead}
+		g := mustGuard(t, p)
+		if err := g.rt.Disable([]string{"retry"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := Try(t.Context(), g, func(context.Context) error { return nil }); err != nil {
+			t.Error(err)
+		}
+	})
 }

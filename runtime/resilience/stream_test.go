@@ -385,14 +385,13 @@ func TestCloseBesideRead(t *testing.T) {
 			})
 		}
 	})
-	for range 1000 { // watches run in goroutines of package context
-		if slots, shares := taken(g); slots == 0 && shares == 0 {
-			return
-		}
-		runtime.Gosched()
+	back := comesTrue(func() bool { // watches run in goroutines of package context
+		slots, shares := taken(g)
+		return slots == 0 && shares == 0
+	})
+	if slots, shares := taken(g); !back {
+		t.Errorf("%d slots, %d shares are lost", slots, shares)
 	}
-	slots, shares := taken(g)
-	t.Errorf("%d slots, %d shares are lost", slots, shares)
 }
 
 // TestUnwantedBody is held no longer than it is known that another attempt

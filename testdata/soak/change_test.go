@@ -144,12 +144,15 @@ func (s *soak) outage(ctx context.Context) error {
 func (s *soak) reader() func(context.Context) error {
 	before := map[string]resilience.Counters{}
 	return func(context.Context) error {
-		for _, m := range s.rt.Stats().Methods {
+		most, made := callers+s.rt.Abandoned(), s.made()
+		stats := s.rt.Stats()
+		most += s.made() - made // which it may count among those it found, having been interrupted
+		for _, m := range stats.Methods {
 			if fell(before[m.Name], m.Total) {
 				return fmt.Errorf("%s: a counter fell: %+v, then %+v", m.Name, before[m.Name], m.Total)
 			}
-			if m.InFlight < 0 || m.InFlight > callers {
-				return fmt.Errorf("%s: %d in flight", m.Name, m.InFlight)
+			if m.InFlight < 0 || m.InFlight > most {
+				return fmt.Errorf("%s: %d in flight, at most %d calls are", m.Name, m.InFlight, most)
 			}
 			before[m.Name] = m.Total
 		}
@@ -163,6 +166,16 @@ func (s *soak) reader() func(context.Context) error {
 		_ = s.rt.Health().Snapshot()
 		return nil
 	}
+}
+
+// made is how many calls callers have begun.
+func (s *soak) made() (n int64) {
+	for _, w := range []*world{s.exact, s.switched} {
+		for m := range w.accounts {
+			n += w.accounts[m].begun.Load()
+		}
+	}
+	return n
 }
 
 func fell(a, b resilience.Counters) bool {

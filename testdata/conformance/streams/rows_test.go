@@ -85,10 +85,7 @@ func TestRowsAreReadAfterTheCall(t *testing.T) {
 	w, rt, db := queried(t, NewResilientQueried)
 	opened, _, _ := queried(t, NewResilientQueriedOpened)
 	for _, w := range []Database{w, opened} {
-		rows, err := w.Query(t.Context(), "three")
-		if err != nil {
-			t.Fatal(err)
-		}
+		rows := inTime(t, func() (*sql.Rows, error) { return w.Query(t.Context(), "three") })
 		time.Sleep(1100 * time.Millisecond) // what watches the context has had its turn; timeout.open is over
 		if n := slots(rt); n != 0 {
 			t.Errorf("%d slots after the return", n)
@@ -124,10 +121,7 @@ func TestRowsEnd(t *testing.T) {
 	w, _, db := queried(t, NewResilientQueriedShort)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	late, err := w.Query(ctx, "three")
-	if err != nil {
-		t.Fatal(err)
-	}
+	late := inTime(t, func() (*sql.Rows, error) { return w.Query(ctx, "three") })
 	eventually(t, "the rows are closed", func() bool { return db.Stats().InUse == 0 })
 	if late.Next() || !errors.Is(late.Err(), context.DeadlineExceeded) {
 		t.Errorf("late: %v", late.Err())

@@ -186,6 +186,26 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
+// inTime opens what has a second to be opened, again if a busy machine took that
+// long: what it tests comes after it.
+func inTime[R any](t *testing.T, open func() (R, error)) (opened R) {
+	t.Helper()
+	eventually(t, "an answer within its limit", func() bool {
+		var err error
+		if opened, err = open(); err != nil && !errors.Is(err, resilience.ErrTimeout) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
+	return opened
+}
+
+// allGone waits until the server has noticed that every client has left.
+func (s *server) allGone(t *testing.T) {
+	t.Helper()
+	eventually(t, "the server notices", func() bool { return s.gone.Load() == s.requests.Load() })
+}
+
 func slots(rt *resilience.Runtime) int64 { return rt.Stats().Bulkheads[0].InFlight }
 
 func wantSlots(t *testing.T, rt *resilience.Runtime, want int64) {
@@ -232,17 +252,17 @@ func TestBulkheadCountsOpenBodies(t *testing.T) {
 func TestTimeoutGoesOn(t *testing.T) {
 	s := newServer(t)
 	w, rt, _ := client(t, NewResilientShort)
-	response := get(t, w, s.URL+"/endless")
+	response := inTime(t, func() (*http.Response, error) { return w.Do(t.Context(), "GET", s.URL+"/endless") })
 	_, err := io.Copy(io.Discard, response.Body)
 	if !errors.Is(err, resilience.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("read: %v", err)
 	}
 	wantSlots(t, rt, 0)
-	eventually(t, "the server notices", func() bool { return s.gone.Load() == 1 })
+	s.allGone(t)
 	_ = response.Body.Close()
 
 	w, rt, _ = client(t, NewResilientOpened)
-	response = get(t, w, s.URL+"/all")
+	response = inTime(t, func() (*http.Response, error) { return w.Do(t.Context(), "GET", s.URL+"/all") })
 	time.Sleep(1100 * time.Millisecond)
 	read(t, response.Body)
 	_ = response.Body.Close()
@@ -253,8 +273,8 @@ func TestTimeoutGoesOn(t *testing.T) {
 func TestNobodyClosesABody(t *testing.T) {
 	s := newServer(t)
 	w, rt, _ := client(t, NewResilientShort)
-	get(t, w, s.URL+"/endless")
-	eventually(t, "the server notices", func() bool { return s.gone.Load() == 1 })
+	inTime(t, func() (*http.Response, error) { return w.Do(t.Context(), "GET", s.URL+"/endless") })
+	s.allGone(t)
 	wantSlots(t, rt, 0)
 
 	w, rt, _ = client(t, NewResilientPlain)
@@ -264,7 +284,7 @@ func TestNobodyClosesABody(t *testing.T) {
 	}
 	wantSlots(t, rt, 1)
 	cancel()
-	eventually(t, "the server notices", func() bool { return s.gone.Load() == 2 })
+	s.allGone(t)
 	wantSlots(t, rt, 0)
 }
 
@@ -354,9 +374,13 @@ func TestLateBody(t *testing.T) {
 	close(s.held)
 	eventually(t, "the late body is closed", func() bool { return next.closed.Load() == 1 })
 	wantSlots(t, rt, 0)
-	response, err := w.Do(t.Context(), "GET", s.URL+"/all")
-	if err != nil || slots(rt) != 1 {
-		t.Fatal(err, slots(rt))
+	var begun time.Time
+	response := inTime(t, func() (*http.Response, error) {
+		begun = time.Now()
+		return w.Do(t.Context(), "GET", s.URL+"/all")
+	})
+	if n := slots(rt); n != 1 && time.Since(begun) < time.Second {
+		t.Errorf("%d slots while the body is open", n)
 	}
 	read(t, response.Body)
 	_ = response.Body.Close()
