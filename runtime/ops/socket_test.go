@@ -332,34 +332,45 @@ func TestOtherUsers(t *testing.T) {
 	}
 }
 
-// TestSlowClients sends headers by the byte: they are cut off, and others are
-// served meanwhile.
-func TestSlowClients(t *testing.T) {
+// slowClients connects clients that are about to send a header, to a server that gives
+// them so much time.
+func slowClients(t *testing.T, patience time.Duration) (s *Server, slow []net.Conn) {
+	t.Helper()
 	listener, err := listenUnix(private(t) + "/x.sock")
 	must(t, err)
-	s := newServer(listener, newAPI(nil))
-	s.http.ReadHeaderTimeout = 2 * time.Second // enough for one that is not slow
+	s = newServer(listener, newAPI(nil))
+	s.http.ReadHeaderTimeout = patience
 	s.serve()
-	defer s.Close()
-	var slow []net.Conn
+	t.Cleanup(func() { _ = s.Close() })
 	for range maxConns - 1 {
 		conn, err := net.Dial("unix", s.socket.path)
 		must(t, err)
-		_, err = conn.Write([]byte("GET / HTT"))
-		must(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		_, _ = conn.Write([]byte("GET / HTT")) // unless it was cut off
 		slow = append(slow, conn)
 	}
+	return s, slow
+}
+
+// TestSlowClients has clients begin a header and not end it: others are served
+// meanwhile.
+func TestSlowClients(t *testing.T) {
+	s, _ := slowClients(t, time.Hour)
 	c, err := Dial(s.Addr())
 	must(t, err)
 	defer c.Close()
 	_, err = c.Index(t.Context())
 	must(t, err)
+}
+
+// TestSlowClientsAreCutOff has them not end it in time.
+func TestSlowClientsAreCutOff(t *testing.T) {
+	_, slow := slowClients(t, 50*time.Millisecond)
 	for _, conn := range slow {
 		must(t, conn.SetReadDeadline(time.Now().Add(time.Minute)))
 		if _, err := io.ReadAll(conn); errors.Is(err, os.ErrDeadlineExceeded) { // of other errors, it was cut off
 			t.Fatalf("a slow client is not cut off: %v", err)
 		}
-		must(t, conn.Close())
 	}
 }
 
