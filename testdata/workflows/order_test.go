@@ -116,8 +116,7 @@ func signalled(t *testing.T, early bool) {
 	if early {
 		s.work(t)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
+	ctx := t.Context()
 	result, err := h.Result(ctx)
 	if err != nil {
 		t.Fatal(err)
