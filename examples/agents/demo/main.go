@@ -73,9 +73,10 @@ func run(ctx context.Context, out io.Writer, provider, research, resilgen string
 	return audit(out, result, bill)
 }
 
-// runAndKill starts the research and kills it once so many nodes have begun.
+// runAndKill starts the research and kills it once so many nodes have begun. It goes
+// on step by step, so that none gets further than that, however late it is killed.
 func runAndKill(ctx context.Context, out io.Writer, n, entered int, command []string) error {
-	p, err := begin(ctx, command...)
+	p, err := begin(ctx, append(command, "-step")...)
 	if err != nil {
 		return err
 	}
@@ -88,6 +89,7 @@ func runAndKill(ctx context.Context, out io.Writer, n, entered int, command []st
 		}
 		if node, ok := strings.CutPrefix(strings.TrimSpace(line), "enters "); ok {
 			nodes = append(nodes, node)
+			_, _ = fmt.Fprintln(p.stdin) // if it has ended, so have its lines
 		}
 	}
 	time.Sleep(3 * time.Millisecond) // in the middle of an answer
@@ -141,7 +143,7 @@ func audit(out io.Writer, r agents.ResearchResult, bill llm.Bill) error {
 // process is a program that is read line by line.
 type process struct {
 	cmd   *exec.Cmd
-	stdin io.Closer
+	stdin io.WriteCloser
 	lines *bufio.Reader
 }
 

@@ -24,6 +24,7 @@ type Provider struct {
 	mu      sync.Mutex
 	random  *rand.Rand
 	answers map[string]string // by idempotency key
+	unlucky map[string]int    // requests in a row that something went wrong with, by idempotency key
 	bill    Bill
 }
 
@@ -43,13 +44,16 @@ type Bill struct {
 const (
 	centsPerAnswer = 2
 	maxPrompt      = 1 << 20
+	// mostUnlucky is after how many requests in a row one gets its answer: whoever has
+	// patience for a few more sees the end of every trouble.
+	mostUnlucky = 5
 )
 
 // NewProvider returns a provider that something goes wrong with for so large a
 // share of the requests, and which needs so long for each word of an answer.
 func NewProvider(seed uint64, trouble float64, token time.Duration) *Provider {
 	return &Provider{trouble: trouble, token: token, random: rand.New(rand.NewPCG(seed, seed)),
-		answers: map[string]string{}, bill: Bill{ByNode: map[string]int{}}}
+		answers: map[string]string{}, unlucky: map[string]int{}, bill: Bill{ByNode: map[string]int{}}}
 }
 
 // Bill returns what the provider did so far.
@@ -99,7 +103,7 @@ func (p *Provider) answer(key, prompt string) (string, fate) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.bill.Requests++
-	fate := p.draw()
+	fate := p.draw(key)
 	if fate == limited || fate == busy {
 		return "", fate
 	}
@@ -116,10 +120,12 @@ func (p *Provider) answer(key, prompt string) (string, fate) {
 	return text, fate
 }
 
-func (p *Provider) draw() fate {
-	if p.random.Float64() >= p.trouble {
+func (p *Provider) draw(key string) fate {
+	if p.unlucky[key] == mostUnlucky || p.random.Float64() >= p.trouble {
+		delete(p.unlucky, key)
 		return well
 	}
+	p.unlucky[key]++
 	f := fate(1 + p.random.IntN(4))
 	*[]*int{&p.bill.Limited, &p.bill.Busy, &p.bill.Truncated, &p.bill.Stalled}[f-1]++
 	return f

@@ -3,13 +3,16 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"os"
+	"sync"
 
 	"github.com/resilgen/resilgen/examples/agents"
 	"github.com/resilgen/resilgen/runtime/resilience"
@@ -21,13 +24,30 @@ func main() {
 	model := flag.String("model", "", "URL of the language model")
 	id := flag.String("id", "research-1", "of the run")
 	topic := flag.String("topic", "tides", "of the research")
+	step := flag.Bool("step", false, "wait at the beginning of every node for a line on standard input")
 	flag.Parse()
-	if err := run(context.Background(), *dir, *model, *id, *topic); err != nil {
+	entered := func(node string) { fmt.Println("enters", node) }
+	if *step {
+		entered = stepping(os.Stdin)
+	}
+	if err := run(context.Background(), *dir, *model, *id, *topic, entered); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context, dir, model, id, topic string) error {
+// stepping says that a node begins, and has it wait for a line.
+func stepping(lines io.Reader) func(node string) {
+	var mu sync.Mutex // nodes run at the same time
+	in := bufio.NewReader(lines)
+	return func(node string) {
+		fmt.Println("enters", node)
+		mu.Lock()
+		defer mu.Unlock()
+		_, _ = in.ReadString('\n') // who steps may have gone, and holds up nobody then
+	}
+}
+
+func run(ctx context.Context, dir, model, id, topic string, entered func(node string)) error {
 	rt, err := resilience.Open(resilience.Options{Dir: dir})
 	if err != nil {
 		return err
@@ -35,7 +55,7 @@ func run(ctx context.Context, dir, model, id, topic string) error {
 	defer rt.Close()
 	nodes := &agents.Agents{
 		Model:   &agents.Model{URL: model, HTTP: http.DefaultClient},
-		Entered: func(node string) { fmt.Println("enters", node) },
+		Entered: entered,
 	}
 	research, err := agents.NewResearchWorkflow(rt, nodes, agents.NoSurvey{})
 	if err != nil {
