@@ -33,15 +33,17 @@ type outcome struct {
 func play(t *testing.T, h history) (o outcome) {
 	t.Helper()
 	synctest.Test(t, func(*testing.T) {
-		w := &world{plan: h.Plan, fault: h.fault, stores: resilience.MemoryStores(), begun: time.Now(), over: make(chan struct{}), durable: map[string]bool{}}
+		w := newWorld(h)
 		told := make(chan struct{})
+		var processes []*process
 		for i := 0; ; i++ {
 			var d death
 			if i < len(h.Deaths) {
 				d = h.Deaths[i]
 			}
-			process := newProcess(d)
-			done := w.live(process, &o, func() {
+			p := newProcess(d)
+			processes = append(processes, p)
+			go w.live(p, func() {
 				if i == 0 {
 					go func() {
 						defer close(told)
@@ -49,35 +51,65 @@ func play(t *testing.T, h history) (o outcome) {
 					}()
 				}
 			})
-			if i == 0 {
-				o.appends, o.invocations = process.appends, process.invocations
-			}
-			if done || len(o.wrong) > 0 {
-				break
-			}
-			w.deaths++
-			if i > len(h.Deaths) {
-				o.wrong = append(o.wrong, "the last process, which lives, does not end the run")
+			if w.waitFor(p) || i > len(h.Deaths) {
 				break
 			}
 		}
 		close(w.over)
 		<-told
+		w.leave(nil)
+		o = w.outcomeOf(processes)
 		w.judge(&o)
 	})
 	return o
 }
 
-// live lets one process work on the run. It reports whether the run has ended.
-func (w *world) live(p *process, o *outcome, begin func()) (ended bool) {
+// waitFor waits until a process ends or stops, and reports whether nobody need go on
+// after it.
+func (w *world) waitFor(p *process) (over bool) {
+	select {
+	case <-p.done:
+		if p.ended || len(p.out.wrong) > 0 {
+			return true
+		}
+		w.deaths++
+	case <-p.stopped:
+		w.stops++
+	}
+	return false
+}
+
+// outcomeOf is what processes, which have ended, came to: the last of them has seen the
+// end of the run, and nobody another one.
+func (w *world) outcomeOf(processes []*process) (o outcome) {
+	last := processes[len(processes)-1]
+	o = last.out
+	if !last.ended && len(o.wrong) == 0 {
+		o.complain("The last process, which lives, does not end the run")
+	}
+	for _, p := range processes[:len(processes)-1] {
+		o.wrong = append(o.wrong, p.out.wrong...)
+		if p.ended && len(o.wrong) == 0 && (p.out.Status != o.Status || !slices.Equal(p.out.order, o.order)) {
+			o.complain("Two ends: %s %v, and %s %v", p.out.Status, p.out.order, o.Status, o.order)
+		}
+	}
+	o.wrong = append(o.wrong, w.wrong...)
+	o.appends, o.invocations = processes[0].appends, processes[0].invocations
+	return o
+}
+
+// live lets a process work on the run until that ends, or the process does.
+func (w *world) live(p *process, begin func()) {
+	defer close(p.done)
+	o := &p.out
 	stores := w.stores
-	stores.Log = &mortalLog{stores.Log, p, w.fault == faultLostRecord}
+	stores.Log = &mortalLog{stores.Log, w, p, w.fault == faultLostRecord}
 	stores.Leases = resilience.MemoryStores().Leases // those of a dead process end with it
 	rt, err := resilience.Open(resilience.Options{Stores: stores})
 	if err != nil {
 		o.complain("open: %v", err)
 		begin()
-		return false
+		return
 	}
 	defer rt.Close()
 	defer p.kill()
@@ -85,11 +117,12 @@ func (w *world) live(p *process, o *outcome, begin func()) (ended bool) {
 	w.mu.Lock()
 	p.engine = engine
 	w.process = p
+	w.all = append(w.all, p)
 	w.mu.Unlock()
 	begin()
 	if err != nil {
 		o.complain("new: %v", err)
-		return false
+		return
 	}
 	for range 100 {
 		err := idle(p.ctx, rt.DeadLetters())
@@ -97,22 +130,29 @@ func (w *world) live(p *process, o *outcome, begin func()) (ended bool) {
 		if err == nil {
 			result, err = engine.Run(p.ctx, &token{"in"}, workflow.Options{ID: runID, Resume: workflow.ResumeYes, Observer: w.observer(p)})
 		}
-		if errors.Is(err, workflow.ErrParked) {
-			err = w.release(p, rt.DeadLetters())
-		} else if result.Status.Ended() && !p.isDead() {
+		if result.Status.Ended() && !p.isDead() {
+			p.ended = true
 			w.end(o, result, err)
-			return true
+			return
+		}
+		if p.isGone() {
+			return
+		}
+		if isBusy := errors.Is(err, workflow.ErrRunBusy) || errors.Is(err, resilience.ErrFenced); isBusy || errors.Is(err, workflow.ErrParked) {
+			w.leave(p)
+			if err = nil; !isBusy {
+				err = w.release(p, rt.DeadLetters())
+			}
 		}
 		switch {
 		case p.isDead():
-			return false
+			return
 		case err != nil && !errors.Is(err, resilience.ErrUnavailable): // that is tried again
 			o.complain("A process that lives: status %q, %v", result.Status, err)
-			return false
+			return
 		}
 	}
 	o.complain("Parks again and again")
-	return false
 }
 
 // end takes in how the run ended.
@@ -148,21 +188,26 @@ func (w *world) observer(p *process) func(context.Context, workflow.Event) {
 
 // judge compares what the nodes did with what they may do.
 func (w *world) judge(o *outcome) {
-	keys, repeats := map[string]effect{}, 0
+	type done struct {
+		key     string
+		process *process
+	}
+	keys, by := map[string]effect{}, map[done]bool{}
 	for _, e := range w.did {
-		last, used := keys[e.key]
-		switch {
+		switch last, used := keys[e.key]; {
 		case !used:
 			o.Effects = append(o.Effects, e.text)
 		case last.text != e.text:
 			o.complain("Key %s belongs to: %s and %s", e.key, last.text, e.text)
-		case last.process != e.process:
-			repeats++
 		}
 		keys[e.key] = e
+		by[done{e.key, e.process}] = true
 	}
-	if len(o.Failures) == 0 && repeats > w.deaths*w.Concurrency {
-		o.complain("Repeated: %d invocations, %d deaths, %d at a time", repeats, w.deaths, w.Concurrency)
+	// Who loses the run has what it had begun repeated, and begins as much before it is
+	// refused.
+	lost := max(w.stops, w.taken-w.deaths)
+	if repeats := len(by) - len(keys); len(o.Failures) == 0 && repeats > (w.deaths+2*lost)*w.Concurrency {
+		o.complain("Repeated: %d invocations, %d deaths, lost %d times, %d at a time", repeats, w.deaths, lost, w.Concurrency)
 	}
 	for _, id := range w.again {
 		o.complain("Ran after its record: %s", id)
@@ -207,9 +252,15 @@ func (w *world) insist(do func(workflow.Handle[*token]) error) {
 		w.mu.Lock()
 		p := w.process
 		w.mu.Unlock()
-		if !p.isDead() {
-			if err := do(p.engine.Get(runID)); err == nil || !p.isDead() && !errors.Is(err, resilience.ErrUnavailable) {
-				return // or refused: the run has ended
+		if !p.isGone() {
+			told := make(chan error, 1)
+			go func() { told <- do(p.engine.Get(runID)) }()
+			select {
+			case err := <-told:
+				if err == nil || !p.isGone() && !errors.Is(err, resilience.ErrUnavailable) {
+					return // or refused: the run has ended
+				}
+			case <-p.stopped: // it may yet say it: who says it twice says it once
 			}
 		}
 		select {
@@ -298,9 +349,10 @@ var errPlanned = errors.New("planned")
 // try is one attempt of a node.
 func (w *world) try(ctx context.Context, n *node, g message, p *process, tries int) (string, error) {
 	key, _ := resilience.IdempotencyKey(ctx)
+	dead := p.isDead()
 	w.mu.Lock()
-	if id := workflow.Info(ctx).Message; w.durable[id] && !p.isDead() {
-		w.again = append(w.again, id)
+	if info := workflow.Info(ctx); !dead && w.durable[info.Message] && w.owners[info.Run].process == p {
+		w.again = append(w.again, info.Message)
 	}
 	w.mu.Unlock()
 	if w.fault == faultNewKeys {

@@ -34,7 +34,7 @@ func TestRandomRuns(t *testing.T) {
 		calm := play(t, h)
 		why := difference(h.Plan, calm)
 		if len(why) == 0 {
-			h.Deaths = randomDeaths(r, calm)
+			h.Deaths = randomDeaths(r, calm, slices.Concat(dies, stops))
 			died += len(h.Deaths)
 			why = fails(t, h)
 		}
@@ -65,15 +65,25 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// randomDeaths draws where the processes of a run die that knows no deaths.
-func randomDeaths(r *rand.Rand, calm outcome) (deaths []death) {
+// Ways in which the processes of a run end, or lose it.
+var (
+	dies  = []string{beforeAppend, afterAppend, appendLost, answerLost, beforeEffect, afterEffect}
+	stops = []string{stopsBeforeAppend, stopsAfterAppend, stopsBeforeEffect, stopsAfterEffect, thoughtDead}
+)
+
+// randomDeaths draws where the processes of a run die that knows no deaths, or stand
+// still while others go on.
+func randomDeaths(r *rand.Rand, calm outcome, ways []string) (deaths []death) {
 	for range 1 + r.IntN(3) {
-		d := death{How: []string{beforeAppend, afterAppend, appendLost, answerLost, beforeEffect, afterEffect}[r.IntN(6)]}
+		d := death{How: ways[r.IntN(len(ways))]}
 		at := max(calm.appends, 1)
-		if d.How == beforeEffect || d.How == afterEffect {
+		if strings.HasSuffix(d.How, "effect") {
 			at = max(calm.invocations, 1)
 		}
 		d.At = 1 + r.IntN(at)
+		if slices.Contains(stops, d.How) {
+			d.Until = r.IntN(8)
+		}
 		deaths = append(deaths, d)
 	}
 	return deaths
