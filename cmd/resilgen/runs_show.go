@@ -57,6 +57,9 @@ func resumed(n int) string {
 
 // stand says what a run that has not ended waits for.
 func (s *sheet) stand(d *workflow.RunDetail, now time.Time) {
+	if d.UnreadForgotten > 0 {
+		s.fact("unread", fmt.Sprintf("%d more, forgotten", d.UnreadForgotten))
+	}
 	for _, u := range d.Unread {
 		s.fact("unread", clip(clean(string(u.Body)), maxPayload), u.Why)
 	}

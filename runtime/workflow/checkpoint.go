@@ -162,7 +162,7 @@ func (c Checkpoint) Fork(ctx context.Context, at uint64, id string) (string, err
 func (s *state) forked(at time.Time) *state {
 	f := *s
 	f.Status, f.Err, f.Owns, f.Epoch, f.Inbox, f.CancelledBy = Running, "", 0, 0, 0, ""
-	f.Queue, f.Parent, f.Unread, f.Refused = "", "", nil, nil // nobody has tried this one
+	f.Queue, f.Parent, f.Unread, f.UnreadForgotten, f.Refused = "", "", nil, 0, nil // nobody has tried this one
 	f.Heard = maps.Clone(s.Heard)
 	delete(f.Heard, cancelEntry) // it was about the other one
 	f.Again = maps.Clone(s.Again)

@@ -53,10 +53,12 @@ type mailbox struct {
 	CancelledBy string `json:"cancelledBy,omitempty"` // who wants the run to end
 	// Heard are the ids of the entries that were taken: what comes once more is one that
 	// somebody sent again.
-	Heard   heardIDs                `json:"heard,omitempty"`
-	Unread  []UnreadEntry           `json:"unread,omitempty"`  // that were put aside
-	Signals []signal                `json:"signals,omitempty"` // that no node has taken, in order of arrival
-	Results map[string]*childResult `json:"results,omitempty"` // of children, by invocation, until their step
+	Heard  heardIDs      `json:"heard,omitempty"`
+	Unread []UnreadEntry `json:"unread,omitempty"` // that were put aside, the last ones
+	// UnreadForgotten is how many more were put aside before those.
+	UnreadForgotten int                     `json:"unreadForgotten,omitempty"`
+	Signals         []signal                `json:"signals,omitempty"` // that no node has taken, in order of arrival
+	Results         map[string]*childResult `json:"results,omitempty"` // of children, by invocation, until their step
 	// Discarded are letters that are not to run again; somebody may change his mind.
 	Discarded map[string]*held `json:"discarded,omitempty"`
 	// ParkedChildren are invocations whose children have parked.
@@ -186,6 +188,7 @@ func (r *run) collect() error {
 			r.pollLater(true)
 			return nil
 		}
+		forgotten := r.s.UnreadForgotten
 		if len(list) > 0 {
 			rec := r.record(kindNote)
 			rec.Taken, rec.Inbox = list, at
@@ -202,6 +205,7 @@ func (r *run) collect() error {
 		}
 		if len(list) > 0 {
 			r.heed(list)
+			r.tellForgotten(r.s.UnreadForgotten - forgotten)
 		}
 	}
 	return nil

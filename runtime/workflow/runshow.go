@@ -40,7 +40,7 @@ func (rs *Runs) Show(ctx context.Context, workflow, id string) (RunDetail, error
 func (s *state) detail(v RunSummary) RunDetail {
 	d := RunDetail{
 		RunSummary: v, Graph: s.Graph.view(), Input: s.Input.raw, Output: s.output(), Err: s.Err,
-		Steps: []RunStep{}, Letters: s.letterIDs(), Unread: s.Unread, Version: uint64(s.version), Epoch: uint64(s.Epoch),
+		Steps: []RunStep{}, Letters: s.letterIDs(), Unread: s.Unread, UnreadForgotten: s.UnreadForgotten, Version: uint64(s.version), Epoch: uint64(s.Epoch),
 	}
 	if !s.Status.Ended() {
 		d.Pending, d.Joins = s.pendingView(), s.joinView()

@@ -46,11 +46,13 @@ type RunDetail struct {
 	Pending []PendingMessage `json:"pending,omitempty"` // by when they are due; none of a run that has ended
 	Joins   []WaitingJoin    `json:"joins,omitempty"`   // that have some of their inputs and wait for others; none of one that has ended
 	Letters []string         `json:"letters,omitempty"` // ids of its dead letters that stand open
-	Unread  []UnreadEntry    `json:"unread,omitempty"`  // what came into its inbox and could not be read
-	Version uint64           `json:"version"`           // of its last record
-	Epoch   uint64           `json:"epoch"`             // version of the record by which Owner took it
-	Resumes int              `json:"resumes,omitempty"` // times that another owner took it
-	Refused *RunRefusal      `json:"refused,omitempty"` // while its Status is that
+	Unread  []UnreadEntry    `json:"unread,omitempty"`  // what came into its inbox and could not be read: the last hundred
+	// UnreadForgotten is how many more were put aside before those of Unread.
+	UnreadForgotten int         `json:"unreadForgotten,omitempty"`
+	Version         uint64      `json:"version"`           // of its last record
+	Epoch           uint64      `json:"epoch"`             // version of the record by which Owner took it
+	Resumes         int         `json:"resumes,omitempty"` // times that another owner took it
+	Refused         *RunRefusal `json:"refused,omitempty"` // while its Status is that
 }
 
 // RunGraph is a graph as a run's first record describes it.

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/resilgen/resilgen/runtime/resilience"
@@ -52,9 +54,29 @@ func (e *inboxEntry) isKnown() bool {
 	return false
 }
 
-// putAside keeps an entry that could not be read.
+// mostUnread is how many entries that could not be read a run keeps: the last ones.
+const mostUnread = 100
+
+// putAside keeps an entry that could not be read, and counts the one that it forgets for
+// that.
 func (s *state) putAside(e *inboxEntry, at time.Time) {
-	s.Unread = append(s.Unread, UnreadEntry{e.ID, at, e.Why, e.Size, e.Body})
+	kept := s.Unread
+	if n := len(kept) - mostUnread + 1; n > 0 {
+		kept = kept[n:]
+		s.UnreadForgotten += n
+	}
+	s.Unread = append(slices.Clip(kept), UnreadEntry{e.ID, at, e.Why, e.Size, e.Body})
+}
+
+// tellForgotten tells that entries are kept no longer that were put aside.
+func (r *run) tellForgotten(n int) {
+	if n == 0 {
+		return
+	}
+	r.tell(resilience.Event{
+		Kind: resilience.MessageNoted, Value: strconv.Itoa(n), Reason: "forgotten",
+		Err: fmt.Errorf("%d entries of the inbox that could not be read are forgotten: more than %d were put aside", n, mostUnread),
+	})
 }
 
 // tellEntry tells of an entry that was taken.

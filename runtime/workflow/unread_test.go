@@ -3,6 +3,7 @@ package workflow
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -60,4 +61,42 @@ func TestUnreadEntries(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestUnreadIsBounded: a run keeps the last hundred entries that it could not read, and
+// counts and tells of those that it has forgotten.
+func TestUnreadIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stores := resilience.MemoryStores()
+		e := opened(t, &stores, approval(0))
+		log, last, n := resilience.Large(stores.Log), resilience.Version(0), 2*mostUnread+7
+		for i := range n {
+			var err error
+			if last, err = log.Append(t.Context(), e.e.g.inboxKey("r"), last, fmt.Append(nil, "no JSON ", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e.mustSignal(t, "r", "approval", "yes", "")
+		told := ""
+		get := finish(e, Options{ID: "r", Observer: func(_ context.Context, ev resilience.Event) {
+			if ev.Reason == "forgotten" {
+				told += fmt.Sprintln(ev.Kind, ev.Value, ev.Err)
+			}
+		}})
+		if got := get(); got != "completed Ship(yes)" {
+			t.Fatal(got)
+		}
+		if want := fmt.Sprintln(resilience.MessageNoted, n-mostUnread, "107 entries of the inbox that could not be read are forgotten: more than 100 were put aside"); told != want {
+			t.Errorf("told %q, want %q", told, want)
+		}
+		d, err := RunsOf(e.e.rt).Show(t.Context(), "Research", "r")
+		if err != nil || len(d.Unread) != mostUnread || d.UnreadForgotten != n-mostUnread || e.Stats().Unread != int64(n) {
+			t.Fatalf("%d unread, %d forgotten, %d counted, %v", len(d.Unread), d.UnreadForgotten, e.Stats().Unread, err)
+		}
+		for i, u := range d.Unread {
+			if want := fmt.Sprint("no JSON ", n-mostUnread+i); string(u.Body) != want {
+				t.Errorf("%d: %q, want %q", i, u.Body, want)
+			}
+		}
+	})
 }
