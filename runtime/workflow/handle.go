@@ -42,7 +42,8 @@ func (h Handle[Out]) Result(ctx context.Context) (Result[Out], error) {
 	return resultOf[Out](w.r, w.r.wrap(err))
 }
 
-// Status returns how the run stands. [ErrRunUnknown] as for Result.
+// Status returns how the run stands: [Pending] where it is in a queue and nobody has begun
+// it. [ErrRunUnknown]: there is no such run.
 func (h Handle[Out]) Status(ctx context.Context) (Status, error) {
 	w, err := h.watch()
 	if err != nil {
@@ -50,10 +51,26 @@ func (h Handle[Out]) Status(ctx context.Context) (Status, error) {
 	}
 	defer w.stop()
 	status, err := w.status(ctx)
-	if errors.Is(err, ErrRunUnknown) && h.put {
-		return Pending, nil
+	if errors.Is(err, ErrRunUnknown) {
+		if h.put {
+			return Pending, nil
+		}
+		status, err = w.pending(ctx, err)
 	}
 	return status, w.r.wrap(err)
+}
+
+// pending is how a run stands that is not in the log, by what is in the queues. Somebody
+// may have begun it meanwhile, and even ended it, so that it is in none any more.
+func (w *watcher) pending(ctx context.Context, unknown error) (Status, error) {
+	_, err := RunsOf(w.r.e.rt).inQueue(ctx, w.r.e.g.storeName(), w.r.id, unknown)
+	switch {
+	case err == nil:
+		return Pending, nil
+	case errors.Is(err, ErrRunUnknown):
+		return w.status(ctx)
+	}
+	return "", err
 }
 
 // status looks how the run stands. It looks again at one that nobody has: who had it

@@ -24,7 +24,7 @@ func stand(t *testing.T, rs *Runs, e *Engine[string, string], id string) (Status
 	if i < 0 || page.Runs[i] != d.RunSummary {
 		t.Errorf("listed %+v, shown %+v", page.Runs, d.RunSummary)
 	}
-	if status, err := e.Get(id).Status(t.Context()); status != d.Status && !(d.Status == Pending && errors.Is(err, ErrRunUnknown)) {
+	if status, err := e.Get(id).Status(t.Context()); status != d.Status || err != nil {
 		t.Errorf("%s, and its handle %q, %v", d.Status, status, err)
 	}
 	return d.Status, d.Waiting

@@ -74,8 +74,11 @@ func TestStart(t *testing.T) {
 			t.Errorf("before anybody took it: %q, %v; want pending", s, err)
 		}
 		elsewhere := opened(t, &stores, g)
-		if _, err := elsewhere.Get(h.ID()).Status(t.Context()); !errors.Is(err, ErrRunUnknown) {
-			t.Errorf("Get of a run that is in no log: %v, want ErrRunUnknown", err)
+		if s, err := elsewhere.Get(h.ID()).Status(t.Context()); s != Pending || err != nil {
+			t.Errorf("Get of a run that is in no log: %q, %v; want pending", s, err)
+		}
+		if s, err := elsewhere.Get("none").Status(t.Context()); !errors.Is(err, ErrRunUnknown) {
+			t.Errorf("Get of a run that nobody put: %q, %v; want ErrRunUnknown", s, err)
 		}
 		stop := start(t, elsewhere.Worker(WorkerOptions{}))
 		time.Sleep(1500 * time.Millisecond)
