@@ -36,19 +36,19 @@ func (j *Journal) AppendEmergency(key string, payload []byte) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	j.mu.Lock()
-	broken, closed := j.broken, j.closed
+	broken, closed, of, err := j.broken, j.closed, j.id, j.x.unusable(key)
 	now, _ := j.clock.now(time.Now())
 	j.mu.Unlock()
-	var err error
 	switch {
 	case closed:
 		err = ErrClosed
 	case broken == nil:
 		return ErrNotBroken
+	case err != nil: // nobody could read it
 	case a.failed != nil:
 		err = a.failed
 	default:
-		err = j.putAside(key, payload, now)
+		err = j.putAside(of, key, payload, now)
 	}
 	if err != nil {
 		return fmt.Errorf("append to %s in %s: %w", key, emergencyName, err)
@@ -57,10 +57,10 @@ func (j *Journal) AppendEmergency(key string, payload []byte) error {
 }
 
 // putAside writes and flushes a record. j.beside.mu is held.
-func (j *Journal) putAside(key string, payload []byte, now int64) error {
+func (j *Journal) putAside(of id, key string, payload []byte, now int64) error {
 	a := &j.beside
 	if a.seg == nil {
-		if err := j.beginAside(); err != nil {
+		if err := j.beginAside(of); err != nil {
 			return err
 		}
 	}
@@ -69,7 +69,7 @@ func (j *Journal) putAside(key string, payload []byte, now int64) error {
 	if a.seg.used+int64(len(b)) > int64(j.o.most()) { // all of it goes into the journal at once
 		return fmt.Errorf("%w: it has %d bytes", ErrFull, a.seg.used)
 	}
-	h := sealBatch(b, header{records: 1, number: number, durable: a.chain.number, prev: a.chain.crc}, newHeadSum(j.id, 0))
+	h := sealBatch(b, header{records: 1, number: number, durable: a.chain.number, prev: a.chain.crc}, newHeadSum(of, 0))
 	n, err := a.seg.file.WriteAt(b, a.seg.used)
 	if err == nil && n < len(b) {
 		err = io.ErrShortWrite
@@ -86,30 +86,53 @@ func (j *Journal) putAside(key string, payload []byte, now int64) error {
 	return nil
 }
 
-// beginAside opens the file, or makes one: under its name its header is whole.
-func (j *Journal) beginAside() error {
-	seg, err := j.openAside(ReadWrite)
+// beginAside opens the file, or makes one: under its name its header is whole. Of what
+// stands in one that is there it is not known that it is durable, nor that its name
+// is: a flush may have failed. So all of it is written again, for the flush that comes.
+func (j *Journal) beginAside(of id) error {
+	seg, err := j.openAside(ReadWrite, of)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err = j.makeAside(); err == nil {
-			seg, err = j.openAside(ReadWrite)
+		if err = j.makeAside(of); err == nil {
+			seg, err = j.openAside(ReadWrite, of)
 		}
 	}
 	if err != nil {
 		return err
 	}
-	j.beside.seg = seg
-	seg.used, j.beside.chain, err = eachAside(seg, j.id, func(rawRecord) error { return nil })
+	end, c, err := eachAside(seg, of, func(rawRecord) error { return nil })
+	if err == nil {
+		err = writeAgain(seg, end)
+	}
+	if err == nil {
+		err = j.fs.SyncDir()
+	}
+	if err != nil {
+		return errors.Join(err, seg.release())
+	}
+	seg.used = end
+	j.beside.seg, j.beside.chain = seg, c
+	return nil
+}
+
+// writeAgain writes what stands in a file up to end.
+func writeAgain(seg *segment, end int64) error {
+	b := make([]byte, end)
+	err := readFull(seg, b, 0)
+	if err == nil {
+		_, err = seg.file.WriteAt(b, 0)
+	}
 	return err
 }
 
-func (j *Journal) makeAside() error {
+// makeAside makes the file. Its name is not durable yet.
+func (j *Journal) makeAside(of id) error {
 	const tmp = tmpPrefix + emergencyName
 	f, err := j.fs.Open(tmp, Create)
 	if err != nil {
 		return err
 	}
 	var head [segmentHead]byte
-	putSegmentHead(head[:], j.id, 0, 0)
+	putSegmentHead(head[:], of, 0, 0)
 	_, err = f.WriteAt(head[:], 0)
 	if err == nil {
 		err = f.Sync()
@@ -120,13 +143,13 @@ func (j *Journal) makeAside() error {
 	if err != nil {
 		return errors.Join(err, j.fs.Remove(tmp))
 	}
-	return j.fs.SyncDir()
+	return nil
 }
 
-// openAside opens the file, if it is there and of this journal.
-func (j *Journal) openAside(mode Mode) (*segment, error) {
-	seg, of, err := openSegment(j.fs, emergencyName, mode)
-	if err == nil && of != j.id {
+// openAside opens the file, if it is there and of the journal of an id.
+func (j *Journal) openAside(mode Mode, of id) (*segment, error) {
+	seg, theirs, err := openSegment(j.fs, emergencyName, mode)
+	if err == nil && theirs != of {
 		err = errors.Join(&CorruptError{File: emergencyName, Why: "it belongs to another journal"}, seg.release())
 	}
 	return seg, err
@@ -158,7 +181,7 @@ func (j *Journal) takeIn() error {
 }
 
 func (j *Journal) takeAside() error {
-	seg, err := j.openAside(Read)
+	seg, err := j.openAside(Read, j.id)
 	switch corrupt := (*CorruptError)(nil); {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/resilgen/resilgen/runtime/internal/faultfs"
@@ -199,6 +201,102 @@ func TestEmergencyFails(t *testing.T) {
 			ok(t, j.Close())
 		}
 	}
+}
+
+// TestEmergencyThroughTwoFaults: whichever two operations fail, one after another,
+// what was told to be kept is there after a power cut at the end, and when the disk is
+// well again.
+func TestEmergencyThroughTwoFaults(t *testing.T) {
+	for gap := range 16 {
+		for n, hit := 0, true; hit; n++ {
+			var failed []faultfs.Op
+			d, j := broken(t, faultfs.Write)
+			at := 0
+			d.Inject(func(op faultfs.Op) (f faultfs.Fault) {
+				if at == n || at == n+gap {
+					failed, f = append(failed, op), faultfs.EIO
+				}
+				at++
+				return f
+			})
+			told := keptBeside(j)
+			d.Inject(nil)
+			hit = at > n+gap
+			cut := d.Kill()
+			for _, fate := range []faultfs.Fate{faultfs.Kept, faultfs.Lost, faultfs.Mixed} {
+				c := cut.Cut(rand.New(rand.NewPCG(uint64(n), uint64(gap))), fate)
+				again := must(journal.Open(c, small))
+				once(t, c, again, told...)
+				ok(t, again.Close())
+			}
+			ok(t, j.Reopen())
+			once(t, d, j, told...)
+			if ok(t, j.Close()); t.Failed() {
+				t.Fatalf("%v failed", failed)
+			}
+		}
+	}
+}
+
+// keptBeside tries to keep six records beside a broken journal, which is opened again
+// after every second one if that succeeds, and returns which were told to be kept.
+func keptBeside(j *journal.Journal) (told []string) {
+	for i := range 6 {
+		key := fmt.Sprint("dlq/q/", i)
+		err := j.AppendEmergency(key, []byte(key))
+		if errors.Is(err, journal.ErrNotBroken) {
+			_, err = j.Append(background, key, 0, []byte(key))
+		}
+		if err == nil {
+			told = append(told, key)
+		}
+		if i%2 == 1 {
+			_ = j.Reopen()
+		}
+	}
+	return told
+}
+
+// TestEmergencyWhileReopening: records are kept beside a journal while it breaks and is
+// opened again, over and over, and each that was told to be kept is there.
+func TestEmergencyWhileReopening(t *testing.T) {
+	d, j := broken(t, faultfs.Write)
+	var told []string
+	var kept sync.WaitGroup
+	end := make(chan struct{})
+	kept.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-end:
+				return
+			default:
+			}
+			key := fmt.Sprint("dlq/q/", i)
+			if err := j.AppendEmergency(key, []byte(key)); err == nil {
+				told = append(told, key)
+			}
+		}
+	})
+	var fails atomic.Bool
+	d.Inject(func(op faultfs.Op) (f faultfs.Fault) {
+		if op.Kind == faultfs.Sync && op.Name != "EMERGENCY" && fails.Load() {
+			f = faultfs.EIO
+		}
+		return f
+	})
+	for i := range 30 {
+		ok(t, j.Reopen())
+		fails.Store(true)
+		if _, err := j.Append(background, fmt.Sprint("n/", i), 0, nil); !errors.Is(err, journal.ErrUnavailable) {
+			t.Errorf("an append whose flush failed: %v", err)
+		}
+		fails.Store(false)
+	}
+	close(end)
+	kept.Wait()
+	ok(t, j.Reopen())
+	once(t, d, j, told...)
+	ok(t, j.Close())
 }
 
 // TestEmergencyHasAnEnd: the file holds no more than one batch, and says so.
