@@ -18,6 +18,21 @@ const lockName = "LOCK"
 // lockSize is how many bytes LOCK has, so that a shorter text covers a longer one.
 const lockSize = 256
 
+// ownership is the lock of a directory of which LOCK tells.
+type ownership struct {
+	io.Closer
+	disk FS
+}
+
+// Close gives the directory back. LOCK is emptied first: the process may live on, and
+// whoever reads the file must not take it for the owner then.
+func (o ownership) Close() error {
+	if f, err := o.disk.Open(lockName, ReadWrite); err == nil {
+		say(f, "")
+	}
+	return o.Closer.Close()
+}
+
 // own takes the directory and says so in LOCK.
 func own(disk FS) (io.Closer, error) {
 	lock, err := disk.Lock()
@@ -35,7 +50,7 @@ func own(disk FS) (io.Closer, error) {
 	} else if f, err := disk.Open(lockName, Create); err == nil {
 		say(f, text)
 	}
-	return lock, nil
+	return ownership{lock, disk}, nil
 }
 
 func say(f File, text string) {
@@ -67,7 +82,7 @@ func owner(disk FS) error {
 }
 
 // Owner returns who has the directory, as far as the file LOCK tells: nil if nobody
-// ever had, or who had is a process of this machine that has ended. Of another machine
+// has, or who had is a process of this machine that has ended. Of another machine
 // nothing is known but that.
 func Owner(disk FS) *BusyError {
 	var e *BusyError
