@@ -28,7 +28,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, os.Stdout); err != nil {
+	if err := run(ctx, os.Stdout, nil); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		stop()
 		os.Exit(1)
@@ -38,41 +38,45 @@ func main() {
 // serveVerb makes the same binary the other service.
 const serveVerb = "serve"
 
-// serve is the other service, until its standard input ends: the parent holds
-// the other end.
-func serve(address, busyAt string) error {
+// serve is the other service at a socket, until its standard input ends: the parent
+// holds the other end.
+func serve(socket, busyAt string) error {
 	at, err := strconv.Atoi(busyAt)
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", address)
+	listener, err := net.Listen("unix", socket+".new")
 	if err != nil {
 		return err
 	}
-	fmt.Println(listener.Addr())
+	// A server that was killed left its socket behind. This one takes its place at once:
+	// there is always one, whether somebody listens or not.
+	if err := os.Rename(socket+".new", socket); err != nil {
+		return err
+	}
+	fmt.Println("listening")
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	}()
-	server := &http.Server{Handler: &forecast.Server{BusyAt: at}, ReadHeaderTimeout: time.Second, ErrorLog: log.New(io.Discard, "", 0)}
+	server := &http.Server{Handler: &forecast.Server{BusyAt: at}, ReadHeaderTimeout: patience, ErrorLog: log.New(io.Discard, "", 0)}
 	return server.Serve(listener)
 }
 
 // child is a running server.
 type child struct {
-	cmd     *exec.Cmd
-	hold    io.Closer // its standard input
-	address string
+	cmd  *exec.Cmd
+	hold io.Closer // its standard input
 }
 
-// start starts a server and waits until it listens. An address with port 0 is
-// one that is free.
-func start(ctx context.Context, address string, busyAt int) (*child, error) {
+// start starts a server and waits until it listens, at a socket and no port: nobody
+// else takes that while the server is gone.
+func start(ctx context.Context, socket string, busyAt int) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	c := &child{cmd: exec.CommandContext(ctx, self, serveVerb, address, strconv.Itoa(busyAt))}
+	c := &child{cmd: exec.CommandContext(ctx, self, serveVerb, socket, strconv.Itoa(busyAt))}
 	c.cmd.Stderr = os.Stderr
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
@@ -88,7 +92,6 @@ func start(ctx context.Context, address string, busyAt int) (*child, error) {
 	if !lines.Scan() {
 		return nil, errors.Join(errors.New("the server did not start"), lines.Err(), c.cmd.Wait())
 	}
-	c.address = lines.Text()
 	return c, nil
 }
 

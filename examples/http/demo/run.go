@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -13,14 +16,20 @@ import (
 )
 
 // patience is how long the demo waits for anything.
-const patience = 20 * time.Second
+const patience = time.Minute
 
-// run plays the story.
-func run(ctx context.Context, out io.Writer) error {
+// run plays the story. change, if there is one, changes the policies first.
+func run(ctx context.Context, out io.Writer, change func(*resilience.Policy) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*patience)
 	defer cancel()
 	s := &story{out: out, begun: time.Now(), opened: make(chan struct{})}
-	server, err := start(ctx, "127.0.0.1:0", 5)
+	dir, err := os.MkdirTemp("", "forecast")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	socket := filepath.Join(dir, "socket")
+	server, err := start(ctx, socket, 5)
 	if err != nil {
 		return err
 	}
@@ -31,12 +40,16 @@ func run(ctx context.Context, out io.Writer) error {
 	}
 	defer func() { _ = rt.Close() }() // nothing runs that could fail
 	known := &forecast.Known{}
-	client := &forecast.Client{URL: "http://" + server.address, HTTP: &http.Client{Transport: &http.Transport{}}}
-	service, err := forecast.NewResilientForecasts(rt, client, known)
+	service, err := forecast.NewResilientForecasts(rt, clientOf(socket), known)
 	if err != nil {
 		return err
 	}
-	u := &user{story: s, service: service, known: known}
+	if change != nil {
+		if err := rt.Update("forecast.Forecasts", change); err != nil {
+			return err
+		}
+	}
+	u := &user{story: s, socket: socket, service: service, known: known}
 	for _, chapter := range []func(context.Context) error{u.asks, u.reports, u.reads} {
 		if err := chapter(ctx); err != nil {
 			return err
@@ -49,9 +62,19 @@ func run(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
+// clientOf is a client of the server at a socket.
+func clientOf(socket string) *forecast.Client {
+	var dialer net.Dialer
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return dialer.DialContext(ctx, "unix", socket)
+	}
+	return &forecast.Client{URL: "http://forecasts", HTTP: &http.Client{Transport: &http.Transport{DialContext: dial}}}
+}
+
 // user is who calls the wrapper.
 type user struct {
 	*story
+	socket       string // of the server
 	service      forecast.Forecasts
 	known        *forecast.Known
 	fresh, stale atomic.Int64 // answers
@@ -128,7 +151,7 @@ func (u *user) outlives(ctx context.Context, server *child) (*child, error) {
 		return server, err
 	}
 	u.say("the server is gone, and %d questions got the last known answer; now start it again", u.stale.Load())
-	next, err := start(ctx, server.address, 0)
+	next, err := start(ctx, u.socket, 0)
 	if err != nil {
 		return server, err
 	}
