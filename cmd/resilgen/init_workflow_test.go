@@ -37,12 +37,10 @@ func TestInitWorkflow(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, string(formatted), string(text))
 	}
-	built := exec.Command("go", "build", "-o", "program", ".")
-	built.Dir = dir
-	text, err := built.CombinedOutput()
-	require.NoError(t, err, string(text))
+	buildHeld(t, dir, "held", "Review")
+	buildProgram(t, dir, "program")
 
-	killAt(t, dir, "Review, attempt 1")
+	killAt(t, dir, "held", "Review, attempt 1")
 	code, out, errs = runsIn(t, filepath.Join(dir, "state"), "show", "first", "--json")
 	require.Equal(t, 0, code, errs)
 	before := jsonLines[workflow.RunDetail](t, out)[0]
@@ -50,7 +48,7 @@ func TestInitWorkflow(t *testing.T) {
 
 	again := exec.Command(filepath.Join(dir, "program"))
 	again.Dir = dir
-	text, err = again.CombinedOutput()
+	text, err := again.CombinedOutput()
 	require.NoError(t, err, string(text))
 	require.NotContains(t, string(text), "Plan,", "what was done is not done again")
 	require.NotContains(t, string(text), "Search,")
@@ -66,10 +64,33 @@ func TestInitWorkflow(t *testing.T) {
 	require.Contains(t, errs, "there are Go files here (main.go); the program wants a directory of its own")
 }
 
-// killAt runs the program and kills it when it has printed a line.
-func killAt(t *testing.T, dir, line string) {
+func buildProgram(t *testing.T, dir, name string) {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(dir, "program"))
+	cmd := exec.Command("go", "build", "-o", name, ".")
+	cmd.Dir = dir
+	text, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(text))
+}
+
+// buildHeld builds a program whose node does not end: however late it is killed, it is
+// in the middle of that.
+func buildHeld(t *testing.T, dir, name, node string) {
+	t.Helper()
+	const pace = "time.After(time.Second)"
+	path := filepath.Join(dir, "nodes.go")
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, 1, strings.Count(string(text), pace))
+	held := strings.Replace(string(text), pace, `time.After(map[string]time.Duration{"`+node+`": time.Hour}[info.Node])`, 1)
+	require.NoError(t, os.WriteFile(path, []byte(held), 0o644))
+	buildProgram(t, dir, name)
+	require.NoError(t, os.WriteFile(path, text, 0o644))
+}
+
+// killAt runs a program and kills it when it has printed a line.
+func killAt(t *testing.T, dir, name, line string) {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(dir, name))
 	cmd.Dir = dir
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
