@@ -22,7 +22,10 @@ import (
 const (
 	sales     = 400
 	killAfter = 1300 * time.Millisecond
-	price     = 995
+	// promises are how many payments the fallback answers before the gateway is alive
+	// again, or all of them if there are not so many.
+	promises = 100
+	price    = 995
 )
 
 // shop sends payments to a service that it kills on the way.
@@ -34,10 +37,11 @@ type shop struct {
 	resilgen string
 	addr     string // of the service, for resilgen dlq
 
-	service atomic.Pointer[process]
-	mu      sync.Mutex
-	answers map[string]payments.Receipt // what was acknowledged
-	asked   int
+	service  atomic.Pointer[process]
+	mu       sync.Mutex
+	answers  map[string]payments.Receipt // what was acknowledged
+	asked    int
+	promised int // of the answers
 }
 
 // durable lets a service take payments while its gateway is dead, kills it,
@@ -49,7 +53,7 @@ func durable(ctx context.Context, gateway, service, resilgen string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	peer, err := start(ctx, gateway, "-dead-after", "1s", "-dead-for", "3s")
+	peer, err := start(ctx, gateway, "-dead-after", "1s", "-dead-for", "1h")
 	if err != nil {
 		return err
 	}
@@ -62,7 +66,7 @@ func durable(ctx context.Context, gateway, service, resilgen string) error {
 		return err
 	}
 	defer func() { s.service.Load().kill() }()
-	if err := s.sell(); err != nil {
+	if err := s.sell(peer.url); err != nil {
 		return err
 	}
 	if err := s.audit(); err != nil {
@@ -83,8 +87,9 @@ func (s *shop) start() error {
 }
 
 // sell sends every payment until it is acknowledged, and kills the service in the
-// middle.
-func (s *shop) sell() error {
+// middle. The gateway, which died meanwhile, is alive again when it was missed enough:
+// a service that needs long to start misses nothing of that.
+func (s *shop) sell(gateway string) error {
 	var group sync.WaitGroup
 	var failed atomic.Pointer[error]
 	group.Go(func() {
@@ -93,7 +98,12 @@ func (s *shop) sell() error {
 		s.mu.Lock()
 		fmt.Printf("SIGKILL after %v: %d payments acknowledged, of %d asked for\n", killAfter, len(s.answers), s.asked)
 		s.mu.Unlock()
-		if err := s.start(); err != nil {
+		err := s.start()
+		if err == nil {
+			s.misses()
+			err = s.post(gateway + "/revive")
+		}
+		if err != nil {
 			failed.Store(&err)
 		}
 	})
@@ -117,6 +127,28 @@ func (s *shop) sell() error {
 	return nil
 }
 
+// misses waits until enough payments were promised.
+func (s *shop) misses() {
+	for s.ctx.Err() == nil {
+		s.mu.Lock()
+		enough := s.promised >= promises || len(s.answers) == sales
+		s.mu.Unlock()
+		if enough {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// post asks a gateway to be better.
+func (s *shop) post(url string) error {
+	resp, err := s.client.Post(url, "", nil)
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}
+
 // pay asks for a payment until it is acknowledged, as the client of a service that
 // may die must.
 func (s *shop) pay(id string) error {
@@ -125,6 +157,9 @@ func (s *shop) pay(id string) error {
 		if err == nil {
 			s.mu.Lock()
 			s.answers[id] = receipt
+			if receipt.Deferred {
+				s.promised++
+			}
 			s.mu.Unlock()
 			return nil
 		}
@@ -239,11 +274,9 @@ func (s *shop) replay(gateway string) error {
 	if err := s.show("patterns"); err != nil {
 		return err
 	}
-	resp, err := s.client.Post(gateway+"/heal", "", nil)
-	if err != nil {
+	if err := s.post(gateway + "/heal"); err != nil {
 		return err
 	}
-	_ = resp.Body.Close()
 	fmt.Println("\nThe gateway is healed.")
 	options := []string{"--rate=100", "--concurrency=8", "queue:payments.charges"}
 	if err := s.show("plan", options...); err != nil {

@@ -1,7 +1,8 @@
 // Gateway is a payment gateway that misbehaves: it is slow, throttles, resets
 // connections, answers 5xx, hangs, and is dead for some seconds. It prints its
 // address, serves until its standard input ends, then prints what it saw and what
-// stands in its ledger. POST /heal ends the misbehaviour.
+// stands in its ledger. POST /revive ends its death early, POST /heal all of the
+// misbehaviour.
 package main
 
 import (
@@ -29,17 +30,19 @@ type Seen struct {
 }
 
 type gateway struct {
-	dieAt, reviveAt time.Time
+	dieAfter, deadFor time.Duration
 
 	mu     sync.Mutex
 	random *rand.Rand
+	dieAt  time.Time // counted from the first request
+	alive  time.Time // again
 	seen   Seen
 	ledger map[string]int64 // cents by ID
 	healed bool
 }
 
 func main() {
-	dieAt := flag.Duration("dead-after", 3*time.Second, "when the gateway dies")
+	dieAfter := flag.Duration("dead-after", 3*time.Second, "when the gateway dies, counted from its first request")
 	deadFor := flag.Duration("dead-for", 4*time.Second, "how long it stays dead")
 	seed := flag.Uint64("seed", 1, "of its moods")
 	flag.Parse()
@@ -47,11 +50,11 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	begin := time.Now()
-	g := &gateway{dieAt: begin.Add(*dieAt), reviveAt: begin.Add(*dieAt + *deadFor), random: rand.New(rand.NewPCG(*seed, 1)), ledger: map[string]int64{}}
+	g := &gateway{dieAfter: *dieAfter, deadFor: *deadFor, random: rand.New(rand.NewPCG(*seed, 1)), ledger: map[string]int64{}}
 	fmt.Println(listener.Addr())
 	mux := http.NewServeMux()
 	mux.Handle("/", g)
+	mux.HandleFunc("POST /revive", g.revive)
 	mux.HandleFunc("POST /heal", g.heal)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Second}
 	go func() {
@@ -66,6 +69,13 @@ func main() {
 	log.Fatal(server.Serve(listener))
 }
 
+// revive ends the death of the gateway.
+func (g *gateway) revive(http.ResponseWriter, *http.Request) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.alive = time.Now()
+}
+
 // heal ends the misbehaviour.
 func (g *gateway) heal(http.ResponseWriter, *http.Request) {
 	g.mu.Lock()
@@ -75,11 +85,14 @@ func (g *gateway) heal(http.ResponseWriter, *http.Request) {
 
 // mood draws a number in [0,1) and counts the request.
 func (g *gateway) mood() (r float64, dead bool) {
-	now := time.Now()
-	dead = now.After(g.dieAt) && now.Before(g.reviveAt)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.seen.Requests++
+	now := time.Now()
+	if g.seen.Requests++; g.seen.Requests == 1 {
+		g.dieAt = now.Add(g.dieAfter)
+		g.alive = g.dieAt.Add(g.deadFor)
+	}
+	dead = now.After(g.dieAt) && now.Before(g.alive)
 	if g.healed {
 		return 1, false
 	}
