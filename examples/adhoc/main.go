@@ -42,7 +42,7 @@ func run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	rates, err := rt.Guard("bank.rates", resilience.Policy{
-		Timeout: resilience.Timeout{Attempt: 2 * time.Second},
+		Timeout: resilience.Timeout{Attempt: 10 * time.Second},
 		Retry: resilience.Retry{
 			MaxAttempts: 4,
 			Backoff:     resilience.Backoff{InitialDelay: 10 * time.Millisecond},
