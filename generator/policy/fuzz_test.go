@@ -58,9 +58,10 @@ func FuzzRead(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		start := time.Now()
+		start, worked := time.Now(), processTime()
 		set, err := Read([]Input{{Path: "r.yaml", Data: data}})
-		if took := time.Since(start); took > 5*time.Second { // the goal is 1s, on a machine that does nothing else
+		// A machine that does other things, too, stretches the one, but not the other.
+		if took := min(time.Since(start), processTime()-worked); took > 5*time.Second { // the goal is 1s
 			t.Fatalf("took %v", took)
 		}
 		var errs Errors
