@@ -117,7 +117,7 @@ func (a *applying) results(j resilience.Job) error {
 
 func (a *applying) progress(j resilience.Job) {
 	if !a.out.quiet {
-		a.out.env.status.say("%s", clean(strings.Join(full(fmt.Sprintf("%d of %d letters", j.Total-j.Left, j.Total), some(j.Failed+j.Quarantined, "failed"), labelled("waits for", j.Waits), labelled("until", whenSet(j.ETA))), ", ")))
+		a.out.env.status.say("%s", clean(strings.Join(full(fmt.Sprintf("%d of %d letters", j.Total-j.Left, j.Total), some(j.Failed+j.Quarantined, "failed"), labelled("waits", j.Waits), labelled("until", whenSet(j.ETA))), ", ")))
 	}
 }
 
@@ -230,7 +230,7 @@ func (l *letters) printJob(j resilience.Job) error {
 	}
 	var b bytes.Buffer
 	s := &sheet{&b, l.out.env.colorOut}
-	s.fact("job", j.ID, string(j.State), j.Why, labelled("waits for", j.Waits))
+	s.fact("job", j.ID, string(j.State), j.Why, labelled("waits", j.Waits))
 	s.fact("letters", howMany(j.Total, "letter"), some(j.Succeeded, "succeeded"), some(j.Failed, "failed"), some(j.Quarantined, "quarantined"), some(j.Skipped, "skipped"), some(j.InDoubt, "in doubt"), some(j.Left, "left"))
 	s.fact("filter", j.Filter)
 	s.fact("plan", j.Token)

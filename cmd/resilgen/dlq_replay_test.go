@@ -213,3 +213,11 @@ func TestDLQDiscardAndResolve(t *testing.T) {
 	require.Empty(t, out)
 	require.Contains(t, errs, "no letter is chosen")
 }
+
+// What a job waits for is said once.
+func TestJobThatWaits(t *testing.T) {
+	var out strings.Builder
+	l := &letters{out: &output{env: &environment{stdout: &out}}}
+	require.NoError(t, l.printJob(resilience.Job{ID: "01job", State: resilience.JobRunning, Waits: "for breaker Gateway.Charge, which is open"}))
+	require.Contains(t, out.String(), "waits for breaker Gateway.Charge")
+}
