@@ -9,6 +9,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/resilgen/resilgen/runtime/resilience"
 )
@@ -56,10 +58,28 @@ func (s *state) parent() (p parentRef, ok bool) {
 type childResult struct {
 	Value Value  `json:"value,omitzero"`
 	Err   string `json:"err,omitempty"`
+	// When it was taken: after which message, and as which of those that wait for their
+	// step.
+	At  time.Time `json:"at,omitzero"`
+	Seq uint64    `json:"seq,omitempty"`
+	Nth int       `json:"nth,omitempty"`
+}
+
+// before reports whether c was taken before a message arrived.
+func (c *childResult) before(m *message) bool {
+	return cmp.Or(c.At.Compare(m.arrives()), cmp.Compare(c.Seq+1, m.Seq)) <= 0
+}
+
+// answered are the invocations whose children have come to something, in the order in
+// which that was taken.
+func (s *state) answered() []string {
+	return slices.SortedFunc(maps.Keys(s.Results), func(a, b string) int {
+		return cmp.Or(cmp.Compare(s.Results[a].Nth, s.Results[b].Nth), strings.Compare(a, b))
+	})
 }
 
 // result applies what a child came to, or that it has parked.
-func (s *state) result(e *inboxEntry) {
+func (s *state) result(e *inboxEntry, at time.Time) {
 	if e.Name == string(Parked) {
 		s.ParkedChildren = set(s.ParkedChildren, e.Message)
 		return
@@ -68,7 +88,11 @@ func (s *state) result(e *inboxEntry) {
 		s.Results = map[string]*childResult{}
 	}
 	delete(s.ParkedChildren, e.Message)
-	s.Results[e.Message] = &childResult{e.Value, e.Err}
+	nth := 1
+	for _, c := range s.Results {
+		nth = max(nth, c.Nth+1)
+	}
+	s.Results[e.Message] = &childResult{e.Value, e.Err, at, s.Seq, nth}
 	if s.Status == Parked {
 		s.Status = Running
 	}
@@ -102,7 +126,10 @@ func (r *run) adopt(inv *invocation) {
 		r.children = map[string]*invocation{}
 	}
 	r.children[inv.id] = inv
-	if r.matchChildren(); r.nodes != nil && r.children[inv.id] != nil {
+	if r.nodes == nil {
+		return // the run is being rebuilt
+	}
+	if r.matchChildren(); r.children[inv.id] != nil {
 		r.begun(inv)
 	}
 }
@@ -136,19 +163,27 @@ func (r *run) leaveChildren() {
 
 // matchChildren gives what children came to to those who wait for them.
 func (r *run) matchChildren() {
-	for _, id := range slices.Sorted(maps.Keys(r.children)) {
-		inv, res := r.children[id], r.s.Results[id]
-		if res == nil {
-			continue
-		}
-		delete(r.children, id)
-		if res.Err != "" {
-			r.give(inv, Value{}, &childError{inv.node.Child.engine.g.Name, r.childID(inv), res.Err})
-			continue
-		}
-		value, err := inv.node.Out.take(res.Value)
-		r.give(inv, value, err)
+	if len(r.children) == 0 {
+		return
 	}
+	for _, id := range r.s.answered() {
+		r.matchChild(id)
+	}
+}
+
+// matchChild gives what a child came to to the invocation that waits for it.
+func (r *run) matchChild(id string) {
+	inv, res := r.children[id], r.s.Results[id]
+	if inv == nil {
+		return
+	}
+	delete(r.children, id)
+	if res.Err != "" {
+		r.give(inv, Value{}, &childError{inv.node.Child.engine.g.Name, r.childID(inv), res.Err})
+		return
+	}
+	value, err := inv.node.Out.take(res.Value)
+	r.give(inv, value, err)
 }
 
 // childrenRest reports whether nothing but letters of children moves on those that the

@@ -97,7 +97,7 @@ func (s *state) take(e *inboxEntry, at time.Time) {
 	case inboxDiscard:
 		s.discard(e)
 	case inboxChild:
-		s.result(e)
+		s.result(e, at)
 	}
 }
 

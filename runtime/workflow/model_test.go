@@ -35,12 +35,15 @@ type place struct {
 }
 
 // interpret plays a plan to its end.
-func interpret(p plan) *machine {
-	m := &machine{plan: p, ending: ending{Failures: map[string]int{}}, places: map[string]*place{}, heard: map[string]bool{}}
+func interpret(p plan) *machine { return interpretOf(p, "in", false) }
+
+// interpretOf plays a plan with an input.
+func interpretOf(p plan, in string, mended bool) *machine {
+	m := &machine{plan: p, mended: mended, ending: ending{Failures: map[string]int{}}, places: map[string]*place{}, heard: map[string]bool{}}
 	for _, n := range p.Nodes {
 		m.places[n.Name] = &place{node: n, arrived: make([]int, len(n.WaitFor)), held: make([][]string, len(n.WaitFor)), came: make([][]time.Duration, len(n.WaitFor))}
 	}
-	m.send(message{to: p.Nodes[0].Name, in: []string{"in"}}, 0)
+	m.send(message{to: p.Nodes[0].Name, in: []string{in}}, 0)
 	for m.drain(); m.Status == "parked"; m.drain() {
 		for len(m.Signals) > 0 {
 			m.hear()
@@ -124,6 +127,8 @@ func (m *machine) take(p *place, g message) {
 		p.fired++
 		m.ordered = m.ordered || p.fired > 1
 		m.match(p)
+	case p.Child != nil:
+		m.rear(p, g)
 	case len(p.WaitFor) > 0 && g.from != "":
 		m.arrive(p, slices.Index(p.WaitFor, g.from), g.in[0])
 	default:
@@ -188,6 +193,21 @@ func (m *machine) invoke(p *place, g message) {
 		m.letters = append(m.letters, message{to: p.Name, in: g.in, again: true})
 	}
 }
+
+// rear has a child do a message. What it did outside counts.
+func (m *machine) rear(p *place, g message) {
+	child := interpretOf(*p.Child, g.in[0], m.mended)
+	m.Effects = append(m.Effects, child.Effects...)
+	if !child.isOne() {
+		panic("a child that does not come to one output")
+	}
+	if m.mayGoOn() {
+		m.step(p, g, child.Outputs[0], "done", 0)
+	}
+}
+
+// isOne reports whether a run has its output, and one alone.
+func (m *machine) isOne() bool { return m.Status == "completed" && len(m.Outputs) == 1 }
 
 // mayGoOn counts a step, unless there have been as many as there may be.
 func (m *machine) mayGoOn() bool {

@@ -35,6 +35,7 @@ type node struct {
 	Fails   []int         `json:",omitzero"` // attempts that fail before one that does not
 	Falls   bool          `json:",omitzero"` // has a fallback
 	Counts  bool          `json:",omitzero"` // says how many steps its memory knows
+	Child   *plan         `json:",omitzero"` // it is a run of that
 }
 
 type hop struct {
@@ -70,9 +71,9 @@ func (p *plan) discards(text string) bool {
 	return len(p.Discard) > 0 && p.Discard[pick(text, len(p.Discard))]
 }
 
-// waits reports whether a node waits for a signal.
+// waits reports whether a node waits for a signal or a child.
 func (p *plan) waits(name string) bool {
-	return slices.ContainsFunc(p.Nodes, func(n node) bool { return n.Name == name && n.Signal })
+	return slices.ContainsFunc(p.Nodes, func(n node) bool { return n.Name == name && (n.Signal || n.Child != nil) })
 }
 
 // text says what a message asks of a node.

@@ -113,7 +113,11 @@ func (w *world) live(p *process, begin func()) {
 	}
 	defer rt.Close()
 	defer p.kill()
-	engine, err := workflow.New[*token, *token](rt, w.graph(rt, p))
+	graph, err := w.graph(rt, p, "Model", &w.plan)
+	engine := &workflow.Engine[*token, *token]{}
+	if err == nil {
+		engine, err = workflow.New[*token, *token](rt, graph)
+	}
 	w.mu.Lock()
 	p.engine = engine
 	w.process = p
@@ -181,7 +185,7 @@ func (w *world) observer(p *process) func(context.Context, workflow.Event) {
 		if e.Kind == resilience.StepDone && !p.isDead() {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.durable[e.Value] = true
+			w.durable[e.Key+"/"+e.Value] = true
 		}
 	}
 }
@@ -205,9 +209,9 @@ func (w *world) judge(o *outcome) {
 	}
 	// Who loses the run has what it had begun repeated, and begins as much before it is
 	// refused.
-	lost := max(w.stops, w.taken-w.deaths)
-	if repeats := len(by) - len(keys); len(o.Failures) == 0 && repeats > (w.deaths+2*lost)*w.Concurrency {
-		o.complain("Repeated: %d invocations, %d deaths, lost %d times, %d at a time", repeats, w.deaths, lost, w.Concurrency)
+	lost, most := max(w.stops, w.taken-w.deaths), w.Concurrency+max(len(w.owners)-1, 0)*childConcurrency
+	if repeats := len(by) - len(keys); len(o.Failures) == 0 && repeats > (w.deaths+2*lost)*most {
+		o.complain("Repeated: %d invocations, %d deaths, lost %d times, %d at a time", repeats, w.deaths, lost, most)
 	}
 	for _, id := range w.again {
 		o.complain("Ran after its record: %s", id)
@@ -294,28 +298,35 @@ func (w *world) release(p *process, box *resilience.LetterBox) error {
 
 // graph is the plan as generated code would hold it, with the behaviour of its
 // nodes.
-func (w *world) graph(rt *resilience.Runtime, p *process) workflow.Graph {
+func (w *world) graph(rt *resilience.Runtime, p *process, name string, of *plan) (workflow.Graph, error) {
 	codec := workflow.JSON[*token]("token")
 	g := workflow.Graph{
-		Name: "Model", Package: "model", Fingerprint: "0123456789abcdef", Entry: w.Nodes[0].Name,
-		Limits: workflow.Limits{Invocations: w.Invocations}, Concurrency: w.Concurrency, OutputAll: w.All, Input: codec, Output: codec,
+		Name: name, Package: "model", Fingerprint: "0123456789abcdef", Entry: of.Nodes[0].Name,
+		Limits: workflow.Limits{Invocations: of.Invocations}, Concurrency: of.Concurrency, OutputAll: of.All, Input: codec, Output: codec,
 	}
-	for i := range w.Nodes {
-		n := &w.Nodes[i]
+	for i := range of.Nodes {
+		n := &of.Nodes[i]
 		made := workflow.Node{Name: n.Name, Out: codec, Next: n.Next, Routes: n.Routes != nil, WaitFor: n.WaitFor, Any: n.Any, WaitTimeout: n.Timeout, Delay: n.Delay}
 		for range max(1, len(n.WaitFor)) {
 			made.In = append(made.In, codec)
 			made.Params = append(made.Params, fmt.Sprint("in", len(made.In)))
 		}
-		if n.Signal {
+		switch {
+		case n.Child != nil:
+			child, err := w.child(rt, p, n)
+			if err != nil {
+				return g, err
+			}
+			made.Child = workflow.Child(child)
+		case n.Signal:
 			made.Signal, made.SignalTimeout = n.Name, n.Expires
-		} else {
-			made.Guard, _ = rt.Guard("workflow/Model/"+n.Name, resilience.Policy{Retry: resilience.Retry{MaxAttempts: attempts, Backoff: resilience.Backoff{Strategy: resilience.NoBackoff}}, Fallback: resilience.Fallback{On: n.Falls}})
+		default:
+			made.Guard, _ = rt.Guard("workflow/"+name+"/"+n.Name, resilience.Policy{Retry: resilience.Retry{MaxAttempts: attempts, Backoff: resilience.Backoff{Strategy: resilience.NoBackoff}}, Fallback: resilience.Fallback{On: n.Falls}})
 			made.Call = w.caller(n, made.Guard, p)
 		}
 		g.Nodes = append(g.Nodes, made)
 	}
-	return g
+	return g, nil
 }
 
 // caller is a node under its policy, as the generator writes it.
@@ -351,8 +362,8 @@ func (w *world) try(ctx context.Context, n *node, g message, p *process, tries i
 	key, _ := resilience.IdempotencyKey(ctx)
 	dead := p.isDead()
 	w.mu.Lock()
-	if info := workflow.Info(ctx); !dead && w.durable[info.Message] && w.owners[info.Run].process == p {
-		w.again = append(w.again, info.Message)
+	if info := workflow.Info(ctx); !dead && w.durable[info.Run+"/"+info.Message] && w.owners[info.Run].process == p {
+		w.again = append(w.again, info.Run+"/"+info.Message)
 	}
 	w.mu.Unlock()
 	if w.fault == faultNewKeys {

@@ -138,6 +138,13 @@ func (p plan) settled() plan {
 		p.Concurrency = 1
 	}
 	p.All = p.All || len(m.Outputs) > 1
+	if p.hasChildren() && (m.ordered || inOrder || m.Status == "limit_exceeded") {
+		p.Nodes = slices.Clone(p.Nodes)
+		for i := range p.Nodes {
+			p.Nodes[i].Child = nil // when it answers would decide
+		}
+		return p.settled()
+	}
 	return p
 }
 

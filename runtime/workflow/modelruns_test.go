@@ -15,6 +15,7 @@ import (
 var (
 	plans     = flag.Int("plans", 1000, "random plans that TestRandomRuns plays")
 	firstPlan = flag.Int("first-plan", 0, "seed of the first one")
+	families  = flag.Bool("families", false, "nodes of all plans may be children, not only of every fourth")
 	replay    = flag.String("replay", "", "file with a history that TestReplay plays")
 )
 
@@ -27,14 +28,21 @@ func TestRandomRuns(t *testing.T) {
 		n = min(n, 100)
 	}
 	statuses := map[string]int{}
-	died := 0
+	died, withChildren := 0, 0
 	for seed := *firstPlan; seed < *firstPlan+n; seed++ {
 		r := rand.New(rand.NewPCG(uint64(seed), 7))
 		h := history{Plan: randomPlan(r)}
+		if *families || seed%4 == 1 {
+			h.Plan = h.Plan.withChildren(r)
+		}
 		calm := play(t, h)
 		why := difference(h.Plan, calm)
 		if len(why) == 0 {
-			h.Deaths = randomDeaths(r, calm, slices.Concat(dies, stops))
+			ways := slices.Concat(dies, stops)
+			if h.Plan.hasChildren() && len(calm.Failures) > 0 {
+				ways = dies // who replays letters of the dead has to know that they are dead
+			}
+			h.Deaths = randomDeaths(r, calm, ways)
 			died += len(h.Deaths)
 			why = fails(t, h)
 		}
@@ -43,8 +51,11 @@ func TestRandomRuns(t *testing.T) {
 			t.Fatalf("plan %d, shrunk:\n%s\n%s", seed, h, strings.Join(why, "\n"))
 		}
 		statuses[calm.Status]++
+		if h.Plan.hasChildren() {
+			withChildren++
+		}
 	}
-	t.Logf("%d plans, %d processes died: %v", n, died, statuses)
+	t.Logf("%d plans, %d with children, %d processes died or lost a run: %v", n, withChildren, died, statuses)
 }
 
 // TestReplay plays a history that TestRandomRuns printed.

@@ -109,6 +109,7 @@ var simpler = []func(*node){
 	func(n *node) { n.WaitFor = nil },
 	func(n *node) { n.Signal = false },
 	func(n *node) { n.Expires = 0 },
+	func(n *node) { n.Child = nil },
 }
 
 // without takes a node away.

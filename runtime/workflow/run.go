@@ -484,7 +484,12 @@ func (r *run) rebuild() {
 			last = m.At
 		}
 	}
+	answered := r.s.answered()
 	for _, m := range pending {
+		for len(answered) > 0 && r.s.Results[answered[0]].before(m) {
+			r.matchChild(answered[0])
+			answered = answered[1:]
+		}
 		for len(again) > 0 && !r.s.Again[again[0]].At.After(m.arrives()) {
 			r.queueAgain(again[0], r.s.Again[again[0]])
 			again = again[1:]
@@ -500,6 +505,7 @@ func (r *run) rebuild() {
 		r.queueAgain(id, r.s.Again[id])
 	}
 	r.due(last)
+	r.matchChildren()
 }
 
 // queueAgain queues an invocation that was a letter.
