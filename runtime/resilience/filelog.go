@@ -161,6 +161,17 @@ func (v values) inFiles() bool {
 	return ok
 }
 
+// newest returns the version of the newest record of keys that begin with prefix, where
+// the log is one in files of ours, which knows it; else 0.
+func (v values) newest(ctx context.Context, prefix string) (Version, error) {
+	l, ok := v.log.(*fileLog)
+	if !ok {
+		return 0, nil
+	}
+	version, err := l.j.Newest(ctx, prefix)
+	return Version(version), asOurs(err)
+}
+
 // waiting reports whether something that was kept beside the log found no room in it.
 func (v values) waiting() bool {
 	l, ok := v.log.(*fileLog)

@@ -273,27 +273,37 @@ func (b *LetterBox) write(ctx context.Context, m *letterMethod, l *Letter) error
 	}
 	_, err = b.change(ctx, Letter{ID: l.ID, Queue: l.Queue}, letterRecord{Letter: l})
 	if errors.Is(err, ErrUnavailable) {
-		b.aside(ctx, l, err)
+		err = b.aside(ctx, l, err)
 	}
 	free()
 	return err
 }
 
-// aside keeps a letter beside a store that did not take it because of why, if it
-// can. The caller hears that it is lost all the same: what a failing disk says of
-// another file is not to be relied on. The index has the letter once the store tells
-// that it is there.
-func (b *LetterBox) aside(ctx context.Context, l *Letter, why error) {
+// aside keeps a letter beside a store that did not take it because of why. An error,
+// why among others, says that it is not kept. The index has the letter once the store
+// tells that it is there.
+func (b *LetterBox) aside(ctx context.Context, l *Letter, why error) error {
 	v, err := b.rt.values()
 	if err != nil {
-		return
+		return why
 	}
 	log, ok := v.log.(*fileLog)
-	body, err := json.Marshal(letterRecord{Kind: recordLetter, Letter: l})
-	key := letterKey(l.Queue, l.ID)
-	if ok && err == nil && log.aside(ctx, key, body) == nil {
-		b.doubt(l.ID, key, why)
+	if !ok {
+		return why
 	}
+	key := letterKey(l.Queue, l.ID)
+	body, err := json.Marshal(letterRecord{Kind: recordLetter, Letter: l})
+	if err == nil {
+		err = log.aside(ctx, key, body)
+	}
+	if err != nil {
+		return errors.Join(why, err)
+	}
+	b.doubt(l.ID, key, why)
+	if inPieces(body) { // of which the store may have some, and then takes no more
+		return why
+	}
+	return nil
 }
 
 // size is about how many bytes the record of l will have.

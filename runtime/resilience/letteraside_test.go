@@ -17,9 +17,17 @@ import (
 // have used before.
 func keptOnDisk(t *testing.T, disk *faultfs.Disk) (*Runtime, *notifier) {
 	t.Helper()
-	rt, _ := onDisk(t, disk)
+	rt, n, _ := keptAndHeard(t, disk)
+	return rt, n
+}
+
+// keptAndHeard is keptOnDisk, and returns who hears the events.
+func keptAndHeard(t *testing.T, disk *faultfs.Disk) (*Runtime, *notifier, *listener) {
+	t.Helper()
+	rt, l := onDisk(t, disk)
 	t.Cleanup(func() { _ = rt.Close() })
-	return rt, notifierTo(t, rt, Policy{}, DeadLetterPolicy{Queue: "q"}, idempotent, func(context.Context, notifyArgs) error { return errDown })
+	n := notifierTo(t, rt, Policy{}, DeadLetterPolicy{Queue: "q"}, idempotent, func(context.Context, notifyArgs) error { return errDown })
+	return rt, n, l
 }
 
 // customers returns those of the letters, sorted.
@@ -37,9 +45,8 @@ func customers(t *testing.T, box *LetterBox) (list []string) {
 }
 
 // TestLettersBesideABrokenStore: a letter whose write or flush fails, and those that
-// come while the store is broken, are told to be lost, and kept all the same where the
-// disk takes another file: they are listed when the store works again, in this process
-// or the next.
+// come while the store is broken, are kept where the disk takes another file, and the
+// calls say so: they are listed when the store works again, in this process or the next.
 func TestLettersBesideABrokenStore(t *testing.T) {
 	for _, kind := range []faultfs.Kind{faultfs.Write, faultfs.Sync} {
 		for _, end := range []string{"mended", "closed", "killed"} {
@@ -52,7 +59,7 @@ func TestLettersBesideABrokenStore(t *testing.T) {
 
 func besideABrokenStore(t *testing.T, kind faultfs.Kind, end string) {
 	disk, ctx := faultfs.New(1), context.Background()
-	rt, n := keptOnDisk(t, disk)
+	rt, n, news := keptAndHeard(t, disk)
 	box := rt.DeadLetters()
 	_ = n.call(ctx, notifyArgs{CustomerID: "0"})
 	if got := customers(t, box); !slices.Equal(got, []string{"0"}) {
@@ -68,12 +75,16 @@ func besideABrokenStore(t *testing.T, kind faultfs.Kind, end string) {
 	for i := range 3 {
 		var lost *WriteError
 		err := n.call(ctx, notifyArgs{CustomerID: fmt.Sprint(i + 1)})
-		if !errors.As(err, &lost) || errors.Is(err, ErrDeadLettered) || !errors.Is(err, errDown) {
+		if errors.As(err, &lost) || !errors.Is(err, ErrDeadLettered) || !errors.Is(err, errDown) {
 			t.Errorf("call %d: %v", i+1, err)
 		}
 	}
-	if box.lost != 3 {
-		t.Errorf("%d told to be lost", box.lost)
+	synctest.Wait()
+	news.mu.Lock()
+	kept, lost := len(news.of(LetterKept)), len(news.of(LetterLost))
+	news.mu.Unlock()
+	if box.lost != 0 || kept != 4 || lost != 0 {
+		t.Errorf("%d letters are lost, the events say %d kept and %d lost", box.lost, kept, lost)
 	}
 	switch end {
 	case "mended":
@@ -115,6 +126,39 @@ func TestLettersLostForEver(t *testing.T) {
 		}
 		if n := rt.DeadLetters().lost; n != 3 {
 			t.Errorf("%d lost", n)
+		}
+	})
+}
+
+// TestLargeLetterBesideABrokenStore: of a letter that the store writes in pieces it may
+// have some, and then does not take it in: it is told to be lost, whether it is or not.
+func TestLargeLetterBesideABrokenStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk, ctx := faultfs.New(1), context.Background()
+		rt, n := keptOnDisk(t, disk)
+		_ = n.call(ctx, notifyArgs{CustomerID: "0"})
+		synctest.Wait()
+		writes := 0
+		disk.Inject(func(op faultfs.Op) faultfs.Fault {
+			if op.Kind == faultfs.Write && strings.HasSuffix(op.Name, ".rj") {
+				if writes++; writes == 2 { // of the second piece
+					return faultfs.EIO
+				}
+			}
+			return faultfs.Fault{}
+		})
+		large := strings.Repeat("x", wholeUpTo+pieceSize)
+		var lost *WriteError
+		if err := n.call(ctx, notifyArgs{CustomerID: large}); !errors.As(err, &lost) || errors.Is(err, ErrDeadLettered) || !errors.Is(err, errDown) {
+			t.Errorf("%.100v", err)
+		}
+		box := rt.DeadLetters()
+		if writes < 2 || box.lost != 1 {
+			t.Errorf("%d writes, %d told to be lost", writes, box.lost)
+		}
+		time.Sleep(mostMend + time.Second)
+		if got := customers(t, box); !slices.Equal(got, []string{"0"}) {
+			t.Errorf("letters of %.100q: then it could be told to be kept", got)
 		}
 	})
 }

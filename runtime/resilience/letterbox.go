@@ -253,7 +253,6 @@ func (b *LetterBox) read(ctx context.Context, v values) error {
 	list, patterns, err := b.readIndex(ctx, v)
 	switch {
 	case err == nil:
-		b.indexed = b.dropIndex(ctx, v) != nil // else who only reads has no need
 		b.restore(patterns)
 	case errors.Is(err, errNoIndex):
 		if list, err = readLetters(ctx, v); err != nil {
@@ -262,6 +261,7 @@ func (b *LetterBox) read(ctx context.Context, v values) error {
 	default:
 		return err
 	}
+	b.indexed = b.dropIndex(ctx, v) != nil // also what is not believed; who only reads has no need
 	if err := errors.Join(b.loadPatterns(ctx, v), b.loadTombstones(ctx, v)); err != nil {
 		return err
 	}

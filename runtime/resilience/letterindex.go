@@ -1,6 +1,7 @@
 package resilience
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -82,9 +83,12 @@ func (b *LetterBox) dropIndex(ctx context.Context, v values) error {
 // errNoIndex says that there is no index to be believed.
 var errNoIndex = errors.New("no index of letters")
 
-// readIndex reads the index.
+// readIndex reads the index. One is not to be believed that is older than a letter: it
+// stays where a store that could not be read, or whose drop failed, took a letter, also
+// one that went into a file beside it.
 func (b *LetterBox) readIndex(ctx context.Context, v values) ([]LetterSummary, []keptPattern, error) {
 	var head indexHead
+	var since Version
 	for rec, err := range v.scan(ctx, indexKey, 0) {
 		if err != nil {
 			return nil, nil, err
@@ -92,9 +96,13 @@ func (b *LetterBox) readIndex(ctx context.Context, v values) ([]LetterSummary, [
 		if json.Unmarshal(rec.Body, &head) != nil {
 			return nil, nil, errNoIndex
 		}
+		since = rec.Version
 	}
 	if head.Format != indexFormat {
 		return nil, nil, errNoIndex
+	}
+	if newest, err := v.newest(ctx, letterPrefix); err != nil || newest > since {
+		return nil, nil, cmp.Or(err, errNoIndex)
 	}
 	var chunks [][]byte
 	for n := range head.Chunks {

@@ -47,7 +47,7 @@ func (v values) append(ctx context.Context, key string, after Version, body []by
 	switch {
 	case len(body) > maxPayload:
 		return 0, fmt.Errorf("append to %s: %d bytes, at most %d: %w", key, len(body), maxPayload, ErrTooLarge)
-	case len(body) <= wholeUpTo && !bytes.HasPrefix(body, []byte(valueMark)):
+	case !inPieces(body):
 		return v.begin(ctx, key, after, body)
 	}
 	var first, last Version
@@ -68,6 +68,11 @@ func (v values) append(ctx context.Context, key string, after Version, body []by
 		v.giveUp(ctx, key, after, last, err)
 	}
 	return at, err
+}
+
+// inPieces reports whether a body is written in more than one record.
+func inPieces(body []byte) bool {
+	return len(body) > wholeUpTo || bytes.HasPrefix(body, []byte(valueMark))
 }
 
 func (v values) piece(ctx context.Context, key string, after, last Version, piece []byte) (Version, error) {

@@ -103,6 +103,38 @@ func TestDropPart(t *testing.T) {
 	}
 }
 
+// TestNewestOfPrefix: the greatest version of a prefix is that of its newest record, among more
+// keys than are looked at under one lock.
+func TestNewestOfPrefix(t *testing.T) {
+	o := small
+	o.Sync = journal.Never
+	j := must(journal.Open(faultfs.New(1), o))
+	want := map[string]uint64{"none/": 0}
+	for i := range 4000 {
+		prefix := []string{"a/", "b/", "c"}[i*7%3]
+		v := must(j.Append(background, fmt.Sprint(prefix, i*1237%4001), 0, nil))
+		want[prefix] = v
+	}
+	newest := want["b/"]
+	want["b/"] = must(j.Append(background, "b/0x", 0, nil))
+	for prefix, v := range want {
+		if got, err := j.Newest(background, prefix); got != v || err != nil {
+			t.Errorf("%q: %d, want %d, %v", prefix, got, v, err)
+		}
+	}
+	if got, err := j.Newest(background, ""); got != want["b/"] || err != nil {
+		t.Errorf("of all: %d, want %d, %v", got, want["b/"], err)
+	}
+	ok(t, j.Drop(background, "b/0x", want["b/"]))
+	if got, err := j.Newest(background, "b/"); got != newest || err != nil {
+		t.Errorf("after a drop: %d, want %d, %v", got, newest, err)
+	}
+	ok(t, j.Close())
+	if _, err := j.Newest(background, "b/"); !errors.Is(err, journal.ErrClosed) {
+		t.Errorf("closed: %v", err)
+	}
+}
+
 func TestScanAndHeadsInOrder(t *testing.T) {
 	d := faultfs.New(1)
 	o := small

@@ -132,6 +132,42 @@ func (j *Journal) findHeads(ctx context.Context, prefix, from string) (list []wh
 	return list, "", nil
 }
 
+// Newest returns the greatest version of the records that [Journal.Heads] would read;
+// 0 if there is none. It reads no file.
+func (j *Journal) Newest(ctx context.Context, prefix string) (version uint64, _ error) {
+	j.arrange()
+	for next := prefix; ; {
+		v, more, err := j.newestOf(ctx, prefix, next)
+		if version = max(version, v); more == "" || err != nil {
+			return version, err
+		}
+		next = more
+	}
+}
+
+// newestOf is Newest for some keys from one on, and returns that with which it goes on,
+// if it does.
+func (j *Journal) newestOf(ctx context.Context, prefix, from string) (version uint64, more string, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.readable(ctx); err != nil {
+		return 0, "", err
+	}
+	for i, key := range j.x.sorted(from) {
+		if !strings.HasPrefix(key, prefix) {
+			break
+		}
+		if i == keysAtOnce {
+			return version, key, nil
+		}
+		if e := j.x.keys[key]; e != nil && j.x.unusable(key) == nil {
+			p, _ := e.shown(j.x.shown)
+			version = max(version, p.version)
+		}
+	}
+	return version, "", nil
+}
+
 // shown returns the last record of e up to a version.
 func (e *entry) shown(through uint64) (place, bool) {
 	for _, p := range slices.Backward(e.places) {

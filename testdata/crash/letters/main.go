@@ -136,8 +136,18 @@ func (r *run) keep(ctx context.Context, n Notifier, notice Notice) error {
 			return err
 		}
 		speak.Durable(kept(notice.ID))
-		if letters, err = r.letters(ctx, notice.ID); err == nil && len(letters) == 0 {
-			err = errors.New("no letter of call " + notice.ID)
+		return r.listed(ctx, notice.ID)
+	})
+}
+
+// listed waits for the letter of a notice: one that was kept beside the store is seen
+// when that works again.
+func (r *run) listed(ctx context.Context, notice string) error {
+	missing := errors.New("no letter of call " + notice)
+	return speak.Until(ctx, speak.Mends, func(err error) bool { return err == missing }, func() error {
+		letters, err := r.letters(ctx, notice)
+		if err == nil && len(letters) == 0 {
+			return missing
 		}
 		return err
 	})
