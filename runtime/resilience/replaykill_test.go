@@ -32,7 +32,9 @@ func TestReplayOfAKilledProcess(t *testing.T) {
 			dir := t.TempDir()
 			kills := 0
 			for seed := uint64(1); ; seed++ {
-				out, killed := replayChild(t, dir, idem, time.Duration(20+rand.N(150))*time.Millisecond)
+				// Lives become longer: on a slow disk the first ones are too short for one letter.
+				life := time.Duration(20+rand.N(150)) * time.Millisecond * time.Duration(8+kills) / 8
+				out, killed := replayChild(t, dir, idem, life)
 				if killed {
 					kills++
 				}
