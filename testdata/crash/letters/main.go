@@ -46,8 +46,10 @@ func (p *peer) Notify(ctx context.Context, notice Notice) error {
 func kept(notice string) string     { return notice + "-kept" }
 func replayed(letter string) string { return letter + "-replayed" }
 
-// notices is how many a run has.
-const notices = 6
+const (
+	notices    = 6    // of a run
+	leastLooks = 3000 // at a job, for three seconds at least: a machine that stands still stops them, too
+)
 
 func main() {
 	flag.Parse()
@@ -160,10 +162,8 @@ func (r *run) replay(ctx context.Context) error {
 		return err
 	}
 	told := map[string]bool{}
-	for end := time.Now().Add(speak.Replays); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if job, err = r.box.Job(ctx, job.ID); err != nil {
-			return err
-		}
+	end := time.Now().Add(speak.Replays)
+	for looks := 0; looks < leastLooks || time.Now().Before(end); looks++ {
 		for _, d := range job.Done {
 			if !told[d.Letter] && d.Outcome == resilience.ReplaySucceeded {
 				speak.Durable(replayed(d.Letter))
@@ -173,31 +173,45 @@ func (r *run) replay(ctx context.Context) error {
 		if job.State == resilience.JobDone {
 			return nil
 		}
+		time.Sleep(time.Millisecond)
+		if job, err = r.box.Job(ctx, job.ID); err != nil {
+			return err
+		}
 	}
 	return fmt.Errorf("job %s is %s, waits %s, %d letters left", job.ID, job.State, job.Waits, job.Left)
 }
 
-// job returns the job of the run. One that a process before has left goes on by
-// itself, in a second: to be paused and resumed makes it hurry.
+// job returns the job of the run, which a process before may have left. No letter is
+// left to plan for where one went on by itself, and has ended.
 func (r *run) job(ctx context.Context) (job resilience.Job, err error) {
 	jobs, err := r.box.Jobs(ctx)
 	if err != nil {
 		return job, err
 	}
 	for _, job := range jobs {
-		if job.Filter != r.filter() || job.State == resilience.JobDone {
-			continue
+		if job.Filter == r.filter() && job.State != resilience.JobDone {
+			return r.hurried(ctx, job)
 		}
-		if job.State == resilience.JobRunning {
-			if job, err = r.box.PauseJob(ctx, job.ID, "crash", "to hurry"); err != nil {
-				return job, err
-			}
-		}
-		return r.box.ResumeJob(ctx, job.ID, "crash", "to hurry")
 	}
 	plan, err := r.box.Plan(ctx, r.filter(), resilience.ReplayOptions{Rate: 1e6, StopErrors: resilience.None})
-	if err != nil {
-		return job, err
+	if err != nil || plan.Count == 0 {
+		return resilience.Job{State: resilience.JobDone}, err
 	}
 	return r.box.Apply(ctx, plan.Token, resilience.ApplyOptions{By: "crash"})
+}
+
+// hurried has a job that a process before has left go on at once, by pausing and
+// resuming it. In a second it goes on by itself: on a slow machine it may be at work by
+// now, or end before it is paused or resumed.
+func (r *run) hurried(ctx context.Context, job resilience.Job) (resilience.Job, error) {
+	var paused error
+	if job.State == resilience.JobRunning {
+		_, paused = r.box.PauseJob(ctx, job.ID, "crash", "to hurry")
+	}
+	_, resumed := r.box.ResumeJob(ctx, job.ID, "crash", "to hurry")
+	job, err := r.box.Job(ctx, job.ID)
+	if err == nil && resumed != nil && job.State != resilience.JobDone {
+		err = errors.Join(paused, resumed)
+	}
+	return job, err
 }

@@ -22,7 +22,7 @@ func Durable(key string) { fmt.Println("C", key) }
 func Result(x any) { fmt.Println("result", x) }
 
 const (
-	busy = 30 * time.Second // how long somebody else may have the directory
+	busy = 10 * time.Minute // how long somebody else may have the directory
 	// Mends is how long a store may take that mends itself.
 	Mends = 1500 * time.Millisecond
 	// Replays is how long a job may take. One whose write failed waits for a second.
