@@ -24,17 +24,17 @@ var (
 // its flags. Kills and cuts are shared among them.
 var programs = []program{
 	{name: "a line flushed for each step", pkg: "plain", want: "done"},
-	{name: "checkpointed steps", pkg: "steps", want: "285", step: 20_000},
-	{name: "checkpointed steps of two processes", pkg: "steps", flags: "-rival", want: "285", step: 20_000, every: 8},
-	{name: "letters kept and replayed", pkg: "letters", want: "6", step: 20_000, life: 250 * time.Millisecond},
-	{name: "large checkpoints while files are rewritten", pkg: "compact", want: "2202711180", step: 100_000, life: 250 * time.Millisecond, every: 20, size: 96 << 20},
-	{name: "a workflow of ten nodes", pkg: "flow", want: flowResult, life: 60 * time.Millisecond, step: 20_000, every: 4, atOnce: flowNodesAtOnce},
+	{name: "checkpointed steps", pkg: "steps", want: "285", step: 200_000},
+	{name: "checkpointed steps of two processes", pkg: "steps", flags: "-rival", want: "285", step: 200_000, every: 8},
+	{name: "letters kept and replayed", pkg: "letters", want: "6", step: 200_000, life: 250 * time.Millisecond},
+	{name: "large checkpoints while files are rewritten", pkg: "compact", want: "2202711180", step: 500_000, life: 250 * time.Millisecond, every: 20, size: 96 << 20},
+	{name: "a workflow of ten nodes", pkg: "flow", want: flowResult, life: 60 * time.Millisecond, step: 200_000, every: 4, atOnce: flowNodesAtOnce},
 }
 
 type program struct {
 	name, pkg, flags, want string
 	life                   time.Duration // of a process that is killed, at most; 0: that of the harness
-	step                   int           // bytes by which room on a full disk grows, and each run has a store of its own; 0: that of the harness
+	step                   int           // bytes by which room on a full disk grows from run to run, and each run has a store of its own; 0: that of the harness
 	every                  int           // of the failing events; 0: each
 	atOnce                 int           // executions that a process may have under way; 0: 1
 	size                   int           // of the disk; 0: that of the harness
@@ -65,6 +65,7 @@ func (p *program) args(mode string) (args []string) {
 	case "full":
 		if p.step > 0 {
 			add("step", p.step)
+			add("runs", 2)
 			args = append(args, "-fresh")
 		}
 	}

@@ -87,15 +87,17 @@ func do(ctx context.Context, dir, run string) (err error) {
 	return nil
 }
 
-// waste is what stir overwrites with, a third of the first file in five records.
-const waste = 256 << 10
+const (
+	waste  = 256 << 10 // what stir overwrites with, a third of the first file in five records
+	rounds = 25        // of it at most: files double, and on a slow machine it has the time to fill the disk
+)
 
 // stir overwrites and drops keys until it is stopped, and has the store rewrite its
 // files. What it writes nobody wants: it gives up where the store does.
 func stir(ctx context.Context, store *resilience.Store, stop <-chan struct{}) error {
 	kept := store.Stores().Log
 	body := make([]byte, waste)
-	for n := 0; ; n++ {
+	for n := range rounds {
 		select {
 		case <-stop:
 			return nil
@@ -124,6 +126,8 @@ func stir(ctx context.Context, store *resilience.Store, stop <-chan struct{}) er
 			return gaveUp(err)
 		}
 	}
+	<-stop
+	return nil
 }
 
 // gaveUp is err, unless it says that the store cannot be written.

@@ -1,7 +1,7 @@
 // Command flow does runs of a workflow of ten nodes with joins, a wait and a step
 // that fails at first. Each step is told to a ledger, if there is one. Without
 // -many it does the one run that the harness names; else runs 0 to many-1 of the
-// directory, those first that a process before it left.
+// directory, those first that a process before it left; then it says so.
 package main
 
 import (
@@ -70,6 +70,7 @@ func (f *flow) do(ctx context.Context, dir, run string, first, many int) (err er
 			return fmt.Errorf("recover %s: %w", id, err)
 		}
 	}
+	fmt.Println("recovered")
 	return f.all(ctx, first, many)
 }
 
