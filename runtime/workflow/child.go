@@ -158,6 +158,10 @@ func (r *run) leaveChildren() {
 	if len(r.children) > 0 {
 		r.stopNodes(nil)
 	}
+	if r.deserts != nil {
+		close(r.deserts)
+		r.deserts = nil
+	}
 	r.besides.Wait()
 }
 
@@ -207,13 +211,17 @@ func (r *run) startChild(inv *invocation) error {
 	ref := parentRef{r.e.g.storeName(), r.id, inv.id}
 	if r.log == nil || r.s.Queue == "" {
 		o := Options{ID: id, NoCheckpoint: r.log == nil, NoHealth: r.o.NoHealth, Observer: r.o.Observer, parent: ref.String()}
+		if r.deserts == nil {
+			r.deserts = make(chan struct{})
+		}
+		deserted := r.deserts
 		r.besides.Add(1)
 		r.rearing.Add(1)
 		go func() {
 			defer r.besides.Done()
-			r.reared(child.run(r.nodes, in, o))
-			r.rearing.Add(-1)
-			r.poke()
+			for r.rear(child, in, o) && r.asksAgain(deserted) {
+				r.rearing.Add(1)
+			}
 		}()
 		return nil
 	}
@@ -232,6 +240,30 @@ func (r *run) startChild(inv *invocation) error {
 	return nil
 }
 
+// rear has a child go on, and reports whether somebody else has it. He may not end it:
+// when he had the parent too, and lost it, he leaves the child as it is.
+func (r *run) rear(child *engine, in Value, o Options) (busy bool) {
+	c, err := child.run(r.nodes, in, o)
+	r.reared(c, err)
+	r.rearing.Add(-1)
+	r.poke()
+	return isBusy(err) && !c.resting() && r.nodes.Err() == nil
+}
+
+// asksAgain waits before a child that is busy is asked for again, and reports whether
+// that is still wanted.
+func (r *run) asksAgain(deserted <-chan struct{}) bool {
+	timer := time.NewTimer(busyAgain)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-deserted:
+	case <-r.nodes.Done():
+	}
+	return false
+}
+
 // reared takes in how a child stands that ran beside its parent. One in a log has
 // told that itself, unless it had ended before.
 func (r *run) reared(c *run, err error) {
@@ -239,7 +271,7 @@ func (r *run) reared(c *run, err error) {
 	case c.s.Status.Ended() || c.s.Status == Parked:
 		err = c.report(context.WithoutCancel(r.caller), c.s.Status, c.s.Err, r)
 	case r.nodes.Err() != nil || isBusy(err):
-		return // it goes on when its parent does, or somebody else has it
+		return // it goes on when its parent does, or is asked for again
 	}
 	if err != nil {
 		r.halts(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -137,6 +138,42 @@ func TestChildOfWorkers(t *testing.T) {
 		}
 		if parent, child, again := works(parent.e), works(child.e), works(parent.e); parent != Waiting || child != Completed || again != Completed {
 			t.Errorf("%s, %s, %s", parent, child, again)
+		}
+	})
+}
+
+// busyLeases say of runs of a workflow that somebody else has them, until a time.
+type busyLeases struct {
+	resilience.Leases
+	prefix string
+	until  time.Time
+}
+
+func (l *busyLeases) Acquire(ctx context.Context, name, owner string, ttl time.Duration) (resilience.Lease, error) {
+	if left := time.Until(l.until); left > 0 && strings.HasPrefix(name, l.prefix) {
+		return resilience.Lease{}, &resilience.HeldError{Name: name, Owner: "another one", For: left}
+	}
+	return l.Leases.Acquire(ctx, name, owner, ttl)
+}
+
+// TestChildThatIsBusy: the lease of a child may last for longer than that of its parent,
+// where who had both is gone. Then the parent asks again, and does not wait for an answer
+// that nobody gives.
+func TestChildThatIsBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stores := resilience.MemoryStores()
+		busy := &busyLeases{Leases: stores.Leases, until: time.Now().Add(7 * time.Second)}
+		stores.Leases = busy
+		parent, child := family(t, &stores, graph(says("Pack", end)))
+		busy.prefix = resilience.StoreKey("run", child.e.g.storeName()) + "/"
+		ctx, stop := context.WithTimeout(t.Context(), time.Hour)
+		defer stop()
+		begun := time.Now()
+		if got := outcome(parent.Run(ctx, "in", Options{ID: "r"})); got != "completed Done(Pack(Order(in)),Bill(Order(in)))" {
+			t.Error(got)
+		}
+		if took := time.Since(begun); took < 7*time.Second || took > 8*time.Second {
+			t.Errorf("it took %v, want the 7 s for which the child was busy", took)
 		}
 	})
 }

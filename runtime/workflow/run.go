@@ -76,6 +76,7 @@ type run struct {
 	seen    resilience.Version // of the inbox: all before was taken
 	polling *time.Timer
 	besides sync.WaitGroup // children that run beside it
+	deserts chan struct{}  // closed when nobody waits for them any more; nil: none was begun
 	rearing atomic.Int32   // of them, those that go on
 	broken  error          // why it has to stop, from a goroutine beside it; under mu
 	posted  []inboxEntry   // to a run in memory; under mu
