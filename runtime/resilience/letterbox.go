@@ -50,6 +50,8 @@ type LetterBox struct {
 	lostAt   time.Time
 	losses   map[string]*lossLine // by queue
 	doubts   map[string]string    // keys of letters of which the index may not be right, by id
+
+	outlook outlook // at a store that is shared
 }
 
 // LetterSummary is what is known of a letter without reading it.
@@ -112,7 +114,7 @@ func (rt *Runtime) DeadLetters() *LetterBox {
 func (rt *Runtime) makeLetters() {
 	o := rt.letterOptions
 	b := &LetterBox{rt: rt, o: o, instance: newLetterID(time.Now()), room: make(chan struct{}),
-		letters: map[string]*LetterSummary{}, methods: map[string]*letterMethod{}, queues: map[string]*letterQueue{}, patterns: patterns{map[string]*pattern{}}}
+		letters: map[string]*LetterSummary{}, methods: map[string]*letterMethod{}, queues: map[string]*letterQueue{}, patterns: patterns{map[string]*pattern{}}, outlook: newOutlook()}
 	if rt.observer != nil {
 		b.news = &news{to: rt.observer}
 	}
@@ -200,6 +202,12 @@ func (b *LetterBox) get(ctx context.Context, id string) (Letter, error) {
 		return Letter{}, err
 	}
 	s, ok := b.summaryOf(id) // a copy: it is written anew as the letter changes
+	if !ok && b.shared() {   // one that is known is read anew all the same
+		if err := b.current(ctx); err != nil {
+			return Letter{}, err
+		}
+		s, ok = b.summaryOf(id)
+	}
 	if !ok {
 		return Letter{}, ErrNoLetter
 	}
@@ -218,9 +226,13 @@ func (b *LetterBox) load(ctx context.Context) error {
 		return nil
 	}
 	v, err := b.rt.values()
+	if err == nil {
+		err = b.outlook.take(ctx)
+	}
 	if err != nil {
 		return err
 	}
+	defer b.outlook.leave()
 	b.gate.Lock()
 	defer b.gate.Unlock()
 	if b.loaded {
@@ -250,12 +262,15 @@ func (b *LetterBox) forget() {
 // read reads the letters, from the index if there is one to be believed, and puts
 // them into an index of its own.
 func (b *LetterBox) read(ctx context.Context, v values) error {
+	if b.shared() {
+		return b.readShared(ctx, v)
+	}
 	list, patterns, err := b.readIndex(ctx, v)
 	switch {
 	case err == nil:
 		b.restore(patterns)
 	case errors.Is(err, errNoIndex):
-		if list, err = readLetters(ctx, v); err != nil {
+		if list, err = readLetters(ctx, v, nil); err != nil {
 			return err
 		}
 	default:
@@ -269,25 +284,39 @@ func (b *LetterBox) read(ctx context.Context, v values) error {
 	return nil
 }
 
-// readLetters reads every letter.
-func readLetters(ctx context.Context, v values) ([]LetterSummary, error) {
+// readLetters reads every letter. Which it has seen it notes in heads, unless that is
+// nil.
+func readLetters(ctx context.Context, v values, heads map[string]letterHead) ([]LetterSummary, error) {
 	var list []LetterSummary
 	for head, err := range v.heads(ctx, letterPrefix, "") {
 		if err != nil {
 			return nil, err
 		}
-		l, err := letterAt(ctx, v, head)
+		s, err := summaryAt(ctx, v, head)
 		switch {
-		case errors.Is(err, errBadLetter):
-			list = append(list, unreadable(head, err))
 		case errors.Is(err, ErrNoLetter): // dropped since
 		case err != nil:
 			return nil, err
 		default:
-			list = append(list, l.summary())
+			list = append(list, s)
+			if heads != nil {
+				heads[head.Key] = letterHead{id: s.ID, queue: s.Queue, rev: s.Rev}
+			}
 		}
 	}
 	return list, nil
+}
+
+// summaryAt is what the index has of the letter of a key whose last record is head.
+func summaryAt(ctx context.Context, v values, head Record) (LetterSummary, error) {
+	l, err := letterAt(ctx, v, head)
+	switch {
+	case errors.Is(err, errBadLetter):
+		return unreadable(head, err), nil
+	case err != nil:
+		return LetterSummary{}, err
+	}
+	return l.summary(), nil
 }
 
 // letterAt returns the letter of a key whose last record is head, which most often
@@ -346,7 +375,7 @@ func (b *LetterBox) close(ctx context.Context) error {
 	b.gate.Lock()
 	defer b.gate.Unlock()
 	v, err := b.rt.values()
-	if err != nil || !b.loaded || b.indexed || v.waiting() || len(b.takeDoubts()) > 0 { // the next one reads every letter
+	if err != nil || !b.loaded || b.shared() || b.indexed || v.waiting() || len(b.takeDoubts()) > 0 { // the next one reads every letter
 		return nil
 	}
 	b.loaded = false
@@ -375,8 +404,8 @@ func (b *LetterBox) enter(ctx context.Context, s LetterSummary, died bool) {
 	defer b.mu.Unlock()
 	q := b.queue(s.Queue)
 	if old := b.letters[s.ID]; old != nil {
-		if old.Rev > s.Rev {
-			return // who read it was overtaken
+		if old.Rev >= s.Rev {
+			return // who read it was overtaken, or somebody else has just read it
 		}
 		b.patterns.tally(old, -1)
 		q.bytes += int64(s.Size - old.Size)
@@ -387,6 +416,7 @@ func (b *LetterBox) enter(ctx context.Context, s LetterSummary, died bool) {
 		q.letters = insertLetter(q.letters, &s)
 		q.bytes += int64(s.Size)
 	}
+	b.noteWritten(&s)
 	if died {
 		b.tellPattern(ctx, &s, b.patterns.count(&s))
 	}
@@ -413,10 +443,17 @@ func (b *LetterBox) remove(id string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.letters[id]
-	if s == nil {
-		return
+	if s != nil {
+		b.takeOut(s)
 	}
-	delete(b.letters, id)
+	if b.shared() {
+		b.outlook.dropped[id] = true
+	}
+}
+
+// takeOut takes a letter out of the index. b.mu is held.
+func (b *LetterBox) takeOut(s *LetterSummary) {
+	delete(b.letters, s.ID)
 	b.byID = removeLetter(b.byID, s)
 	q := b.queue(s.Queue)
 	q.letters = removeLetter(q.letters, s)
@@ -471,6 +508,8 @@ func (b *LetterBox) change(ctx context.Context, l Letter, r letterRecord) (Lette
 	if err := b.unindex(ctx, v); err != nil {
 		return l, err
 	}
+	written := b.writes(l.ID)
+	defer written()
 	b.gate.RLock()
 	defer b.gate.RUnlock()
 	died := r.Letter != nil && l.Rev == 0 || r.Transition != nil && r.Transition.Failure != nil

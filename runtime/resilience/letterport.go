@@ -86,7 +86,7 @@ const maxRefused = 100
 // others are taken all the same; an error of the store ends it.
 func (b *LetterBox) Import(ctx context.Context, lines iter.Seq2[json.RawMessage, error], o ImportOptions) (LetterImport, error) {
 	var report LetterImport
-	if err := b.load(ctx); err != nil {
+	if err := b.current(ctx); err != nil {
 		return report, err
 	}
 	n := 0

@@ -9,7 +9,7 @@ import (
 
 // Stats counts the letters.
 func (b *LetterBox) Stats(ctx context.Context) (LetterStats, error) {
-	if err := b.load(ctx); err != nil {
+	if err := b.current(ctx); err != nil {
 		return LetterStats{}, err
 	}
 	b.mu.Lock()

@@ -100,7 +100,7 @@ const chunk = 256
 // go meanwhile may be seen or not. After an error it ends.
 func (b *LetterBox) matching(ctx context.Context, f Filter, cursor string, oldestFirst bool) iter.Seq2[LetterSummary, error] {
 	return func(yield func(LetterSummary, error) bool) {
-		if err := b.load(ctx); err != nil {
+		if err := b.current(ctx); err != nil {
 			yield(LetterSummary{}, err)
 			return
 		}

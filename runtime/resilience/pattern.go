@@ -82,6 +82,7 @@ type pattern struct {
 	change  patternChange // what somebody said last
 	rev     Version       // of its record
 	through string        // the last letter that is in Total
+	adopted string        // the last letter that is in a Total that was read from the store
 }
 
 // counterRing counts in slots of time.
@@ -353,12 +354,13 @@ func (c *patternChange) given() bool {
 	return c.State != "" || c.Owner != "" || len(c.Notes) > 0
 }
 
-// say puts what was said into p, and what was counted, unless p has counted itself.
+// say puts what was said into p, and what was counted, unless p has counted as many
+// itself.
 func (p *pattern) say(c patternChange) {
 	p.change = c
-	if n := c.Counted; n != nil && p.Total == 0 {
+	if n := c.Counted; n != nil && n.Pattern.Total > p.Total {
 		open := p.Open
-		p.LetterPattern, p.through = n.Pattern.clone(), n.Through // n is written again as it is
+		p.LetterPattern, p.through, p.adopted = n.Pattern.clone(), n.Through, n.Through // n is written again as it is
 		p.ID, p.Open, p.Minutes, p.Hours = c.ID, open, nil, nil
 	}
 	if c.State != "" {

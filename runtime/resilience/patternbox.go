@@ -17,7 +17,7 @@ var ErrNoPattern = errors.New("no such pattern")
 // text, if it is not empty, must be the id or the state of one, or a part of its
 // title, its errors or its method.
 func (b *LetterBox) Patterns(ctx context.Context, text string) ([]LetterPattern, error) {
-	if err := b.load(ctx); err != nil {
+	if err := b.current(ctx); err != nil {
 		return nil, err
 	}
 	now := time.Now()
@@ -37,7 +37,7 @@ func (b *LetterBox) Patterns(ctx context.Context, text string) ([]LetterPattern,
 
 // Pattern returns a pattern.
 func (b *LetterBox) Pattern(ctx context.Context, id string) (LetterPattern, error) {
-	if err := b.load(ctx); err != nil {
+	if err := b.current(ctx); err != nil {
 		return LetterPattern{}, err
 	}
 	b.mu.Lock()
@@ -71,23 +71,47 @@ func (b *LetterBox) SetPattern(ctx context.Context, id string, o PatternChange) 
 	return b.Pattern(ctx, id)
 }
 
-// sayOf writes what is to be said of a pattern. b.saying is held.
+// sayOf writes what is to be said of a pattern: it stands on what another process said
+// of it meanwhile. b.saying is held.
 func (b *LetterBox) sayOf(ctx context.Context, v values, id string, change func(patternChange) patternChange) error {
-	b.mu.Lock()
-	p := b.patterns.get(id)
-	said, after := change(p.change), p.rev
-	b.mu.Unlock()
-	rev, err := replace(ctx, v, patternKey(id), after, said)
+	var said patternChange
+	var rev Version
+	err := standing(func() (err error) {
+		b.mu.Lock()
+		p := b.patterns.get(id)
+		after := p.rev
+		said = change(p.change)
+		b.mu.Unlock()
+		rev, err = replace(ctx, v, patternKey(id), after, said)
+		return err
+	}, func() error { return b.loadPatterns(ctx, v) })
 	if err != nil {
 		return err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p = b.patterns.get(id)
-	p.say(said)
-	p.rev = rev
+	if p := b.patterns.get(id); rev > p.rev {
+		p.say(said)
+		p.rev = rev
+	}
 	return nil
 }
+
+// standing writes, and reads what another process wrote where that came first. It gives
+// up where that happens again and again.
+func standing(write, read func() error) error {
+	for try := 0; ; try++ {
+		err := write()
+		if !errors.Is(err, ErrConflict) || try == mostConflicts {
+			return err
+		}
+		if err := read(); err != nil {
+			return err
+		}
+	}
+}
+
+const mostConflicts = 10
 
 // replace writes a record in the place of version after of a key.
 func replace(ctx context.Context, v values, key string, after Version, what any) (Version, error) {
@@ -106,7 +130,7 @@ const patternPrefix = "pattern/"
 
 func patternKey(id string) string { return StoreKey("pattern", id) }
 
-// loadPatterns reads what people said of patterns.
+// loadPatterns reads what people said of patterns, where it is not known.
 func (b *LetterBox) loadPatterns(ctx context.Context, v values) error {
 	for head, err := range v.heads(ctx, patternPrefix, "") {
 		if err != nil {
@@ -116,11 +140,21 @@ func (b *LetterBox) loadPatterns(ctx context.Context, v values) error {
 		if json.Unmarshal(head.Body, &said) != nil || patternKey(said.ID) != head.Key {
 			continue // only notes of people stood there; Verify tells of it
 		}
-		b.mu.Lock()
-		p := b.patterns.get(said.ID)
-		p.say(said)
-		p.rev = head.Version
-		b.mu.Unlock()
+		b.hear(said, head.Version)
 	}
 	return nil
+}
+
+// hear takes in what was said of a pattern. Where there are too many patterns already,
+// one that is not known does not push another one out at every look.
+func (b *LetterBox) hear(said patternChange, rev Version) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.shared() && b.patterns.by[said.ID] == nil && len(b.patterns.by) >= maxPatterns {
+		return
+	}
+	if p := b.patterns.get(said.ID); rev > p.rev {
+		p.say(said)
+		p.rev = rev
+	}
 }

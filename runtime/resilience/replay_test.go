@@ -635,6 +635,64 @@ func TestReplayWaitsForTheStore(t *testing.T) {
 	}
 }
 
+// TestCloseSettlesReplays holds that Close cancels a replay that runs, and that how it
+// ends is written: its letter is dead as before, or replayed where it was done all the
+// same, and not in doubt.
+func TestCloseSettlesReplays(t *testing.T) {
+	for _, done := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			stores := MemoryStores()
+			rt := openLetters(t, Options{Stores: stores})
+			nt := newNotifier(t, rt, Policy{}, DeadLetterPolicy{Queue: "q"}, idempotent)
+			_ = nt.call(t.Context(), notifyArgs{CustomerID: "a"})
+			runs := make(chan struct{})
+			nt.next = func(ctx context.Context, _ notifyArgs) error {
+				close(runs)
+				if <-ctx.Done(); done {
+					return nil
+				}
+				return ctx.Err()
+			}
+			id := apply(t, rt, "", ReplayOptions{}, ApplyOptions{}).ID
+			<-runs
+			if err := rt.Close(); err != nil {
+				t.Fatal(err)
+			}
+			next := openLetters(t, Options{Stores: stores})
+			l, err := next.DeadLetters().Get(t.Context(), onlyLetter(t, next).ID)
+			j, wrong := next.DeadLetters().Job(t.Context(), id)
+			if err != nil || wrong != nil || len(l.Replays) != 1 {
+				t.Fatalf("%d replays, %v, %v", len(l.Replays), err, wrong)
+			}
+			got := fmt.Sprint(l.State, " ", l.Replays[0].Outcome, " ", j.Succeeded)
+			if want := map[bool]string{false: "dead interrupted 0", true: "replayed succeeded 1"}[done]; got != want {
+				t.Errorf("done %v: %s, want %s", done, got, want)
+			}
+		})
+	}
+}
+
+// TestResumedJobKeepsTheOrder holds that a job that another process left replays letters
+// of one order key one after the other.
+func TestResumedJobKeepsTheOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stores := MemoryStores()
+		m := idempotent
+		m.OrderKey = func(*notifyArgs) string { return "one" }
+		rt, _, _ := letters(t, Options{Stores: stores}, Policy{}, 10, m)
+		id := apply(t, rt, "", ReplayOptions{Rate: 1e5, Concurrency: 4, NoCanary: true}, ApplyOptions{}).ID
+		if err := rt.Close(); err != nil {
+			t.Fatal(err)
+		}
+		next := openLetters(t, Options{Stores: stores})
+		to := &peer{fail: func(notifyArgs) error { time.Sleep(time.Second); return nil }}
+		notifierTo(t, next, Policy{}, DeadLetterPolicy{Queue: "payments.notify"}, m, to.notify)
+		if j := awaitJob(t, next, id); j.Succeeded != 10 || to.most > 1 {
+			t.Errorf("%s, %d at a time", jobText(j), to.most)
+		}
+	})
+}
+
 // shared is a log that other processes may write to.
 type shared struct{ Log }
 

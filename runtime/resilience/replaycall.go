@@ -142,6 +142,8 @@ func (r *jobRun) admits(w *replayed, l *Letter) (err error) {
 		return ErrLetterChanged
 	case l.State == LetterDead || l.State == LetterInDoubt && w.m.idempotent && !w.m.spent(l):
 		return nil
+	case l.State == LetterClaimed && ours: // by another process, which had the job before
+		w.again, w.after = true, jobLook
 	case l.State == LetterInDoubt && w.m.idempotent:
 		_, err = r.box.move(r.ctx, *l, LetterTransition{To: LetterQuarantined, JobID: r.id, Why: "whoever replays it does not come back"})
 		w.result.Outcome, w.result.Why = JobQuarantined, "whoever replays it does not come back"
@@ -186,8 +188,18 @@ func (r *jobRun) fits(w *replayed, l *Letter) (fitted, error) {
 
 // claimed replays a letter under a claim.
 func (r *jobRun) claimed(w *replayed, l Letter, object json.RawMessage) {
+	release, err := r.alone(w.ID)
+	if errors.Is(err, ErrHeld) && l.Claim.JobID == r.id {
+		w.again, w.after = true, jobLook
+		return
+	}
+	if err != nil {
+		w.refuse(r.ctx, err)
+		return
+	}
+	defer release()
 	now, o := time.Now().Round(0).UTC(), &r.job.Options
-	c := LetterClaim{Owner: r.box.instance, JobID: r.id, Attempt: newLetterID(now), At: now, Until: now.Add(o.Timeout + time.Minute)}
+	c := LetterClaim{Owner: r.box.instance, JobID: r.id, Attempt: newLetterID(now), At: now, Until: now.Add(o.Timeout + claimGrace)}
 	r.box.board.begin(c.Attempt)
 	defer r.box.board.end(c.Attempt)
 	rev := l.Rev
@@ -196,7 +208,7 @@ func (r *jobRun) claimed(w *replayed, l Letter, object json.RawMessage) {
 		return
 	}
 	run := &replaying{id: l.ID, queue: l.Queue, guard: w.m.guard, attempts: int32(min(o.Attempts, 1<<30)), nth: len(l.Replays) + 1, trace: l.Trace}
-	err := r.call(w.m, &l, object, run)
+	err = r.call(w.m, &l, object, run)
 	t := r.outcome(w, &l, run, err, object)
 	if t.Replay != nil {
 		t.Replay.At, t.Replay.JobID, t.Replay.By, t.Replay.EditRev, t.Replay.Dur = c.At, r.id, r.job.Apply.By, len(l.Edits), time.Since(now)
@@ -204,7 +216,12 @@ func (r *jobRun) claimed(w *replayed, l Letter, object json.RawMessage) {
 			t.Replay.Mode = "direct"
 		}
 	}
-	err = r.try(func() (err error) { l, err = r.box.settle(r.ctx, w.ID, c, t); return err })
+	err = r.try(func() (err error) { // also when the Runtime is closed: it waits for that
+		ctx, cancel := durably(r.ctx)
+		defer cancel()
+		l, err = r.box.settle(ctx, w.ID, c, t)
+		return err
+	})
 	switch {
 	case err == nil:
 		w.Rev = l.Rev

@@ -261,6 +261,9 @@ func (b *LetterBox) Job(ctx context.Context, id string) (Job, error) {
 // jobRun returns the job that runs here, or what is known of it.
 func (b *LetterBox) jobRun(ctx context.Context, id string) (*jobRun, error) {
 	if run := b.board.running(id); run != nil {
+		if b.shared() {
+			run.listen(ctx)
+		}
 		return run, nil
 	}
 	return b.readJob(ctx, id)
@@ -346,7 +349,7 @@ func (b *LetterBox) turn(ctx context.Context, id string, c JobChange, from ...Jo
 	if err := run.turn(ctx, c, from...); err != nil {
 		return run.present(false), fmt.Errorf("job %s: %w", id, err)
 	}
-	if !c.To.over() {
+	if !c.To.over() && (c.To == JobRunning || !b.shared()) { // another one may have it, and hears what is written
 		b.board.start(run) // if it does not run
 	}
 	if now := b.board.running(id); now != nil && now != run { // began meanwhile
@@ -358,14 +361,18 @@ func (b *LetterBox) turn(ctx context.Context, id string, c JobChange, from ...Jo
 func (r *jobRun) turn(ctx context.Context, c JobChange, from ...JobState) error {
 	r.writing.Lock()
 	defer r.writing.Unlock()
-	state := r.state()
-	if !slices.Contains(from, state) {
-		return &clash{fmt.Sprintf("it is %s, and cannot become %s", state, c.To)}
+	defer r.rouse()
+	for try := 0; ; try++ {
+		state := r.state()
+		if !slices.Contains(from, state) {
+			return &clash{fmt.Sprintf("it is %s, and cannot become %s", state, c.To)}
+		}
+		c.At = time.Now().Round(0).UTC()
+		err := r.write(ctx, jobRecord{Change: &c})
+		if !errors.Is(err, ErrConflict) || try == mostConflicts { // what another process wrote is known by now
+			return err
+		}
 	}
-	c.At = time.Now().Round(0).UTC()
-	err := r.write(ctx, jobRecord{Change: &c})
-	r.rouse()
-	return err
 }
 
 func (r *jobRun) state() JobState {
@@ -415,14 +422,19 @@ func (r *jobRun) learn(rec jobRecord, version Version) error {
 	return r.fold(rec, version)
 }
 
-// refresh reads what another one has written.
+// refresh has the job look at what another one has written.
 func (r *jobRun) refresh(ctx context.Context) {
+	r.listen(ctx)
+	r.rouse()
+}
+
+// listen reads what another one has written.
+func (r *jobRun) listen(ctx context.Context) {
 	if v, err := r.box.rt.values(); err == nil {
 		r.writing.Lock()
 		r.catchUp(ctx, v)
 		r.writing.Unlock()
 	}
-	r.rouse()
 }
 
 // catchUp reads records that are there and not known. r.writing is held.

@@ -16,6 +16,7 @@ const (
 	storeRest   = 30 * time.Second // up to this
 	closeGrace  = 5 * time.Second  // that Close gives to replays that run
 	resumeDelay = time.Second      // after the last wrapper was made
+	claimGrace  = time.Minute      // that a claim lasts beyond the timeout of its replay
 )
 
 // jobBoard are the jobs of a process, and the replays that it makes.
@@ -183,6 +184,7 @@ type jobRun struct {
 	results  chan *replayed
 	next     time.Time            // when a replay may begin
 	halfOpen map[*Guard]time.Time // since when its breaker is
+	turnOf   jobTurn
 }
 
 func newJobRun(b *LetterBox, id string) *jobRun {
@@ -227,6 +229,7 @@ func (r *jobRun) run() {
 	defer close(r.ended)
 	defer r.box.board.left(r)
 	defer r.cancel()
+	defer r.yield()
 	r.prepare()
 	for r.step() {
 	}
@@ -237,6 +240,7 @@ func (r *jobRun) run() {
 
 // prepare looks up what the order of the letters depends on.
 func (r *jobRun) prepare() {
+	_ = r.try(func() error { return r.box.current(r.ctx) })
 	r.mu.Lock()
 	r.began, r.before = time.Now(), len(r.job.Done)
 	letters, o := r.letters, r.job.Options
@@ -260,23 +264,27 @@ func (r *jobRun) prepare() {
 
 // step does the next thing. It reports false at the end.
 func (r *jobRun) step() bool {
+	mine := r.mine() // and so it hears what others wrote
 	state := r.state()
 	switch {
 	case r.ctx.Err() != nil || state.over():
 		return false
+	case !mine:
+		r.rest(jobLook)
+		return true
 	case len(r.waiting) == 0 && r.inFlight == 0:
 		return !r.surely(func() error { return r.finish(JobDone, "") })
 	case state != JobRunning || r.inFlight == r.job.Options.Concurrency:
-		r.rest(0)
+		r.rest(r.idle())
 		return true
 	}
 	at := r.pick()
 	if at < 0 { // all that is left waits for what is in flight
-		r.rest(0)
+		r.rest(r.idle())
 		return true
 	}
 	if wait := r.hold(r.waiting[at]); wait > 0 {
-		r.rest(wait)
+		r.rest(r.atMost(wait))
 		return true
 	}
 	w := r.waiting[at]
@@ -403,10 +411,17 @@ func (w *replayed) fate() canary {
 
 // note writes what became of a letter, unless that is there.
 func (r *jobRun) note(res JobResult) error {
-	if r.isSettled(res.Letter) {
-		return nil
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	for try := 0; ; try++ {
+		if r.isSettled(res.Letter) {
+			return nil
+		}
+		err := r.write(r.ctx, jobRecord{Result: &res})
+		if !errors.Is(err, ErrConflict) || try == mostConflicts { // what another one wrote is known by now
+			return err
+		}
 	}
-	return r.append(r.ctx, jobRecord{Result: &res})
 }
 
 func (r *jobRun) isSettled(letter string) bool {
@@ -463,7 +478,7 @@ func (r *jobRun) surely(write func() error) bool {
 func awaits(err error) bool {
 	var wrong *LetterStateError
 	return err != nil && !errors.Is(err, ErrLetterChanged) && !errors.Is(err, ErrNoLetter) && !errors.Is(err, errBadLetter) &&
-		!errors.Is(err, ErrTooLarge) && !errors.As(err, &wrong)
+		!errors.Is(err, ErrTooLarge) && !errors.Is(err, ErrHeld) && !errors.As(err, &wrong)
 }
 
 // wait says for what the job waits; "" for nothing.

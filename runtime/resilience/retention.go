@@ -2,6 +2,8 @@ package resilience
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -55,6 +57,7 @@ const (
 	maxGone       = 100 // letters that a tombstone names
 	dropBatch     = 100
 	sweepInterval = time.Minute
+	sweepLook     = 10 * time.Minute // between two looks at a store that is shared, if nobody asks for letters
 )
 
 // limit makes the numbers of a policy hold for its queue. Of several the smallest
@@ -214,14 +217,26 @@ func (b *LetterBox) sweep(ctx context.Context) {
 		return
 	}
 	defer b.sweeping.Unlock()
-	for {
-		list := b.condemned(b.rt.wall.now())
-		if len(list) == 0 {
+	if !b.lookedLately(sweepLook) && b.current(ctx) != nil {
+		return
+	}
+	list := b.condemned(b.rt.wall.now())
+	if len(list) == 0 {
+		return
+	}
+	release, err := b.own(ctx, "letters/sweep", sweepInterval)
+	if err != nil {
+		return // another process does it
+	}
+	defer release()
+	if b.shared() { // it may have
+		if b.current(ctx) != nil {
 			return
 		}
-		if err := b.dropAll(ctx, list); err != nil {
-			return
-		}
+		list = b.condemned(b.rt.wall.now())
+	}
+	for len(list) > 0 && b.dropAll(ctx, list) == nil {
+		list = b.condemned(b.rt.wall.now())
 	}
 }
 
@@ -279,6 +294,9 @@ func (b *LetterBox) dropAll(ctx context.Context, list []doomed) error {
 	if err := b.tellRuns(ctx, v, list); err != nil {
 		return err
 	}
+	if list, err = b.fence(ctx, v, list); err != nil || len(list) == 0 {
+		return err
+	}
 	if err := b.bury(ctx, v, list); err != nil {
 		return err
 	}
@@ -291,6 +309,62 @@ func (b *LetterBox) dropAll(ctx context.Context, list []doomed) error {
 	}
 	b.news.tell()
 	return nil
+}
+
+// fence writes into letters of a store that is shared that they go, so that no other
+// process begins a replay whose record would be all that is left. It returns the
+// letters that were still what they were; those to be erased go as they are by now.
+func (b *LetterBox) fence(ctx context.Context, v values, list []doomed) (fenced []doomed, err error) {
+	if !b.shared() {
+		return list, nil
+	}
+	for _, d := range list {
+		switch d.Rev, err = b.expire(ctx, v, d); {
+		case err == nil:
+			fenced = append(fenced, d)
+		case errors.Is(err, ErrConflict):
+			err = b.reread(ctx, v, d)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return fenced, nil
+}
+
+// expire appends that a letter goes.
+func (b *LetterBox) expire(ctx context.Context, v values, d doomed) (rev Version, err error) {
+	t := LetterTransition{At: time.Now().Round(0).UTC(), To: LetterExpired, Why: d.why}
+	body, err := json.Marshal(letterRecord{Kind: recordTransition, Transition: &t})
+	if err != nil {
+		return 0, err
+	}
+	key := letterKey(d.Queue, d.ID)
+	err = standing(func() (err error) {
+		rev, err = v.urgent().append(ctx, key, d.Rev, body)
+		return err
+	}, func() error {
+		last, err := v.last(ctx, key)
+		if err == nil && (last.Version == 0 || d.why != dropErased) {
+			err = ErrConflict
+		}
+		d.Rev = last.Version
+		return err
+	})
+	return rev, err
+}
+
+// reread puts into the index what a letter is by now.
+func (b *LetterBox) reread(ctx context.Context, v values, d doomed) error {
+	l, err := readLetter(ctx, v, letterKey(d.Queue, d.ID))
+	switch {
+	case errors.Is(err, ErrNoLetter):
+		b.remove(d.ID)
+		return nil
+	case err == nil:
+		b.recalled(ctx, l)
+	}
+	return err
 }
 
 // archive gives letters to the program, and returns those that it does not keep.
@@ -335,17 +409,25 @@ func (b *LetterBox) expires(ctx context.Context, batch []Letter) (err error) {
 // bury writes what stays of letters: the tombstone of their queue and the counts of
 // their patterns.
 func (b *LetterBox) bury(ctx context.Context, v values, list []doomed) error {
-	b.mu.Lock()
-	q := b.queue(list[0].Queue)
-	gone := q.gone.with(list, time.Now().Round(0).UTC())
-	after := q.goneRev
-	b.mu.Unlock()
-	rev, err := replace(ctx, v, StoreKey("tombstone", gone.Queue), after, gone)
+	var q *letterQueue
+	var gone tombstone
+	var rev Version
+	err := standing(func() (err error) {
+		b.mu.Lock()
+		q = b.queue(list[0].Queue)
+		gone = q.gone.with(list, time.Now().Round(0).UTC())
+		after := q.goneRev
+		b.mu.Unlock()
+		rev, err = replace(ctx, v, StoreKey("tombstone", gone.Queue), after, gone)
+		return err
+	}, func() error { return b.loadTombstones(ctx, v) })
 	if err != nil {
 		return err
 	}
 	b.mu.Lock()
-	q.gone, q.goneRev = gone, rev
+	if rev > q.goneRev {
+		q.gone, q.goneRev = gone, rev
+	}
 	b.mu.Unlock()
 	return b.countForGood(ctx, v, list)
 }
@@ -405,8 +487,9 @@ func (b *LetterBox) loadTombstones(ctx context.Context, v values) error {
 			t.Dropped = map[string]int64{}
 		}
 		b.mu.Lock()
-		q := b.queue(t.Queue)
-		q.gone, q.goneRev = t, head.Version
+		if q := b.queue(t.Queue); head.Version > q.goneRev {
+			q.gone, q.goneRev = t, head.Version
+		}
 		b.mu.Unlock()
 	}
 	return nil
