@@ -75,7 +75,7 @@ func aStore(dir string) error {
 		return err
 	}
 	for _, name := range names {
-		if strings.HasSuffix(name.Name(), ".rj") || slices.Contains([]string{"LOCK", "INDEX", "RESERVE"}, name.Name()) {
+		if strings.HasSuffix(name.Name(), ".rj") || slices.Contains([]string{"LOCK", "INDEX", "RESERVE", "EMERGENCY"}, name.Name()) {
 			return nil
 		}
 	}

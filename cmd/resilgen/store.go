@@ -45,7 +45,8 @@ yourself. A service may have the store open.
 const dumpHelp = `Values come by key and version, one a line; with --json as {"key", "version", "at"} and
 "json" if the value is JSON, else "bytes" in base64. What is in it was redacted, or not,
 when it was kept: treat it as the service's data. --raw prints the records of every
-kind as they lie in the files, dropped ones, too, and goes on behind what is damaged.
+kind as they lie in the files, dropped ones and those that wait in EMERGENCY, too, and
+goes on behind what is damaged.
 `
 
 const verifyHelp = `It writes nothing and takes no lock, so the service may run. Damage is what was durable
@@ -116,6 +117,7 @@ type storeNumbers struct {
 	Version              resilience.Version
 	CleanEnd             bool   // the last process closed it
 	Damage               string `json:",omitempty"`
+	Waiting              int    `json:",omitempty"` // records in EMERGENCY
 }
 
 // storeStat prints the numbers of a store.
@@ -129,7 +131,7 @@ func storeStat(out *output, flags *flag.FlagSet) action {
 			}
 			st := s.Stats()
 			n := storeNumbers{V: 1, Dir: st.Dir, Kinds: kinds, Keys: st.Keys, Records: st.Records, LiveBytes: st.LiveBytes, FileBytes: st.FileBytes,
-				Segments: st.Segments, Version: st.Version, CleanEnd: st.Indexed}
+				Segments: st.Segments, Version: st.Version, CleanEnd: st.Indexed, Waiting: st.Waiting}
 			if st.Damage != nil {
 				n.Damage = st.Damage.Error()
 			}
@@ -159,9 +161,21 @@ func (o *output) numbers(n storeNumbers) error {
 	} else {
 		s.fact("last end", "none yet: it is open, or was killed")
 	}
+	s.waiting(n.Waiting)
 	s.fact("damage", n.Damage)
 	_, err := o.env.stdout.Write(b.Bytes())
 	return err
+}
+
+// waiting tells how many records stand beside a store.
+func (s *sheet) waiting(n int) {
+	if n > 0 {
+		s.fact("waiting", inEmergency(n))
+	}
+}
+
+func inEmergency(n int) string {
+	return fmt.Sprintf("%d records in EMERGENCY, which whoever opens it next takes in", n)
 }
 
 // size writes a number of bytes as people say it.
@@ -214,6 +228,9 @@ func storeDump(out *output, flags *flag.FlagSet) action {
 				if err := out.row(table, d, []string{r.Key, fmt.Sprint(r.Version), when(r.At), fmt.Sprint(len(r.Body)), clip(string(r.Body), 200)}); err != nil {
 					return err
 				}
+			}
+			if n := s.Stats().Waiting; n > 0 {
+				out.say("%s; --raw prints them", inEmergency(n))
 			}
 			return table.print()
 		})

@@ -103,9 +103,7 @@ func (o *output) reportText(r lookedAt) error {
 	default:
 		s.fact("last end", "none yet: it is open, or was killed")
 	}
-	if r.Waiting > 0 {
-		s.fact("waiting", fmt.Sprintf("%d records in EMERGENCY, which whoever opens it next takes in", r.Waiting))
-	}
+	s.waiting(r.Waiting)
 	for _, d := range r.Damage {
 		s.fact("damage", d.Error())
 	}

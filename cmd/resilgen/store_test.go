@@ -73,6 +73,50 @@ func TestStoreStatAndDump(t *testing.T) {
 	require.Equal(t, before, contents(t, dir), "who reads changes nothing")
 }
 
+// TestStoreOfWaitingRecords looks at a directory that holds only EMERGENCY: what stands
+// in it is told, and printed.
+func TestStoreOfWaitingRecords(t *testing.T) {
+	waitingRecords, err := os.ReadFile("testdata/EMERGENCY") // own/a and own/b, beside a journal that broke
+	require.NoError(t, err)
+	dir := t.TempDir()
+	emergency := filepath.Join(dir, "EMERGENCY")
+	require.NoError(t, os.WriteFile(emergency, waitingRecords, 0o600))
+	code, out, errs := tool(t, t.TempDir(), "store", "verify", dir)
+	require.Equal(t, 0, code, errs)
+	require.Regexp(t, `waiting +2 records in EMERGENCY`, out)
+	require.Regexp(t, `kept +0 keys in 0 records`, out)
+
+	code, out, errs = tool(t, t.TempDir(), "store", "stat", dir)
+	require.Equal(t, 0, code, errs)
+	require.Regexp(t, `waiting +2 records in EMERGENCY`, out)
+	code, out, errs = tool(t, t.TempDir(), "store", "stat", "--json", dir)
+	require.Equal(t, 0, code, errs)
+	require.Equal(t, 2, jsonLines[storeNumbers](t, out)[0].Waiting)
+
+	code, _, errs = tool(t, t.TempDir(), "store", "dump", dir)
+	require.Equal(t, 0, code, errs)
+	require.Contains(t, errs, "2 records in EMERGENCY, which whoever opens it next takes in; --raw prints them")
+	code, out, errs = tool(t, t.TempDir(), "store", "dump", "--raw", "--json", dir)
+	require.Equal(t, 0, code, errs)
+	list := jsonLines[rawEntry](t, out)
+	require.Len(t, list, 2)
+	require.Equal(t, rawEntry{File: "EMERGENCY", Offset: list[1].Offset, Kind: "waiting", Key: "own/b", At: list[1].At, JSON: json.RawMessage(`{"n":2}`)}, list[1])
+
+	require.Equal(t, map[string]string{"EMERGENCY": string(waitingRecords)}, contents(t, dir), "who reads changes nothing")
+
+	fresh := filepath.Join(t.TempDir(), "copy")
+	code, out, errs = tool(t, t.TempDir(), "store", "copy", dir, fresh)
+	require.Equal(t, 0, code, errs)
+	require.Regexp(t, `kept +2 keys in 2 records`, out)
+	s, err := resilience.OpenStore(dir, resilience.StoreOptions{})
+	require.NoError(t, err)
+	kinds, err := s.Kinds(context.Background())
+	require.NoError(t, err)
+	require.Equal(t, map[string]int{"own": 2}, kinds)
+	require.NoError(t, s.Close())
+	require.NoFileExists(t, emergency)
+}
+
 // TestStoreInUse asks about a store that another process has: what reads answers,
 // what writes is refused.
 func TestStoreInUse(t *testing.T) {

@@ -162,6 +162,7 @@ type StoreStats struct {
 	Indexed bool    // it was opened by its index
 	Failed  error   // why nothing can be written now
 	Damage  error   // what was lost, of keys that are not shown
+	Waiting int     // of a store that is only read: records in EMERGENCY, which its next owner takes in
 }
 
 // Stats returns the numbers of the store.
@@ -170,7 +171,7 @@ func (s *Store) Stats() StoreStats {
 	failed, damage := s.log.well()
 	return StoreStats{Dir: s.dir, Sync: s.o.Sync, MayLose: s.mayLose(), Keys: j.Keys, Records: j.Records, Segments: j.Segments,
 		LiveBytes: j.LiveBytes, FileBytes: j.SegmentBytes, Appends: j.Appends, Batches: j.Batches, Flushes: j.Flushes,
-		Version: Version(j.Version), Reserve: j.Reserve, Indexed: j.Indexed, Failed: failed, Damage: damage}
+		Version: Version(j.Version), Reserve: j.Reserve, Indexed: j.Indexed, Failed: failed, Damage: damage, Waiting: j.Beside}
 }
 
 func (s *Store) mayLose() string {

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 )
@@ -10,7 +11,7 @@ type Entry struct {
 	File           string
 	Offset         int64
 	Batch, Durable uint64 // its batch, and the last one that was known to be flushed then
-	Kind           string // "record", "drop", "removed" or "closed"
+	Kind           string // "record", "drop", "removed" or "closed"; "waiting": a record in EMERGENCY, which has no version yet
 	Record                // of a record; of others what of it they have
 	Live           bool   // of a record: it was not dropped, as far as the journal was read
 	Through        uint64 // of a drop: the versions of Key up to it are gone
@@ -23,7 +24,7 @@ type Entry struct {
 func Verify(disk FS) (Report, error) { return Dump(disk, nil) }
 
 // Dump is [Verify], and hands out every record that can be proven, in the order in
-// which they lie. Payloads are valid until each returns, and an error of it ends
+// which they lie, and then those that wait. Payloads are valid until each returns, and an error of it ends
 // the dump.
 func Dump(disk FS, each func(Entry) error) (Report, error) {
 	s, x, err := look(disk)
@@ -33,7 +34,12 @@ func Dump(disk FS, each func(Entry) error) (Report, error) {
 	defer s.close()
 	s.count(x)
 	report := s.Report
-	err = waiting(disk, s.of, x, func(rawRecord) error { report.Waiting++; return nil })
+	var beside []Entry
+	err = waiting(disk, s.of, x, func(off int64, r rawRecord) error {
+		report.Waiting++
+		beside = append(beside, Entry{File: emergencyName, Offset: off, Kind: "waiting", Record: Record{Key: string(r.key), Time: r.time, Payload: bytes.Clone(r.payload)}})
+		return nil
+	})
 	if err != nil || each == nil {
 		return report, err
 	}
@@ -46,6 +52,11 @@ func Dump(disk FS, each func(Entry) error) (Report, error) {
 			return each(entryOf(b.seg, off, h, r, x.fold(b.seg, off, r)))
 		})
 	})
+	for _, e := range beside {
+		if err == nil {
+			err = each(e)
+		}
+	}
 	if err != nil {
 		err = fmt.Errorf("read journal in %s: %w", disk.Path(), err)
 	}

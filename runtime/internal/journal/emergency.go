@@ -99,7 +99,7 @@ func (j *Journal) beginAside(of id) error {
 	if err != nil {
 		return err
 	}
-	end, c, err := eachAside(seg, of, func(rawRecord) error { return nil })
+	end, c, err := eachAside(seg, of, func(int64, rawRecord) error { return nil })
 	if err == nil {
 		err = writeAgain(seg, end)
 	}
@@ -155,10 +155,11 @@ func (j *Journal) openAside(mode Mode, of id) (*segment, error) {
 	return seg, err
 }
 
-// eachAside hands out the records of the file, and returns where they end.
-func eachAside(seg *segment, of id, each func(rawRecord) error) (end int64, c chain, err error) {
+// eachAside hands out the records of the file and where they lie, and returns where
+// they end.
+func eachAside(seg *segment, of id, each func(int64, rawRecord) error) (end int64, c chain, err error) {
 	return walk(seg, of, segmentHead, chain{}, false, func(n int) []byte { return make([]byte, n) }, func(b block) error {
-		return b.records(func(_ header, _ int64, r rawRecord) error { return each(r) })
+		return b.records(func(_ header, off int64, r rawRecord) error { return each(off, r) })
 	})
 }
 
@@ -217,7 +218,7 @@ func (j *Journal) takeAside() error {
 }
 
 // waiting hands out what stands beside the journal of an id that x does not have.
-func waiting(disk FS, of id, x *index, each func(rawRecord) error) error {
+func waiting(disk FS, of id, x *index, each func(int64, rawRecord) error) error {
 	seg, theirs, err := openSegment(disk, emergencyName, Read)
 	switch corrupt := (*CorruptError)(nil); {
 	case errors.Is(err, fs.ErrNotExist) || errors.As(err, &corrupt):
@@ -225,11 +226,11 @@ func waiting(disk FS, of id, x *index, each func(rawRecord) error) error {
 	case err != nil:
 		return err
 	case theirs == of:
-		_, _, err = eachAside(seg, of, func(r rawRecord) error {
+		_, _, err = eachAside(seg, of, func(off int64, r rawRecord) error {
 			if x.keys[string(r.key)] != nil {
 				return nil
 			}
-			return each(r)
+			return each(off, r)
 		})
 	}
 	return errors.Join(err, seg.release())
@@ -253,7 +254,7 @@ func (j *Journal) waiting(seg *segment) (b *batch, there bool, err error) {
 	defer j.mu.Unlock()
 	b = j.newBatch()
 	b.urgent = true
-	end, _, err := eachAside(seg, j.id, func(r rawRecord) error {
+	end, _, err := eachAside(seg, j.id, func(_ int64, r rawRecord) error {
 		key := string(r.key)
 		if j.x.keys[key] != nil {
 			there = true

@@ -441,6 +441,56 @@ func TestEmergencyIsCopied(t *testing.T) {
 	}
 }
 
+// TestEmergencyAlone: where the file is all there is of a journal, who verifies and who
+// reads sees what is in it, and who copies or repairs takes it along; without it there is
+// no journal.
+func TestEmergencyAlone(t *testing.T) {
+	d, j := broken(t, faultfs.Write)
+	ok(t, j.AppendEmergency("dlq/q/1", []byte("dlq/q/1")))
+	ok(t, j.AppendEmergency("dlq/q/2", []byte("dlq/q/2")))
+	d.Freeze()
+	d = d.Kill()
+	whole := d.Bytes("EMERGENCY")
+	for _, name := range d.Names() {
+		ok(t, d.Remove(name))
+	}
+	if _, err := journal.Verify(d); !errors.Is(err, journal.ErrNoJournal) {
+		t.Errorf("nothing: %v", err)
+	}
+	d.Put("EMERGENCY", whole[:30])
+	var corrupt *journal.CorruptError
+	if _, err := journal.Verify(d); !errors.Is(err, journal.ErrNoJournal) || !errors.As(err, &corrupt) {
+		t.Errorf("cut: %v", err)
+	}
+	d.Put("EMERGENCY", whole)
+	var keys []string
+	r, err := journal.Dump(d, func(e journal.Entry) error {
+		if keys = append(keys, e.Key); e.Kind != "waiting" || e.File != "EMERGENCY" || e.Offset < 64 || string(e.Payload) != e.Key {
+			t.Errorf("entry %+v", e)
+		}
+		return nil
+	})
+	if err != nil || r.Waiting != 2 || r.Keys != 0 || len(r.Damage) != 0 || !slices.Equal(keys, []string{"dlq/q/1", "dlq/q/2"}) {
+		t.Errorf("dump of %q: %+v, %v", keys, r, err)
+	}
+	o := small
+	o.ReadOnly = true
+	reader := must(journal.Open(d, o))
+	if s := reader.Stats(); s.Beside != 2 || s.Keys != 0 {
+		t.Errorf("a reader sees %d beside %d", s.Beside, s.Keys)
+	}
+	ok(t, reader.Close())
+	for name, copy := range map[string]func(from, to journal.FS, o journal.Options) (journal.Report, error){"copy": journal.Copy, "repair": journal.Repair} {
+		to := faultfs.New(2)
+		if r, err := copy(d.Kill(), to, small); err != nil || r.Keys != 2 {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+		j := must(journal.Open(to, small))
+		once(t, to, j, "dlq/q/1", "dlq/q/2")
+		ok(t, j.Close())
+	}
+}
+
 // TestEmergencyReadOnly: who only reads leaves the file where it is.
 func TestEmergencyReadOnly(t *testing.T) {
 	d, j := broken(t, faultfs.Write)

@@ -116,7 +116,10 @@ func Open(disk FS, o Options) (*Journal, error) {
 	j.adopt(found)
 	j.start()
 	j.report(found)
-	if found.aside && !o.ReadOnly {
+	switch {
+	case found.aside && o.ReadOnly:
+		err = waiting(disk, j.id, j.x, func(int64, rawRecord) error { j.stats.Beside++; return nil })
+	case found.aside:
 		j.inTurn(func() { err = j.takeIn() })
 		j.tell()
 	}

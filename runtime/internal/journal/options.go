@@ -119,6 +119,7 @@ type Stats struct {
 	Full, Poisoned, Indexed bool  // Indexed: opened by INDEX
 	Quarantine              bool  // some keys are damaged
 	Waiting                 bool  // what was kept beside the journal found no room in it
+	Beside                  int   // records in EMERGENCY when a ReadOnly journal was opened
 	Version                 uint64
 	Durable                 uint64 // the number of the last batch known to be flushed
 }

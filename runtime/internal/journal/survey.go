@@ -26,7 +26,8 @@ type Report struct {
 	// next Open zeroes them; while somebody writes, they are the batch that he writes.
 	Torn   int64
 	Damage []Damage // what was durable and cannot be read
-	// Waiting is how many records stand in EMERGENCY: the next Open takes them in.
+	// Waiting is how many records stand in EMERGENCY: the next Open takes them in. No
+	// segment needs to be there, where the journal broke before it had one.
 	Waiting int
 }
 
@@ -60,8 +61,8 @@ func (d Damage) Error() string {
 	return fmt.Sprintf("%v; batches %d to %d are missing, with the records between version %d and %d", d.CorruptError, d.First, d.Last, d.After, d.Before)
 }
 
-// ErrNoJournal says that a directory has no segment of a journal: it is none, or
-// nothing was ever written to it.
+// ErrNoJournal says that a directory has no segment of a journal, and nothing beside
+// one: it is none, or nothing was ever written to it.
 var ErrNoJournal = errors.New("no segment of a journal")
 
 // survey reads all that can be proven in the segments of a directory, also behind
@@ -145,15 +146,31 @@ func (s *survey) open(disk FS) error {
 		}
 	}
 	if len(s.segs) == 0 {
-		if len(s.before) > 0 {
-			s.bereft = nil // there are some, which cannot be read
-		}
-		return errors.Join(append(append([]error{ErrNoJournal}, damages(s.before)...), s.bereft)...)
+		return s.bare(disk)
 	}
 	if indexOf != s.of {
 		s.indexed = 0
 	}
 	return nil
+}
+
+// bare is open where no segment is there: what stands in EMERGENCY is of a journal that
+// broke before it had any, or lost all.
+func (s *survey) bare(disk FS) error {
+	if len(s.before) > 0 {
+		s.bereft = nil // there are some, which cannot be read
+	}
+	err := errors.Join(append(damages(s.before), s.bereft)...)
+	if err == nil {
+		var seg *segment
+		if seg, s.of, err = openSegment(disk, emergencyName, Read); err == nil {
+			return seg.release()
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(ErrNoJournal, err)
 }
 
 func (s *survey) openOne(disk FS, name string) error {

@@ -159,7 +159,7 @@ func (t *transfer) write(s *survey, x *index) error {
 }
 
 // takeIn copies what stands beside the journal.
-func (t *transfer) takeIn(r rawRecord) error {
+func (t *transfer) takeIn(_ int64, r rawRecord) error {
 	_, err := t.j.AppendUrgent(context.Background(), string(r.key), 0, r.payload)
 	if errors.Is(err, ErrConflict) { // it is there twice
 		return nil
