@@ -39,8 +39,8 @@ func TestRandomRuns(t *testing.T) {
 		why := difference(h.Plan, calm)
 		if len(why) == 0 {
 			ways := slices.Concat(dies, stops)
-			if h.Plan.hasChildren() && len(calm.Failures) > 0 {
-				ways = dies // who replays letters of the dead has to know that they are dead
+			if h.Plan.hasChildren() {
+				ways = dies // who has the child of a run that was lost decides when it answers
 			}
 			h.Deaths = randomDeaths(r, calm, ways)
 			died += len(h.Deaths)

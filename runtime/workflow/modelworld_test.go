@@ -3,7 +3,6 @@ package workflow_test
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -21,7 +20,6 @@ type world struct {
 	over   chan struct{} // closed at the end
 	deaths int
 	stops  int
-	shared bool
 	taken  int // how often a process took a run that another one had
 
 	mu      sync.Mutex
@@ -36,10 +34,8 @@ type world struct {
 }
 
 func newWorld(h history) *world {
-	shared := h.Plan.hasChildren() && slices.ContainsFunc(h.Deaths, func(d death) bool { return slices.Contains(stops, d.How) })
 	return &world{
-		shared: shared,
-		plan:   h.Plan, fault: h.fault, stores: resilience.MemoryStores(), begun: time.Now(), over: make(chan struct{}),
+		plan: h.Plan, fault: h.fault, stores: resilience.MemoryStores(), begun: time.Now(), over: make(chan struct{}),
 		durable: map[string]bool{}, owners: map[string]ownership{},
 	}
 }
@@ -167,10 +163,8 @@ func (l *mortalLog) Drop(ctx context.Context, key string, through resilience.Ver
 	return l.Log.Drop(ctx, key, through)
 }
 
-// Exclusive reports whether no other process has the log at the same time. One that lost
-// its run goes on in the same places as its heir, who hears of that by himself; but what a
-// child of it comes to nobody tells the heir.
-func (l *mortalLog) Exclusive() bool { return !l.world.shared }
+// Exclusive reports that no other process has the log at the same time.
+func (l *mortalLog) Exclusive() bool { return true }
 
 // act is what a node does outside: it is noted unless the process is dead. It
 // returns an error once it is.
