@@ -398,15 +398,17 @@ func unreadable(head Record, why error) LetterSummary {
 }
 
 // enter puts a summary into the index, in place of one with its id. died says that
-// its call has just failed.
+// its call has just failed; of one that was there the time of its last failure tells,
+// where the store did not say that it had written that.
 func (b *LetterBox) enter(ctx context.Context, s LetterSummary, died bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	q := b.queue(s.Queue)
+	q, again := b.queue(s.Queue), false
 	if old := b.letters[s.ID]; old != nil {
 		if old.Rev >= s.Rev {
 			return // who read it was overtaken, or somebody else has just read it
 		}
+		again = s.Last.After(old.Last)
 		b.patterns.tally(old, -1)
 		q.bytes += int64(s.Size - old.Size)
 		*old = s
@@ -417,8 +419,11 @@ func (b *LetterBox) enter(ctx context.Context, s LetterSummary, died bool) {
 		q.bytes += int64(s.Size)
 	}
 	b.noteWritten(&s)
-	if died {
+	switch {
+	case died, again && !b.shared():
 		b.tellPattern(ctx, &s, b.patterns.count(&s))
+	case again:
+		b.countForeign(ctx, &s)
 	}
 	b.patterns.tally(&s, 1)
 }
@@ -519,7 +524,7 @@ func (b *LetterBox) change(ctx context.Context, l Letter, r letterRecord) (Lette
 		b.doubt(l.ID, key, err)
 		return l, err
 	}
-	b.decide(ctx, v)
+	defer b.decide(ctx, v) // afterwards: what is entered here is not in doubt
 	if err := l.fold(r, version); err != nil {
 		return l, err
 	}

@@ -91,3 +91,40 @@ func unknownAppend(t *testing.T, at int64) (reached bool) {
 	}
 	return reached
 }
+
+// lonely is a log that belongs to this process.
+type lonely struct{ *stubborn }
+
+func (lonely) Exclusive() bool { return true }
+
+// TestReplayWithoutAnAnswerCounts has the store give no answer when it is to write that
+// a replay failed: its pattern counts that once, whether it was written or not.
+func TestReplayWithoutAnAnswerCounts(t *testing.T) {
+	for _, alone := range []bool{false, true} {
+		for _, written := range []bool{false, true} {
+			t.Run(fmt.Sprintf("alone %v, written %v", alone, written), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { replayWithoutAnAnswer(t, alone, written) })
+			})
+		}
+	}
+}
+
+func replayWithoutAnAnswer(t *testing.T, alone, written bool) {
+	log := &stubborn{memoryLog: newMemoryLog()}
+	stores := Stores{Log: log}
+	if alone {
+		stores.Log = lonely{log}
+	}
+	rt, _, to := letters(t, Options{Stores: stores}, Policy{}, 1, idempotent)
+	to.heal(func(notifyArgs) error { log.set(true, written); return errDown })
+	j := apply(t, rt, "", ReplayOptions{Rate: 1}, ApplyOptions{})
+	time.Sleep(10 * time.Second)
+	log.set(false, false)
+	if j = awaitJob(t, rt, j.ID); j.Failed != 1 {
+		t.Error(jobText(j))
+	}
+	list, err := rt.DeadLetters().Patterns(t.Context(), "")
+	if err != nil || len(list) != 1 || list[0].Total != 2 || list[0].Open != 1 {
+		t.Errorf("%+v, %v; want one pattern of two calls", list, err)
+	}
+}
