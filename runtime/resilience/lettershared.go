@@ -44,9 +44,18 @@ func (b *LetterBox) shared() bool {
 }
 
 // current is load for who shows letters: where others write to the store, too, it
-// looks what they have done. Who comes while somebody looks waits for a look that
-// begins later, and shares it with others that wait.
+// looks what they have done. It tells what it has found: no lock is held.
 func (b *LetterBox) current(ctx context.Context) error {
+	err := b.catchUp(ctx)
+	if err == nil {
+		b.news.tell()
+	}
+	return err
+}
+
+// catchUp is current for who holds a lock: somebody else tells. Who comes while somebody
+// looks waits for a look that begins later, and shares it with others that wait.
+func (b *LetterBox) catchUp(ctx context.Context) error {
 	before := b.outlook.begun.Load()
 	if err := b.load(ctx); err != nil || !b.shared() {
 		return err
@@ -54,7 +63,6 @@ func (b *LetterBox) current(ctx context.Context) error {
 	if err := b.lookAfter(ctx, before); err != nil {
 		return fmt.Errorf("dead letters: %w", err)
 	}
-	b.news.tell()
 	return nil
 }
 

@@ -740,3 +740,58 @@ func (l *stubbornHeads) Heads(ctx context.Context, prefix, from string) iter.Seq
 	}
 	return l.Log.Heads(ctx, prefix, from)
 }
+
+// chatty is a log at which something happens at every look.
+type chatty struct {
+	Log
+	happens func()
+}
+
+func (l chatty) Heads(ctx context.Context, prefix, from string) iter.Seq2[Record, error] {
+	l.happens()
+	return l.Log.Heads(ctx, prefix, from)
+}
+
+// TestLooksTellUnderNoLock: who hears of an event may do anything with letters, also
+// where a look has it told: say something of a pattern, or have letters erased.
+func TestLooksTellUnderNoLock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var box *LetterBox
+		told, busy := 0, map[string]bool{}
+		stores := sharedStores()
+		stores.Log = chatty{stores.Log, func() { // in another goroutine of the process
+			if box != nil {
+				box.tell(t.Context(), Event{Kind: PatternChanged})
+			}
+		}}
+		rt := openLetters(t, Options{Stores: stores, Observe: func(context.Context, Event) {
+			if box == nil {
+				return
+			}
+			told++
+			for name, mu := range map[string]*sync.Mutex{"sweeping": &box.sweeping, "saying": &box.saying, "mu": &box.mu} {
+				if !mu.TryLock() {
+					busy[name] = true
+					continue
+				}
+				mu.Unlock()
+			}
+		}})
+		n := notifierTo(t, rt, Policy{}, DeadLetterPolicy{Queue: "q"}, idempotent, func(context.Context, notifyArgs) error { return errDown })
+		box = rt.DeadLetters()
+		for range 3 {
+			_ = n.call(t.Context(), notifyArgs{})
+			time.Sleep(sweepLook + time.Second) // the next one looks
+		}
+		list, err := box.Patterns(t.Context(), "")
+		if err != nil || len(list) != 1 {
+			t.Fatal(list, err)
+		}
+		if _, err := box.SetPattern(t.Context(), list[0].ID, PatternChange{Owner: "ann"}); err != nil {
+			t.Error(err)
+		}
+		if told == 0 || len(busy) > 0 {
+			t.Errorf("%d events told, with these locks held: %v", told, busy)
+		}
+	})
+}

@@ -62,13 +62,17 @@ func (b *LetterBox) SetPattern(ctx context.Context, id string, o PatternChange) 
 	if err != nil {
 		return LetterPattern{}, err
 	}
-	b.saying.Lock() // one after the other: each stands on what the one before said
-	defer b.saying.Unlock()
-	now := time.Now().Round(0).UTC()
-	if err := b.sayOf(ctx, v, id, func(c patternChange) patternChange { return c.with(id, o, now) }); err != nil {
+	if err := b.setPattern(ctx, v, id, o); err != nil {
 		return LetterPattern{}, fmt.Errorf("pattern %.40q: %w", id, err)
 	}
 	return b.Pattern(ctx, id)
+}
+
+func (b *LetterBox) setPattern(ctx context.Context, v values, id string, o PatternChange) error {
+	b.saying.Lock() // one after the other: each stands on what the one before said
+	defer b.saying.Unlock()
+	now := time.Now().Round(0).UTC()
+	return b.sayOf(ctx, v, id, func(c patternChange) patternChange { return c.with(id, o, now) })
 }
 
 // sayOf writes what is to be said of a pattern: it stands on what another process said

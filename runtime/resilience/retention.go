@@ -217,7 +217,7 @@ func (b *LetterBox) sweep(ctx context.Context) {
 		return
 	}
 	defer b.sweeping.Unlock()
-	if !b.lookedLately(sweepLook) && b.current(ctx) != nil {
+	if !b.lookedLately(sweepLook) && b.catchUp(ctx) != nil {
 		return
 	}
 	list := b.condemned(b.rt.wall.now())
@@ -230,7 +230,7 @@ func (b *LetterBox) sweep(ctx context.Context) {
 	}
 	defer release()
 	if b.shared() { // it may have
-		if b.current(ctx) != nil {
+		if b.catchUp(ctx) != nil {
 			return
 		}
 		list = b.condemned(b.rt.wall.now())
