@@ -59,7 +59,6 @@ type letterMethod struct {
 	inspectOnly   bool
 	idempotent    bool
 	replays       bool // there is a func for it
-	discarded     func(ctx context.Context, r LetterRun, news string)
 	fromPolicy    LetterPolicy
 	// replay makes a call with the arguments of the JSON object args: through the
 	// policy, or directly.

@@ -52,6 +52,8 @@ type LetterBox struct {
 	doubts   map[string]string    // keys of letters of which the index may not be right, by id
 
 	outlook outlook // at a store that is shared
+
+	workflows map[string]*NodeMethod // one node of each, by its name; under mu
 }
 
 // LetterSummary is what is known of a letter without reading it.

@@ -99,7 +99,7 @@ func (b *LetterBox) editable(ctx context.Context, id string, rev Version) (e edi
 	if e.l.State != LetterDead && e.l.State != LetterQuarantined {
 		return e, &clash{fmt.Sprintf("letter %s is %s: only one that waits is edited", id, e.l.State)}
 	}
-	if e.m, err = b.methodFor(e.l.Call.Interface, e.l.Call.Method, e.l.Call.Instance); err != nil {
+	if e.m, _, err = b.methodOf(ctx, &e.l); err != nil {
 		return e, fmt.Errorf("edit letter %s: %w: %w", id, ErrNotPermitted, err)
 	}
 	object, err := b.arguments(ctx, &e.l)

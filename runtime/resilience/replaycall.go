@@ -38,10 +38,13 @@ func (r *jobRun) hold(w *replayed) time.Duration {
 	if !ok {
 		return 0
 	}
-	m, err := r.box.methodFor(s.Interface, s.Method, s.Instance)
-	if err != nil && !errors.Is(err, errInspectOnly) {
+	m, err := r.box.methodOfListed(r.ctx, &s)
+	if errors.Is(err, errNoMethod) {
 		r.wait(fmt.Sprintf("for %s.%s%s: %v", s.Interface, s.Method, s.Instance, err))
 		return resumeDelay
+	}
+	if m == nil { // the replay says why
+		return 0
 	}
 	if what := r.breakerHolds(m.guard); what != "" {
 		r.wait(what)
@@ -134,7 +137,7 @@ func (r *jobRun) admits(w *replayed, l *Letter) (err error) {
 	if ours && w.recall(l, r.id) {
 		return nil
 	}
-	if w.m, err = r.box.methodFor(l.Call.Interface, l.Call.Method, l.Call.Instance); err != nil {
+	if w.m, w.carried, err = r.box.methodOf(r.ctx, l); err != nil {
 		return err
 	}
 	switch {
@@ -179,7 +182,7 @@ func (w *replayed) recall(l *Letter, job string) bool {
 
 // fits makes of the arguments of a letter what its method takes.
 func (r *jobRun) fits(w *replayed, l *Letter) (fitted, error) {
-	f, err := r.box.fitArgs(r.ctx, w.m, l)
+	f, err := r.box.fitArgs(r.ctx, w.m, l, w.carried)
 	if err == nil && f.fit == fitLossy && !slices.Contains(r.job.Apply.AllowLossy, w.group) {
 		err = errors.New("its types have changed, and something would be lost or new: allow it for its group")
 	}

@@ -23,15 +23,18 @@ type fitted struct {
 	changes []jsonChange    // of [fitLossy]: what is lost, and what is new
 }
 
-// fitArgs makes of the arguments of l what m takes now. An error says why that
-// cannot be.
-func (b *LetterBox) fitArgs(ctx context.Context, m *letterMethod, l *Letter) (fitted, error) {
+// fitArgs makes of the arguments of l what m takes now, unless its run has carried them
+// over itself, and nobody has edited them. An error says why that cannot be.
+func (b *LetterBox) fitArgs(ctx context.Context, m *letterMethod, l *Letter, carried bool) (fitted, error) {
 	if l.NeedsEdit() {
 		return fitted{}, ErrNeedsEdit
 	}
 	object, err := b.arguments(ctx, l)
 	if err != nil {
 		return fitted{}, err
+	}
+	if carried && len(l.Edits) == 0 {
+		return fitted{fit: fitConvertible, object: object}, nil
 	}
 	return b.fitOld(m, l, object)
 }

@@ -190,7 +190,7 @@ func (d *draft) add(ctx context.Context, s *LetterSummary) error {
 		d.leave(s, fmt.Sprintf("it is %s", s.State))
 		return nil
 	}
-	m, why := d.b.methodFor(s.Interface, s.Method, s.Instance)
+	m, why := d.b.methodOfListed(ctx, s)
 	switch {
 	case s.State == LetterInDoubt && (m == nil || !m.idempotent):
 		d.plan.InDoubt++
@@ -211,7 +211,7 @@ func (d *draft) add(ctx context.Context, s *LetterSummary) error {
 	f := fitted{fit: fitSame}
 	if s.Sig != m.sig {
 		var err error
-		if f, err = d.fit(ctx, m, s); err != nil {
+		if f, err = d.fit(ctx, s); err != nil {
 			return err
 		}
 	}
@@ -222,7 +222,7 @@ func (d *draft) add(ctx context.Context, s *LetterSummary) error {
 }
 
 // fit looks at a letter whose types are others by now.
-func (d *draft) fit(ctx context.Context, m *letterMethod, s *LetterSummary) (fitted, error) {
+func (d *draft) fit(ctx context.Context, s *LetterSummary) (fitted, error) {
 	l, err := d.b.Get(ctx, s.ID)
 	if errors.Is(err, ErrNoLetter) {
 		return fitted{}, nil
@@ -230,7 +230,11 @@ func (d *draft) fit(ctx context.Context, m *letterMethod, s *LetterSummary) (fit
 	if err != nil {
 		return fitted{}, err
 	}
-	f, err := d.b.fitArgs(ctx, m, &l)
+	var f fitted
+	m, carried, err := d.b.methodOf(ctx, &l)
+	if err == nil {
+		f, err = d.b.fitArgs(ctx, m, &l, carried)
+	}
 	if err != nil {
 		d.plan.BySig.Unknown++
 		d.leave(s, err.Error())

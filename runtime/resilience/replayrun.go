@@ -208,6 +208,7 @@ type replayed struct {
 	plannedLetter
 	group, key string
 	m          *letterMethod
+	carried    bool // see [NodeNow]
 	canary     bool // it goes ahead
 	result     JobResult
 	failed     bool          // the replay was made and failed

@@ -59,6 +59,10 @@ type NodeMethod struct {
 	// Discarded sees to it that somebody goes on with a run that has been posted, under
 	// an id, that a letter of it is discarded; nil: who looks next does.
 	Discarded func(ctx context.Context, r LetterRun, posted string)
+	// Moved reports whether a node of the workflow may be called otherwise now, and Now
+	// says what the one of a letter is; nil: none is.
+	Moved func(node string) bool
+	Now   func(ctx context.Context, r LetterRun, node string) (NodeNow, error)
 }
 
 // RunReplay is a message that is handed back to its run.
@@ -98,7 +102,6 @@ func (rt *Runtime) NodeLetters(n NodeMethod) (*NodeLetters, error) {
 	m.again = func(args json.RawMessage) (json.RawMessage, error) { return n.Decode(args, true) }
 	m.loosely = func(args json.RawMessage) (json.RawMessage, error) { return n.Decode(args, false) }
 	m.replay = func(ctx context.Context, args json.RawMessage, _ bool) error { return b.replayMessage(ctx, &n, args) }
-	m.discarded = n.Discarded
 	var err error
 	if m.redactor, err = newRedactor(n.Redact, b.hashKey); err == nil {
 		err = b.admitNode(m, n.Guard != nil)
@@ -106,6 +109,7 @@ func (rt *Runtime) NodeLetters(n NodeMethod) (*NodeLetters, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s.%s: letters: %w", n.Workflow, n.Node, err)
 	}
+	b.knowsWorkflow(&n)
 	b.resumeLater()
 	return &NodeLetters{b, m}, nil
 }
@@ -136,7 +140,11 @@ func (b *LetterBox) replayMessage(ctx context.Context, n *NodeMethod, args json.
 	heard, forget := b.board.listen(l.ID)
 	defer forget()
 	again := RunReplay{Letter: l.ID, Run: *l.Run, Replay: r.nth, Key: l.Call.IdemKey}
-	if len(l.Edits) > 0 || l.Call.Sig != runSig+n.Sig {
+	_, carried, err := b.methodOf(ctx, &l)
+	if err != nil {
+		return err
+	}
+	if len(l.Edits) > 0 || l.Call.Sig != runSig+n.Sig && !carried {
 		again.Args = args
 	}
 	waits, err := n.Replay(ctx, again)
@@ -345,17 +353,6 @@ func (b *LetterBox) tellRun(ctx context.Context, l *Letter, by, why string) erro
 
 // newsID is the id under which a run hears that a letter, as it is, is discarded.
 func (l *Letter) newsID() string { return fmt.Sprintf("discard/%s/%d", l.ID, l.Rev) }
-
-// rouseRun has somebody go on with the run of a letter that was told of it, if this
-// process knows how.
-func (b *LetterBox) rouseRun(ctx context.Context, l *Letter) {
-	if l.Run == nil {
-		return
-	}
-	if m, _ := b.methodFor(l.Call.Interface, l.Call.Method, l.Call.Instance); m != nil && m.discarded != nil {
-		m.discarded(ctx, *l.Run, l.newsID())
-	}
-}
 
 // tellRuns is tellRun for letters that are about to be dropped.
 func (b *LetterBox) tellRuns(ctx context.Context, v values, list []doomed) error {

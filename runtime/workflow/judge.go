@@ -34,8 +34,10 @@ func (r *run) judge() (*migrateRecord, error) {
 	for _, id := range slices.Sorted(maps.Keys(r.s.Again)) {
 		j.held(r.s.Again[id], true)
 	}
-	for _, id := range slices.Sorted(maps.Keys(r.s.Letters)) {
-		j.held(r.s.Letters[id], false)
+	for _, list := range []map[string]*held{r.s.Letters, r.s.Discarded} {
+		for _, id := range slices.Sorted(maps.Keys(list)) {
+			j.held(list[id], false)
+		}
 	}
 	j.joins()
 	j.outputs()

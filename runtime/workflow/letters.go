@@ -129,6 +129,7 @@ func (e *engine) keepsLetters() error {
 		n.letters, err = e.rt.NodeLetters(resilience.NodeMethod{
 			Workflow: e.g.storeName(), Node: n.Name, Guard: n.Guard, Queue: e.letterQueue(), Sig: n.Sig, Fields: n.letterFields(),
 			Redact: n.Redact, InspectOnly: n.InspectOnly, Idempotent: true, Decode: n.decodeArgs, Replay: e.replayLetter, Discarded: e.discarded,
+			Moved: e.nodeMoved, Now: e.nodeNow,
 		})
 		errs = append(errs, err)
 	}

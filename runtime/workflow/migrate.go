@@ -25,14 +25,21 @@ type Moves struct {
 func (m *Moves) drops(node string) bool { return slices.Contains(m.Drop, node) }
 
 // Migrate has runs of a workflow, "example.com/app.Research", that were begun in the
-// graph with a fingerprint, as [GraphError] says it, go on in the present one. It is
-// called before they are resumed, once for each fingerprint.
+// graph with a fingerprint, as [GraphError] says it, go on in the present one, and their
+// letters be those of the present nodes. It is called before they are resumed, once for
+// each fingerprint.
 func Migrate(rt *resilience.Runtime, workflow, fingerprint string, m Moves) error {
 	if !rt.Attach(movesKey(workflow, fingerprint), &m) {
 		return fmt.Errorf("migrate %s from %s: it was told before", workflow, fingerprint)
 	}
+	for node := range m.Rename {
+		rt.Attach(renamedKey(workflow, node), true)
+	}
 	return nil
 }
+
+// renamedKey is under what is attached that a node of some graph is called otherwise now.
+func renamedKey(workflow, node string) string { return "workflow.Renamed/" + workflow + "/" + node }
 
 func movesKey(workflow, fingerprint string) string {
 	return "workflow.Moves/" + workflow + "/" + fingerprint

@@ -356,6 +356,7 @@ func (s *state) migrate(r *migrateRecord) {
 		}
 		replaceHeld(s.Again, m)
 		replaceHeld(s.Letters, m)
+		replaceHeld(s.Discarded, m)
 	}
 	for _, id := range r.Drop {
 		delete(s.Pending, id)
