@@ -19,7 +19,7 @@ func (e *engine) nodeMoved(node string) bool {
 
 // nodeNow is the Now of the letters of the nodes: it judges the message as the run will
 // when it goes on.
-func (e *engine) nodeNow(ctx context.Context, lr resilience.LetterRun, node string) (now resilience.NodeNow, err error) {
+func (e *engine) nodeNow(ctx context.Context, lr resilience.LetterRun, _ string) (now resilience.NodeNow, err error) {
 	stores, err := e.rt.Stores()
 	if err != nil {
 		return now, err
@@ -33,9 +33,8 @@ func (e *engine) nodeNow(ctx context.Context, lr resilience.LetterRun, node stri
 		moves = movesOf(e.rt, e.g.storeName(), s.Graph.Fingerprint)
 	}
 	h := cmp.Or(s.Letters[lr.Message], s.Again[lr.Message], s.Discarded[lr.Message])
-	if h == nil { // it was done meanwhile
-		now.Node = cmp.Or(moves.Rename[node], node)
-		return now, nil
+	if h == nil { // it was done meanwhile: any node hands it to the run, which says so
+		return resilience.NodeNow{Node: e.g.Entry, Carried: true}, nil
 	}
 	now.Node = cmp.Or(moves.Rename[h.Node], h.Node)
 	j := &judgement{e: e, s: s, old: s.Graph, moves: moves}

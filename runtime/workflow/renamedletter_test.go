@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/resilgen/resilgen/runtime/resilience"
 )
@@ -201,6 +202,33 @@ func TestMigrateBeforeAndAfterNew(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestJobOfWhatIsDoneAfterRename: a job does not wait for the node of a letter whose
+// message was done before the node was renamed.
+func TestJobOfWhatIsDoneAfterRename(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stores := resilience.MemoryStores()
+		broken := parkedAt(t, &stores)
+		broken.Store(false)
+		second := opened(t, &stores, graph(says("A", "B"), sometimes("B", broken, end)))
+		p, err := second.e.rt.DeadLetters().Plan(t.Context(), "state:dead", resilience.ReplayOptions{Rate: 7})
+		if err != nil {
+			t.Fatal(err)
+		}
+		replayAll(t, second)
+		exits(t, second)
+		third := opened(t, &stores, version("f1", says("A", "C"), says("C", end)))
+		migrated(t, third, "f0", renames("X", "Y"))
+		j, err := third.e.rt.DeadLetters().Apply(t.Context(), p.Token, resilience.ApplyOptions{By: "test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if j, err = third.e.rt.DeadLetters().Job(t.Context(), j.ID); err != nil || j.State != resilience.JobDone || j.Skipped != 1 {
+			t.Errorf("%+v, %v", j, err)
+		}
+	})
 }
 
 // TestReplayAfterRenameInAChild replays the letter of a child whose node is called
