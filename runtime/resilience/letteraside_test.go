@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -138,10 +139,10 @@ func TestLargeLetterBesideABrokenStore(t *testing.T) {
 		rt, n := keptOnDisk(t, disk)
 		_ = n.call(ctx, notifyArgs{CustomerID: "0"})
 		synctest.Wait()
-		writes := 0
+		var writes atomic.Int32 // the journal writes on when it is opened again
 		disk.Inject(func(op faultfs.Op) faultfs.Fault {
 			if op.Kind == faultfs.Write && strings.HasSuffix(op.Name, ".rj") {
-				if writes++; writes == 2 { // of the second piece
+				if writes.Add(1) == 2 { // of the second piece
 					return faultfs.EIO
 				}
 			}
@@ -153,8 +154,8 @@ func TestLargeLetterBesideABrokenStore(t *testing.T) {
 			t.Errorf("%.100v", err)
 		}
 		box := rt.DeadLetters()
-		if writes < 2 || box.lost != 1 {
-			t.Errorf("%d writes, %d told to be lost", writes, box.lost)
+		if n := writes.Load(); n < 2 || box.lost != 1 {
+			t.Errorf("%d writes, %d told to be lost", n, box.lost)
 		}
 		time.Sleep(mostMend + time.Second)
 		if got := customers(t, box); !slices.Equal(got, []string{"0"}) {

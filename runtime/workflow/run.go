@@ -251,7 +251,7 @@ func (r *run) round() error {
 	if err := r.publish(); err != nil {
 		return err
 	}
-	if err := r.brokenBy(); err != nil {
+	if err := r.brokenBy(); err != nil && !r.s.Status.Ended() { // what came too late stops nothing
 		return r.fail(err)
 	}
 	r.attend()
