@@ -173,49 +173,58 @@ func epochGrows(s *stores, kill bool) {
 }
 
 // eightOwners acquire, renew and release one name, and their history is checked. Its
-// state is the epoch of who has it and the largest that was.
+// state is the epoch of who has it and the largest that was. Each releases in the end
+// what it has, or those that are slower could do nothing but fail.
 func eightOwners(s *stores) {
-	type state struct{ now, most uint64 }
-	var h history[state]
+	var h history[tenure]
 	var group sync.WaitGroup
 	for client := range 8 {
 		group.Go(func() {
 			random := rand.New(rand.NewPCG(1, uint64(client)))
 			mine := resilience.Lease{Name: "a", Owner: fmt.Sprint(client), Epoch: 1}
 			for range 30 {
-				h.do(func() (string, func(state) (state, bool)) {
+				h.do(func() (string, func(tenure) (tenure, bool)) {
 					switch random.IntN(4) {
 					case 0:
 						err, e := s.Leases.Renew(s.ctx, mine, time.Hour), mine.Epoch
-						return fmt.Sprintf("Renew(%d) = %v", e, err), func(st state) (state, bool) {
+						return fmt.Sprintf("Renew(%d) = %v", e, err), func(st tenure) (tenure, bool) {
 							return st, outcomeIs(err, resilience.ErrFenced, st.now == e)
 						}
 					case 1:
-						err, e := s.Leases.Release(s.ctx, mine), mine.Epoch
-						return fmt.Sprintf("Release(%d) = %v", e, err), func(st state) (state, bool) {
-							if ok := st.now == e; !ok {
-								return st, outcomeIs(err, resilience.ErrFenced, false)
-							}
-							return state{0, st.most}, err == nil
-						}
+						return s.releases(mine)
 					}
 					l, err := s.Leases.Acquire(s.ctx, "a", mine.Owner, time.Hour)
 					if err == nil {
 						mine = l
 					}
-					return fmt.Sprintf("Acquire = %d, %v", l.Epoch, err), func(st state) (state, bool) {
+					return fmt.Sprintf("Acquire = %d, %v", l.Epoch, err), func(st tenure) (tenure, bool) {
 						if err != nil {
 							return st, outcomeIs(err, resilience.ErrHeld, st.now == 0)
 						}
-						return state{l.Epoch, l.Epoch}, st.now == 0 && l.Epoch > st.most
+						return tenure{l.Epoch, l.Epoch}, st.now == 0 && l.Epoch > st.most
 					}
 				})
 			}
+			h.do(func() (string, func(tenure) (tenure, bool)) { return s.releases(mine) })
 		})
 	}
 	group.Wait()
-	if text := h.check(state{}); text != "" {
+	if text := h.check(tenure{}); text != "" {
 		s.Error(text)
+	}
+}
+
+// tenure is the epoch of who has a name, 0 if nobody, and the largest that was.
+type tenure struct{ now, most uint64 }
+
+// releases is a call of Release for a history.
+func (s *stores) releases(mine resilience.Lease) (string, func(tenure) (tenure, bool)) {
+	err, e := s.Leases.Release(s.ctx, mine), mine.Epoch
+	return fmt.Sprintf("Release(%d) = %v", e, err), func(st tenure) (tenure, bool) {
+		if st.now != e {
+			return st, outcomeIs(err, resilience.ErrFenced, false)
+		}
+		return tenure{0, st.most}, err == nil
 	}
 }
 

@@ -195,10 +195,16 @@ var scanRules = []rule{
 // scanWhileAppending scans a key to which somebody appends: what each scan shows is
 // a beginning of what is written, no shorter than what was acknowledged before an
 // append that returned.
+// scanWhileAppending has three readers scan what grows. The writer waits for a scan
+// after every tenth record, and each reader scans three times more when all is
+// written: else a scheduler that favours the writer would leave hardly a scan to look
+// at.
 func scanWhileAppending(s *stores) {
 	const most = 200
 	var group sync.WaitGroup
-	written := make(chan struct{})
+	written, scanned := make(chan struct{}), make(chan struct{}, 1)
+	ctx, stop := context.WithCancel(s.ctx)
+	defer stop()
 	group.Go(func() {
 		defer close(written)
 		last := resilience.Version(0)
@@ -208,31 +214,50 @@ func scanWhileAppending(s *stores) {
 				s.Errorf("Append = %v, want nil", err)
 				return
 			}
+			if i%10 == 9 {
+				select {
+				case <-scanned:
+				case <-ctx.Done():
+				}
+			}
 		}
 	})
 	for range 3 {
 		group.Go(func() {
-			for running := true; running; {
+			for more := 3; more > 0; {
 				select {
 				case <-written:
-					running = false
+					more--
 				default:
 				}
-				list, err := collect(s.Log.Scan(s.ctx, "k", 0))
-				if err != nil || !slices.IsSortedFunc(list, byVersion) {
-					s.Errorf("Scan: %v, or out of order", err)
+				if !s.showsPrefix("k") {
+					stop()
 					return
 				}
-				for i, r := range list {
-					if string(r.Body) != fmt.Sprint(i) {
-						s.Errorf("record %d of a scan is %q", i, r.Body)
-						return
-					}
+				select {
+				case scanned <- struct{}{}:
+				default:
 				}
 			}
 		})
 	}
 	group.Wait()
+}
+
+// showsPrefix reports whether a scan of key shows 0, 1, 2 and so on, in order.
+func (s *stores) showsPrefix(key string) bool {
+	list, err := collect(s.Log.Scan(s.ctx, key, 0))
+	if err != nil || !slices.IsSortedFunc(list, byVersion) {
+		s.Errorf("Scan: %v, or out of order", err)
+		return false
+	}
+	for i, r := range list {
+		if string(r.Body) != fmt.Sprint(i) {
+			s.Errorf("record %d of a scan is %q", i, r.Body)
+			return false
+		}
+	}
+	return true
 }
 
 func headsInOrder(s *stores) {
