@@ -193,12 +193,9 @@ var scanRules = []rule{
 }
 
 // scanWhileAppending scans a key to which somebody appends: what each scan shows is
-// a beginning of what is written, no shorter than what was acknowledged before an
-// append that returned.
-// scanWhileAppending has three readers scan what grows. The writer waits for a scan
-// after every tenth record, and each reader scans three times more when all is
-// written: else a scheduler that favours the writer would leave hardly a scan to look
-// at.
+// a beginning of what is written. The writer waits for a scan after every tenth
+// record, and each reader scans three times more when all is written: else a
+// scheduler that favours the writer would leave hardly a scan to look at.
 func scanWhileAppending(s *stores) {
 	const most = 200
 	var group sync.WaitGroup
